@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bedrock/result.h"
+#include "bedrock/status.h"
+
+namespace bedrock {
+
+/// An open file. Reads and writes name their offset, so there is no position to share; a file may
+/// be read from any thread, and written, synced and resized by one thread at a time. Closing
+/// happens in the destructor and syncs nothing.
+///
+/// Errors: no_space for ENOSPC and EDQUOT, io_error for the rest, each with the path and the
+/// offset. After a failed Sync the state of the unsynced bytes is unknown and a later success
+/// proves nothing (fsyncgate): callers stop using the file.
+class File {
+ public:
+  virtual ~File() = default;
+
+  /// Reads up to n bytes from `offset` into `out`. Gives how many: fewer than n only at the end of
+  /// the file.
+  virtual Result<std::size_t> ReadAt(std::uint64_t offset, std::size_t n, char* out) const = 0;
+  /// Writes all of `data` at `offset`, growing the file where needed. After an error any part of it
+  /// may have been written.
+  virtual Status WriteAt(std::uint64_t offset, std::string_view data) = 0;
+  /// Makes what was written durable, and the size where it is needed to read it back (fdatasync).
+  virtual Status Sync() = 0;
+  virtual Status Truncate(std::uint64_t size) = 0;
+  virtual Result<std::uint64_t> Size() const = 0;
+};
+
+/// Holds a lock file while it lives.
+class FileLock {
+ public:
+  virtual ~FileLock() = default;
+};
+
+/// The door to disks. Paths are plain strings with '/' between parts. Any thread.
+///
+/// Creating, renaming, linking and removing become durable only by SyncDirectory of the folder that
+/// changed.
+class FileSystem {
+ public:
+  enum class OpenMode : std::uint8_t {
+    kRead,       ///< Must exist; not_found otherwise.
+    kReadWrite,  ///< Must exist.
+    kCreate,     ///< Makes an empty file; whatever stood there is emptied.
+  };
+
+  virtual ~FileSystem() = default;
+
+  virtual Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) = 0;
+  /// With every missing parent; fine where it exists. The parents of what was made are synced.
+  virtual Status CreateDirectories(const std::string& path) = 0;
+  /// The names in a folder, without "." and "..", sorted.
+  virtual Result<std::vector<std::string>> List(const std::string& directory) = 0;
+  virtual Status SyncDirectory(const std::string& directory) = 0;
+  /// Replaces `to` where it exists, in one step.
+  virtual Status Rename(const std::string& from, const std::string& to) = 0;
+  /// A second name for the same file (hard link); fails where `to` exists.
+  virtual Status Link(const std::string& from, const std::string& to) = 0;
+  virtual Status Remove(const std::string& path) = 0;
+  virtual Status RemoveDirectory(const std::string& path) = 0;  ///< Must be empty.
+  virtual Result<bool> Exists(const std::string& path) = 0;
+  virtual Result<std::uint64_t> FileSize(const std::string& path) = 0;
+  /// Bytes that an ordinary user could still write on the disk that holds `path`.
+  virtual Result<std::uint64_t> FreeSpace(const std::string& path) = 0;
+  /// Takes the lock file, which is made where missing; unavailable where another process holds it.
+  virtual Result<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
+};
+
+/// Reads a whole file. corruption where it is larger than `size_max`.
+Result<std::string> ReadFile(FileSystem& file_system, const std::string& path,
+                             std::uint64_t size_max);
+/// Puts `content` at `path` so that after any crash the old content or the new stands there, whole:
+/// writes `path`.tmp, syncs it, renames it, syncs the folder.
+Status ReplaceFile(FileSystem& file_system, const std::string& path, std::string_view content);
+/// "a/b" + "c" = "a/b/c".
+std::string JoinPath(std::string_view directory, std::string_view name);
+/// The folder of a path: "a" of "a/b", "." of "b".
+std::string ParentPath(std::string_view path);
+
+}  // namespace bedrock

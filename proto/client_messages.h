@@ -1,0 +1,129 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/base/bytes.h"
+#include "common/base/ids.h"
+#include "proto/command.h"
+#include "proto/errors.h"
+
+namespace bedrock::proto {
+
+// ---- routerd and any raftd ----
+
+/// Asks the leader's raftd to append an encoded command. Only refusals come back from raftd: the
+/// reply to an accepted one is storaged's CommandReply under the same request id.
+struct Propose {
+  Bytes command;
+
+  friend bool operator==(const Propose&, const Propose&) = default;
+};
+
+/// raftd refuses a Propose: kNotLeader (follow the hint; the entry was not appended, or it was
+/// appended here, lost to another leader's, and will never commit: outcome none), kOverloaded,
+/// kStorageFull, kDeadlineExceeded, kTransactionTooLarge.
+struct ProposeRefused {
+  Error error;
+  NodeId leader;  ///< Who leads as far as this node knows; none: unknown.
+  Term term;
+
+  friend bool operator==(const ProposeRefused&, const ProposeRefused&) = default;
+};
+
+/// Asks any raftd for a read index: a storaged that has applied it shows every write acknowledged
+/// before this was sent. One serves a whole batch of readers.
+struct ReadIndexQuery {
+  friend bool operator==(const ReadIndexQuery&, const ReadIndexQuery&) = default;
+};
+
+struct ReadIndexAnswer {
+  Error error;  ///< kNoLeader: ask again.
+  LogIndex index;
+
+  friend bool operator==(const ReadIndexAnswer&, const ReadIndexAnswer&) = default;
+};
+
+enum class Role : std::uint8_t {
+  kFollower = 0,
+  kCandidate = 1,
+  kLeader = 2,
+  kLearner = 3,
+  kUnreachable = 4
+};
+
+/// One member as a raftd knows it.
+struct MemberStatus {
+  NodeId id;
+  bool voter = true;
+  std::string raft;  ///< Endpoints, as in the flags; empty where unknown.
+  std::string storage;
+  std::string client;
+  std::string http;
+  Role role =
+      Role::kUnreachable;  ///< As the sender sees it; a follower sees only itself and the leader.
+  LogIndex match_index;    ///< 0 where the sender does not lead.
+
+  friend bool operator==(const MemberStatus&, const MemberStatus&) = default;
+};
+
+struct RaftStatusQuery {
+  friend bool operator==(const RaftStatusQuery&, const RaftStatusQuery&) = default;
+};
+
+/// The answer to a RaftStatusQuery; also sent, with request id 0, to every router that asked in the
+/// last few seconds whenever role, term or leader change.
+struct RaftStatus {
+  NodeId node;
+  Role role = Role::kFollower;
+  NodeId leader;  ///< None: no leader known.
+  Term term;
+  LogIndex commit;
+  LogIndex applied;
+  LogIndex last_index;
+  ErrorCode storage_health = ErrorCode::kStorageUnavailable;
+  std::string software;
+  std::vector<MemberStatus> members;
+
+  friend bool operator==(const RaftStatus&, const RaftStatus&) = default;
+};
+
+// ---- clients and routerd ----
+
+enum class Consistency : std::uint8_t { kLinearizable = 0, kStale = 1 };
+
+struct ClientGet {
+  Bytes key;
+  Consistency consistency = Consistency::kLinearizable;
+  Version min_version;
+
+  friend bool operator==(const ClientGet&, const ClientGet&) = default;
+};
+
+struct ClientGetReply {
+  Error error;  ///< kKeyNotFound where the key is absent.
+  Bytes value;
+  Version version;
+  Version read_version;
+
+  friend bool operator==(const ClientGetReply&, const ClientGetReply&) = default;
+};
+
+/// A write. `command` is an encoded proto::Command whose session is the client's own, so that the
+/// client may send it again through any router.
+struct ClientWrite {
+  Bytes command;
+
+  friend bool operator==(const ClientWrite&, const ClientWrite&) = default;
+};
+
+struct ClientWriteReply {
+  Error error;
+  Version version;  ///< kOk: the commit's.
+  Version current;  ///< kPreconditionFailed: the key's version.
+
+  friend bool operator==(const ClientWriteReply&, const ClientWriteReply&) = default;
+};
+
+}  // namespace bedrock::proto

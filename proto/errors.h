@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "bedrock/status.h"
+
+namespace bedrock::proto {
+
+/// The stable error codes of the HTTP and ZeroMQ interfaces. The numbers are on the wire and in
+/// replicated replies: they are never reused.
+enum class ErrorCode : std::uint8_t {
+  kOk = 0,
+  kInvalidArgument = 1,
+  kKeyNotFound = 2,
+  kRouteNotFound = 3,
+  kMethodNotAllowed = 4,
+  kTransactionConflict = 5,
+  kPreconditionFailed = 6,
+  kKeyTooLarge = 7,
+  kValueTooLarge = 8,
+  kRequestTooLarge = 9,
+  kTransactionTooLarge = 10,
+  kIdempotencyKeyReused = 11,
+  kOverloaded = 12,
+  kHeaderTooLarge = 13,
+  kTargetTooLong = 14,
+  kNoLeader = 15,
+  kStorageUnavailable = 16,
+  kShuttingDown = 17,
+  kTooStale = 18,
+  kDeadlineExceeded = 19,
+  kStorageFull = 20,
+  kVersionCompacted = 21,
+  kWrongCluster = 22,         ///< The peer belongs to another cluster.
+  kUnsupportedProtocol = 23,  ///< The peer speaks a protocol version this one does not.
+  kNotLeader = 24,            ///< Between processes only: routers follow the hint and retry.
+  kStaleSequence = 25,        ///< A command below its session's low-water mark: its reply is gone.
+  kCorruption = 26,  ///< Stored bytes failed their checks; the detail names file and offset.
+};
+
+/// What a failed write left behind.
+enum class Outcome : std::uint8_t {
+  kNone = 0,     ///< Nothing happened and nothing will.
+  kUnknown = 1,  ///< It may have been or may yet be committed.
+};
+
+/// An error as users see it, whatever door they came through.
+struct Error {
+  ErrorCode code = ErrorCode::kOk;
+  std::string detail;  ///< A sentence for people.
+  Outcome outcome = Outcome::kNone;
+  std::uint64_t limit = 0;   ///< For *_too_large: the bound, in bytes or operations; 0: absent.
+  std::uint64_t actual = 0;  ///< What was sent; 0: absent.
+  std::string key;           ///< The key it is about; empty: absent.
+
+  bool ok() const { return code == ErrorCode::kOk; }
+  friend bool operator==(const Error&, const Error&) = default;
+};
+
+/// "key_not_found" and so on; "ok" for kOk.
+std::string_view ErrorCodeName(ErrorCode code);
+/// Whether the same request may succeed later, unchanged.
+bool IsRetryable(ErrorCode code);
+/// The HTTP status that goes with a code (200 for kOk).
+int HttpStatus(ErrorCode code);
+/// nullopt for a number outside the list.
+std::optional<ErrorCode> ErrorCodeFromNumber(std::uint64_t number);
+/// The Status of the C++ interfaces for an error; ok for kOk. The message is "code_name: detail".
+Status ToStatus(const Error& error);
+
+}  // namespace bedrock::proto

@@ -1,0 +1,78 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "common/base/bytes.h"
+#include "common/base/ids.h"
+#include "common/base/units.h"
+#include "proto/client_messages.h"
+#include "proto/raft_messages.h"
+#include "proto/storage_messages.h"
+
+namespace bedrock::proto {
+
+// One ZeroMQ message between any two processes is one frame (after the routing id that a ROUTER
+// sees). A frame carries all that its sender had for that receiver in one turn of its event loop:
+//
+//   [ protocol, cluster, group, node, boot, [ message, … ] ]
+//   message = [ kind, request id, timeout ms, [ field, … ] ]
+//
+// proto/README.md lists the kinds and their fields. All integers are msgpack unsigned integers,
+// strings of bytes are bin, texts are str. Unknown trailing elements of any array are ignored.
+
+inline constexpr std::uint64_t kProtocolVersion = 1;
+inline constexpr std::size_t kFrameBytesMax = 16 * kMiB;
+inline constexpr std::size_t kFrameMessagesMax = 65'536;
+/// Senders close a frame when it holds this much and begin another (one larger message travels
+/// alone).
+inline constexpr std::size_t kFrameBytesTarget = 1 * kMiB;
+
+/// A request that its receiver cannot even try: malformed, of another cluster or protocol version,
+/// or of a kind it does not serve.
+struct Refusal {
+  Error error;
+
+  friend bool operator==(const Refusal&, const Refusal&) = default;
+};
+
+/// The number of a message on the wire is given in codec.cc and drawn in proto/README.md, not by
+/// its position here.
+using Message =
+    std::variant<Refusal, raft::VoteRequest, raft::VoteReply, raft::AppendRequest,
+                 raft::AppendReply, raft::Heartbeat, raft::HeartbeatReply, raft::ReadIndexRequest,
+                 raft::ReadIndexReply, Propose, ProposeRefused, ReadIndexQuery, ReadIndexAnswer,
+                 RaftStatusQuery, RaftStatus, Apply, ApplyProgress, Get, GetReply, CommandReply,
+                 StorageStatusQuery, StorageStatus, ClientGet, ClientGetReply, ClientWrite,
+                 ClientWriteReply>;
+
+struct FrameHeader {
+  std::uint64_t protocol = kProtocolVersion;
+  ClusterId
+      cluster;  ///< 0 from a client that does not know it; a process refuses any other but its own.
+  GroupId group;
+  NodeId node;  ///< The sender's; 0 for clients.
+  BootId boot;  ///< The sender's; answers repeat nothing of it.
+
+  friend bool operator==(const FrameHeader&, const FrameHeader&) = default;
+};
+
+struct Packet {
+  RequestId request;             ///< 0 where no answer is expected.
+  std::uint32_t timeout_ms = 0;  ///< What is left of the sender's patience; 0: none stated.
+  Message message;
+
+  friend bool operator==(const Packet&, const Packet&) = default;
+};
+
+struct Frame {
+  FrameHeader header;
+  std::vector<Packet> packets;
+
+  friend bool operator==(const Frame&, const Frame&) = default;
+};
+
+}  // namespace bedrock::proto

@@ -1,0 +1,128 @@
+#pragma once
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "common/base/bytes.h"
+#include "common/base/ids.h"
+#include "common/base/typed_bool.h"
+
+namespace bedrock::raft {
+
+// What raftds say to each other. Names and order follow the Raft paper (Ongaro and Ousterhout 2014)
+// and thesis (Ongaro 2014). proto/README.md draws each on the wire.
+
+enum class EntryKind : std::uint8_t {
+  kNoop = 0,        ///< The first entry of a leader's term; empty payload.
+  kCommand = 1,     ///< An encoded command, opaque to raftd.
+  kMembership = 2,  ///< An encoded membership.
+};
+
+/// One entry of the replicated log.
+struct Entry {
+  LogIndex index;
+  Term term;
+  EntryKind kind = EntryKind::kCommand;
+  /// The leader's stamp: wall-clock milliseconds, never lower than that of the entry before.
+  /// Replicated time.
+  std::uint64_t time_ms = 0;
+  Bytes payload;
+
+  friend bool operator==(const Entry&, const Entry&) = default;
+};
+
+using PreVote = TypedBool<struct PreVoteTag>;
+
+/// Asks for a vote, or (pre-vote) whether one would be given. `term` is the term of the election: a
+/// pre-vote names the term the sender would move to, without having moved.
+struct VoteRequest {
+  PreVote pre_vote = PreVote::kNo;
+  Term term;
+  LogIndex last_index;
+  Term last_term;
+
+  friend bool operator==(const VoteRequest&, const VoteRequest&) = default;
+};
+
+/// A grant echoes the request's term; a refusal carries the voter's own term (R6).
+struct VoteReply {
+  PreVote pre_vote = PreVote::kNo;
+  Term term;
+  bool granted = false;
+
+  friend bool operator==(const VoteReply&, const VoteReply&) = default;
+};
+
+/// Entries prev_index+1, prev_index+2, …; empty to probe, to pass on the commit index, or when the
+/// window is full. Their indexes are implied and not on the wire.
+struct AppendRequest {
+  Term term;
+  LogIndex prev_index;
+  Term prev_term;
+  LogIndex commit;
+  /// The newest read-index round of this leader; echoed in the reply (R51).
+  std::uint64_t read_round = 0;
+  /// Every member holds the log up to here durably: it may be dropped as far as it is durably
+  /// applied.
+  LogIndex trim;
+  std::vector<Entry> entries;
+
+  friend bool operator==(const AppendRequest&, const AppendRequest&) = default;
+};
+
+/// accepted: `index` is prev_index + the number of entries of the request, which are durable here
+/// (R19, R30). refused: `index` is the request's prev_index; hint_index and hint_term name the last
+/// entry of this log that could match (R28).
+struct AppendReply {
+  Term term;
+  bool accepted = false;
+  LogIndex index;
+  LogIndex hint_index;
+  Term hint_term;
+  std::uint64_t read_round = 0;
+
+  friend bool operator==(const AppendReply&, const AppendReply&) = default;
+};
+
+/// Keeps followers from electing and confirms read rounds. `commit` is at most what this follower
+/// is known to hold (R18).
+struct Heartbeat {
+  Term term;
+  LogIndex commit;
+  std::uint64_t read_round = 0;
+  LogIndex trim;
+
+  friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
+};
+
+struct HeartbeatReply {
+  Term term;
+  std::uint64_t read_round = 0;
+
+  friend bool operator==(const HeartbeatReply&, const HeartbeatReply&) = default;
+};
+
+/// A follower asks the leader for a read index on behalf of a batch of its own readers. `number` is
+/// drawn anew for each attempt.
+struct ReadIndexRequest {
+  Term term;
+  std::uint64_t number = 0;
+
+  friend bool operator==(const ReadIndexRequest&, const ReadIndexRequest&) = default;
+};
+
+/// granted: whoever has applied `index` may answer the readers of `number`.
+struct ReadIndexReply {
+  Term term;
+  std::uint64_t number = 0;
+  bool granted = false;
+  LogIndex index;
+
+  friend bool operator==(const ReadIndexReply&, const ReadIndexReply&) = default;
+};
+
+using Message = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, Heartbeat,
+                             HeartbeatReply, ReadIndexRequest, ReadIndexReply>;
+
+}  // namespace bedrock::raft

@@ -1,0 +1,188 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bedrock/status.h"
+#include "common/base/bytes.h"
+#include "common/base/ids.h"
+#include "common/base/units.h"
+#include "proto/raft_messages.h"
+#include "raftd/core/types.h"
+
+namespace bedrock::raft {
+
+/// Bounds and timeouts of a core. A tick is whatever its shell says; raftd's is 10 ms.
+struct Limits {
+  std::uint32_t heartbeat_ticks = 5;
+  std::uint32_t election_ticks_min = 50;  ///< Timeouts are drawn uniformly from [min, max].
+  std::uint32_t election_ticks_max = 100;
+  std::size_t append_bytes_max =
+      256 * kKiB;  ///< Payload bytes of one AppendRequest (one entry always fits).
+  std::size_t append_entries_max = 4096;
+  std::size_t window_messages_max = 64;  ///< AppendRequests in flight to one follower.
+  std::size_t window_bytes_max = 8 * kMiB;
+  std::size_t uncommitted_bytes_max = 64 * kMiB;  ///< Beyond it proposals get kBusy (R81).
+  std::size_t uncommitted_entries_max = 1 << 16;
+  std::size_t cache_bytes_max = 64 * kMiB;  ///< Entries kept in memory; older ones are fetched.
+  std::size_t apply_bytes_max = 1 * kMiB;   ///< Payload bytes of one ApplyRange (R82).
+  std::size_t reads_pending_max = 1 << 16;
+};
+
+/// Chosen by the shell for each read; handed back when it may be served or failed.
+using Ticket = StrongId<struct TicketTag>;
+
+enum class Role : std::uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
+
+/// Why a proposal was not taken.
+enum class Refused : std::uint8_t { kNotLeader, kBusy, kHalted };
+
+/// Accepted: the entries stand at first .. first+count-1 of `term`, in memory, on their way. If
+/// another leader's entry ever takes one of these indexes with another term, that proposal is lost
+/// for good.
+struct Proposed {
+  std::optional<Refused> refused;
+  LogIndex first;
+  std::uint64_t count = 0;
+  Term term;
+};
+
+struct Outgoing {
+  NodeId to;
+  Message message;
+};
+
+/// To be sent only when write `after` is durable (R30, R85).
+struct HeldMessage {
+  WriteSeq after;
+  Outgoing outgoing;
+};
+
+/// Entries to hand to the state machine: committed and locally durable (R35). Those that the core
+/// no longer has in memory are missing from the front of `entries` and the shell reads them from
+/// the log.
+struct ApplyRange {
+  LogIndex first;
+  LogIndex last;
+  std::vector<Entry> entries;  ///< The whole range, or its tail, or nothing.
+};
+
+/// Entries the core needs for a lagging follower: the shell reads [first, last] (at most
+/// `bytes_max` of payload, at least one entry) from the log and calls Fetched.
+struct Fetch {
+  NodeId follower;
+  LogIndex first;
+  LogIndex last;
+  std::size_t bytes_max;
+};
+
+/// The read may be served by whoever has applied `index`.
+struct ReadReady {
+  Ticket ticket;
+  LogIndex index;
+};
+
+/// Everything that has to happen outside, in this order: hand `write` to the log, send `now`
+/// (before the log syncs), and the rest. Carried out once each.
+struct Output {
+  std::optional<Write> write;
+  std::vector<Outgoing> now;
+  std::vector<HeldMessage> held;
+  std::optional<ApplyRange> apply;
+  std::vector<ReadReady> reads_ready;
+  std::vector<Ticket>
+      reads_failed;  ///< Ask again: the leadership changed or no leader is known (R52).
+  std::vector<Fetch> fetches;
+  /// Everything at or below may be dropped from the log: each member holds it durably and the local
+  /// state machine has it durably applied. Monotonic.
+  LogIndex compact_up_to;
+  bool status_changed = false;  ///< Role, term or leader moved: tell whoever follows View.
+  bool empty() const;
+};
+
+/// How far one member has come, as the leader sees it.
+struct MemberProgress {
+  NodeId id;
+  LogIndex match;
+  LogIndex next;
+  bool recently_active = false;
+  std::size_t window_messages = 0;
+  std::size_t window_bytes = 0;
+};
+
+/// For status pages, invariants and tests; never an input to decisions outside.
+struct View {
+  NodeId id;
+  Role role = Role::kFollower;
+  Term term;
+  NodeId vote;
+  NodeId leader;
+  LogIndex first_index;  ///< The first entry held.
+  LogIndex last_index;
+  LogIndex durable_index;
+  LogIndex commit;
+  LogIndex applied;
+  std::size_t uncommitted_bytes = 0;
+  std::vector<MemberProgress> members;  ///< Filled while leading.
+};
+
+/// Raft as a pure value: no clock, socket, file, thread or random of its own, so that a simulator
+/// drives it. The shell calls the inputs in any order, then Poll until it gives nothing, and
+/// carries out what it says. The same inputs and seed give the same outputs, byte for byte (R84).
+///
+/// One thread. Never blocks; does not throw. Algorithm: Ongaro and Ousterhout, "In Search of an
+/// Understandable Consensus Algorithm" (2014); Ongaro's thesis (2014) for pre-vote, check-quorum
+/// and read index. The rules R1..R85 that the comments name stand in raftd/README.md.
+class Raft {
+ public:
+  /// `seed` feeds the election timeouts. REQUIRES: limits are valid (ValidateLimits).
+  Raft(NodeId self, const Limits& limits, Recovered recovered, std::uint64_t seed);
+  ~Raft();
+  Raft(Raft&&) noexcept;
+  Raft& operator=(Raft&&) noexcept;
+
+  /// Time has come to `now`, in ticks since any start. A jump is seen as one.
+  void Tick(std::uint64_t now);
+  void Receive(NodeId from, Message message);
+  /// Appends one entry a payload, in order, where this node leads: all of them or none. `time_ms`
+  /// is the wall clock; the stamp is the highest of it and the last entry's.
+  Proposed Propose(std::span<const Bytes> payloads, std::uint64_t time_ms);
+  /// Asks for a read index. Exactly one of reads_ready and reads_failed answers, unless the node
+  /// halts.
+  void Read(Ticket ticket);
+  /// Writes up to `seq` are durable, vote and all. REQUIRES: not lower than before, not above the
+  /// last given.
+  void Durable(WriteSeq seq);
+  /// The state machine holds everything up to `applied` in memory and up to `durable_applied` on
+  /// disk.
+  void Applied(LogIndex applied, LogIndex durable_applied);
+  /// Answers a Fetch.
+  void Fetched(NodeId follower, std::vector<Entry> entries);
+  /// The link to a member broke or came back: what was in flight may be lost.
+  void LinkReset(NodeId member);
+  /// The shell's disk has had a write waiting for an election timeout (R77) or came back. A stalled
+  /// leader steps down; a stalled node does not campaign.
+  void DiskStalled(bool stalled);
+
+  Output Poll();
+
+  View GetView() const;
+  /// The term of the entry at `index`; none where it is unknown: compacted or absent (R25).
+  std::optional<Term> TermAt(LogIndex index) const;
+  const Membership& membership() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+/// ok, or invalid_argument that names the field.
+Status ValidateLimits(const Limits& limits);
+
+}  // namespace bedrock::raft

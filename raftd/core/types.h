@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "proto/raft_messages.h"
+
+namespace bedrock::raft {
+
+/// One atomic, durable promise: in `term`, this node voted for `candidate` (none: for nobody yet)
+/// (R2).
+struct Vote {
+  Term term;
+  NodeId candidate;
+
+  friend bool operator==(const Vote&, const Vote&) = default;
+};
+
+/// Who takes part. `outgoing` is empty but in a joint configuration, where both sets decide
+/// (thesis 4.3).
+struct Membership {
+  std::vector<NodeId> voters;    ///< Sorted.
+  std::vector<NodeId> outgoing;  ///< Sorted; the old voters while leaving a joint configuration.
+  std::vector<NodeId> learners;  ///< Sorted.
+
+  friend bool operator==(const Membership&, const Membership&) = default;
+};
+
+/// Entries from `first` on have `term`, up to the next run.
+struct TermRun {
+  LogIndex first;
+  Term term;
+
+  friend bool operator==(const TermRun&, const TermRun&) = default;
+};
+
+/// A range of log indexes whose entries can't be trusted, both ends included.
+struct IndexRange {
+  LogIndex first;
+  LogIndex last;
+
+  friend bool operator==(const IndexRange&, const IndexRange&) = default;
+};
+
+/// What recovery found (raft.md section 4). What is worse than these does not start at all.
+struct Health {
+  /// Bad bytes beyond what was proved durable were cut off. Normal after a crash; the node is a
+  /// full member.
+  bool torn_tail = false;
+  /// Entries in this range may be wrong or missing though later ones are whole: the node votes with
+  /// its true last entry, refuses appends as if its log ended before the range, so that a leader
+  /// refills it, and neither campaigns nor serves the range until then.
+  std::optional<IndexRange> damaged;
+  /// Entries up to here were durable once and are gone: neither vote nor campaign until a leader
+  /// has matched the log up to here. None: nothing is missing.
+  LogIndex lost_up_to;
+
+  friend bool operator==(const Health&, const Health&) = default;
+};
+
+/// The state of a node's log and promises, as its disk has them. A new node's is all zero with
+/// `membership` set.
+struct Recovered {
+  Vote vote;
+  /// The entry before the first one held: (0, 0) while nothing was compacted.
+  LogIndex prev_index;
+  Term prev_term;
+  LogIndex last_index;             ///< prev_index where the log is empty.
+  std::vector<TermRun> terms;      ///< Of entries prev_index+1 .. last_index; ascending.
+  std::uint64_t last_time_ms = 0;  ///< The newest entry's stamp.
+  LogIndex commit_hint;            ///< A lower bound of the commit index; 0: unknown.
+  Membership membership;
+  Health health;
+};
+
+/// Numbers writes; strictly ascending, from 1.
+using WriteSeq = StrongId<struct WriteSeqTag>;
+
+/// What the core wants on disk, all or nothing and strictly in order: the vote, then the cut, then
+/// the entries.
+struct Write {
+  WriteSeq seq;
+  std::optional<Vote> vote;
+  /// Entries from here on go, in memory and on disk, before `entries` are added (R21).
+  std::optional<LogIndex> cut_from;
+  std::vector<Entry> entries;
+  LogIndex commit_hint;  ///< Worth remembering, not worth a sync of its own.
+};
+
+}  // namespace bedrock::raft
