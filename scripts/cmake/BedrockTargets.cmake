@@ -57,6 +57,10 @@ function(bedrock_test name)
                        PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}" ${ARG_PROPERTIES})
 endfunction()
 
+if(BEDROCK_FUZZERS)
+  add_custom_target(fuzzers)
+endif()
+
 # bedrock_fuzzer(NAME SOURCES a_fuzz.cc … DEPS lib …): a libFuzzer target, and a ctest test that runs it for a few
 # seconds. Only with BEDROCK_FUZZERS.
 function(bedrock_fuzzer name)
@@ -67,6 +71,7 @@ function(bedrock_fuzzer name)
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} bedrock_flags)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzzers ${name})
   set(corpus "${PROJECT_BINARY_DIR}/fuzz/${name}")
   file(MAKE_DIRECTORY "${corpus}")
   add_test(NAME ${name} COMMAND ${name} -max_total_time=5 -rss_limit_mb=2048 "${corpus}")
