@@ -1,0 +1,241 @@
+#include "tests/process/test_cluster.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+#include <thread>
+
+#include "common/base/check.h"
+
+namespace bedrock::test {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+void Pause(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
+
+/// Ports that nobody listens on. They stay reserved while all of them are being picked, so that all
+/// differ.
+std::vector<int> FreePorts(int count) {
+  std::vector<int> sockets;
+  std::vector<int> ports;
+  for (int i = 0; i < count; ++i) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(fd >= 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    CHECK(bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0);
+    CHECK(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+    sockets.push_back(fd);
+    ports.push_back(ntohs(address.sin_port));
+  }
+  for (const int fd : sockets) close(fd);
+  return ports;
+}
+
+std::string Loopback(int port) { return "127.0.0.1:" + std::to_string(port); }
+
+}  // namespace
+
+std::string ProgramName(Program program) {
+  switch (program) {
+    case Program::kStoraged:
+      return "storaged";
+    case Program::kRaftd:
+      return "raftd";
+    case Program::kRouterd:
+      return "routerd";
+  }
+  return "";
+}
+
+TestCluster::TestCluster(ClusterOptions options) : options_(std::move(options)) {
+  std::string name = (std::filesystem::temp_directory_path() / "bedrock-test-XXXXXX").string();
+  CHECK(mkdtemp(name.data()) != nullptr);
+  folder_ = name;
+  const std::vector<int> free = FreePorts(options_.nodes * 4);
+  for (int i = 0; i < options_.nodes; ++i) {
+    const auto at = static_cast<std::size_t>(i) * 4;
+    ports_.push_back({free[at], free[at + 1], free[at + 2], free[at + 3]});
+  }
+}
+
+TestCluster::~TestCluster() {
+  for (auto& [key, process] : processes_) {
+    if (process.pid != 0) kill(process.pid, SIGKILL);
+    if (process.pid != 0) waitpid(process.pid, nullptr, 0);
+  }
+  if (testing::Test::HasFailure()) {
+    std::cerr << "the cluster's data and logs are kept in " << folder_ << "\n";
+    return;
+  }
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+}
+
+std::string TestCluster::Url(int node) const {
+  return "http://" + Loopback(ports_[static_cast<std::size_t>(node - 1)].http);
+}
+
+std::string TestCluster::ClientEndpoint(int node) const {
+  return "tcp://" + Loopback(ports_[static_cast<std::size_t>(node - 1)].client);
+}
+
+std::string TestCluster::NodeFolder(int node) const {
+  return folder_ + "/n" + std::to_string(node);
+}
+
+std::string TestCluster::ReadLog(int node, Program program) const {
+  std::ifstream file(NodeFolder(node) + "/log/" + ProgramName(program) + ".log");
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+void TestCluster::Start(int node, Program program) { Spawn(node, program, cluster_id_); }
+
+void TestCluster::StartWithClusterId(int node, Program program, const std::string& cluster_id) {
+  Spawn(node, program, cluster_id);
+}
+
+void TestCluster::Spawn(int node, Program program, const std::string& cluster_id) {
+  CHECK(!Running(node, program));
+  const std::string folder = NodeFolder(node);
+  std::filesystem::create_directories(folder + "/run");
+  std::filesystem::create_directories(folder + "/log");
+  const std::string name = ProgramName(program);
+  std::vector<std::string> words = {std::string(BEDROCK_BIN_FOLDER) + "/" + name,
+                                    "--node",
+                                    "n" + std::to_string(node),
+                                    "--cluster-id",
+                                    cluster_id,
+                                    "--data",
+                                    "."};
+  for (int i = 1; i <= options_.nodes; ++i) {
+    const Ports& ports = ports_[static_cast<std::size_t>(i - 1)];
+    words.emplace_back("--member");
+    words.push_back("n" + std::to_string(i) + ",raft=tcp://" + Loopback(ports.raft) +
+                    ",storage=tcp://" + Loopback(ports.storage) + ",client=tcp://" +
+                    Loopback(ports.client) + ",http=" + Loopback(ports.http));
+  }
+  for (const std::string& flag : options_.flags[program]) words.push_back(flag);
+  std::vector<char*> argv;
+  for (std::string& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addchdir_np(&actions, folder.c_str());
+  posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+  const std::string log = folder + "/log/" + name + ".log";
+  posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+  posix_spawn_file_actions_adddup2(&actions, 1, 2);
+  pid_t pid = 0;
+  const int error = posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  CHECK_MSG(error == 0, words[0]);
+  Of(node, program) = Process{.pid = pid};
+}
+
+void TestCluster::Reap(Process& process) {
+  if (process.pid == 0) return;
+  int status = 0;
+  if (waitpid(process.pid, &status, WNOHANG) != process.pid) return;
+  process.pid = 0;
+  process.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+bool TestCluster::Running(int node, Program program) {
+  Process& process = Of(node, program);
+  Reap(process);
+  return process.pid != 0;
+}
+
+int TestCluster::WaitForExit(int node, Program program, int seconds) {
+  const auto deadline = Clock::now() + std::chrono::seconds(seconds);
+  while (Running(node, program)) {
+    if (Clock::now() > deadline) return -1000;
+    Pause(10);
+  }
+  return Of(node, program).exit_code;
+}
+
+void TestCluster::Signal(int node, Program program, int signal) {
+  CHECK(Running(node, program));
+  CHECK(kill(Of(node, program).pid, signal) == 0);
+}
+
+void TestCluster::Kill(int node, Program program) {
+  if (!Running(node, program)) return;
+  Signal(node, program, SIGKILL);
+  CHECK(WaitForExit(node, program, 20) == -SIGKILL);
+}
+
+void TestCluster::KillNode(int node) {
+  for (const Program program : kPrograms) {
+    if (Running(node, program)) Signal(node, program, SIGKILL);
+  }
+  for (const Program program : kPrograms) WaitForExit(node, program, 20);
+}
+
+int TestCluster::Stop(int node, Program program) {
+  Signal(node, program, SIGTERM);
+  return WaitForExit(node, program, 20);
+}
+
+void TestCluster::StartAll() {
+  for (int node = 1; node <= nodes(); ++node) {
+    for (const Program program : kPrograms) {
+      if (!Running(node, program)) Start(node, program);
+    }
+  }
+  for (int node = 1; node <= nodes(); ++node) {
+    ASSERT_TRUE(WaitForWrite(node)) << "node " << node << " takes no writes";
+  }
+}
+
+bool TestCluster::WaitForWrite(int node, int seconds) {
+  const auto deadline = Clock::now() + std::chrono::seconds(seconds);
+  while (Clock::now() < deadline) {
+    const HttpResponse response = http_.Send(
+        {.method = "DELETE", .url = Url(node) + "/delete?key=ready-probe", .timeout_ms = 2000});
+    if (response.status == 200) return true;
+    Pause(50);
+  }
+  return false;
+}
+
+int TestCluster::WaitForLeader(int seconds, int not_this) {
+  const auto deadline = Clock::now() + std::chrono::seconds(seconds);
+  while (Clock::now() < deadline) {
+    for (int node = 1; node <= nodes(); ++node) {
+      if (node == not_this || !Running(node, Program::kRouterd)) continue;
+      const HttpResponse response =
+          http_.Send({.url = Url(node) + "/v1/cluster", .timeout_ms = 2000});
+      const std::string marker = "\"leader\":\"n";
+      const std::size_t at = response.body.find(marker);
+      if (response.status != 200 || at == std::string::npos) continue;
+      const int leader = std::atoi(response.body.c_str() + at + marker.size());
+      if (leader != 0 && leader != not_this) return leader;
+    }
+    Pause(20);
+  }
+  return 0;
+}
+
+}  // namespace bedrock::test
