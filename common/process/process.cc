@@ -1,0 +1,42 @@
+#include "common/process/process.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "common/base/status_macros.h"
+
+namespace bedrock::process {
+
+Status EnterDataDirectory(FileSystem& file_system, const std::string& directory) {
+  RETURN_IF_ERROR(file_system.CreateDirectories(JoinPath(directory, "run")).Prefixed("--data"));
+  RETURN_IF_ERROR(file_system.CreateDirectories(JoinPath(directory, "log")).Prefixed("--data"));
+  if (::chdir(directory.c_str()) != 0) {
+    return Status::IoError("--data: enter " + directory + ": " + std::strerror(errno));
+  }
+  return {};
+}
+
+Result<PidFile> PidFile::Write(FileSystem& file_system, std::string_view program) {
+  const std::string stem = "run/" + std::string(program);
+  ASSIGN_OR_RETURN(std::unique_ptr<FileLock> lock, file_system.Lock(stem + ".lock"));
+  RETURN_IF_ERROR(ReplaceFile(file_system, stem + ".pid", std::to_string(::getpid()) + "\n"));
+  return PidFile(file_system, stem + ".pid", std::move(lock));
+}
+
+PidFile::PidFile(FileSystem& file_system, std::string path, std::unique_ptr<FileLock> lock)
+    : file_system_(&file_system), path_(std::move(path)), lock_(std::move(lock)) {}
+
+PidFile::PidFile(PidFile&& other) noexcept
+    : file_system_(std::exchange(other.file_system_, nullptr)),
+      path_(std::move(other.path_)),
+      lock_(std::move(other.lock_)) {}
+
+PidFile::~PidFile() {
+  // Where it stays, whoever reads it finds no such process.
+  if (file_system_ != nullptr) static_cast<void>(file_system_->Remove(path_));
+}
+
+}  // namespace bedrock::process
