@@ -24,6 +24,7 @@ END
 }
 
 PROCESSES=(storaged raftd routerd)  # in the order of starting
+declare -A SPAWNED=()               # what this script has started: node-process -> pid
 
 # ---- the cluster's own file: DIR/cluster ----
 
@@ -80,6 +81,7 @@ start_process() {
     exec setsid "$BIN/$process" --node "n$i" --cluster-id "$CLUSTER_ID" --data . "${arguments[@]}" \
       </dev/null >>"log/$process.log" 2>&1 9>&-
   ) &
+  SPAWNED[$i-$process]=$!
   disown
 }
 
@@ -112,11 +114,13 @@ check_alive() {
   fail "n$1 $2 ended; the end of $DATA/n$1/log/$2.log stands above"
 }
 
-# wait_for_pid_files: each process writes its own once it runs.
+# wait_for_start I PROCESS: until it has written its pid file, which it does once it runs.
 wait_for_start() {
-  local i=$1 process=$2 tries=200
+  local i=$1 process=$2 tries=600
   until pid_of "$i" "$process" >/dev/null; do
-    if [ $((tries--)) -le 0 ]; then check_alive "$i" "$process"; fi
+    if [ $((tries--)) -le 0 ] || ! kill -0 "${SPAWNED[$i-$process]:-0}" 2>/dev/null; then
+      check_alive "$i" "$process"
+    fi
     sleep 0.05
   done
 }
