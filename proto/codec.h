@@ -14,12 +14,18 @@ class FrameWriter {
  public:
   explicit FrameWriter(const FrameHeader& header);
 
+  /// REQUIRES: packet_count() < kFrameMessagesMax, and `message` is no UnknownKind.
   void Add(RequestId request, std::uint32_t timeout_ms, const Message& message);
 
   std::size_t packet_count() const { return packet_count_; }
   bool empty() const { return packet_count_ == 0; }
   /// Of the frame so far.
   std::size_t bytes() const { return buffer_.size(); }
+  /// Time to Finish() and begin another: a bound on bytes or messages is reached. A message of up
+  /// to kFrameBytesMax - kFrameBytesTarget still fits behind a frame that is not full.
+  bool full() const {
+    return buffer_.size() >= kFrameBytesTarget || packet_count_ >= kFrameMessagesMax;
+  }
 
   /// The finished frame; the writer is empty again, with the same header.
   std::string Finish();
@@ -34,10 +40,12 @@ class FrameWriter {
 };
 
 /// Checks everything before it uses it: size, protocol version, arities, types, element counts,
-/// nesting, enum ranges. Payload, key and value fields of the result share `bytes`.
+/// enum ranges. Payload, key and value fields of the result share `bytes`. Memory: a small multiple
+/// of bytes.size(), whatever counts the bytes claim.
 ///
-/// invalid_argument: not a frame of this protocol. A frame of another protocol version decodes to
-/// its header with no packets, so that the receiver can name the version it refuses.
+/// invalid_argument: not a frame of this protocol. A frame of another protocol version decodes to a
+/// header that holds the version alone, with no packets, so that the receiver can name what it
+/// refuses. A message of an unknown kind decodes to UnknownKind.
 Result<Frame> DecodeFrame(const Bytes& bytes);
 
 }  // namespace bedrock::proto

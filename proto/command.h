@@ -15,6 +15,24 @@ namespace bedrock::proto {
 
 // The command: the one kind of write there is. A router encodes it once, raftd orders it without
 // looking inside, every storaged executes it alike. Decoded views borrow from the encoded bytes.
+//
+// On the wire and in the log, as a msgpack array (all keys and values are bin):
+//
+//   [ format, session, sequence, low_water, [ condition, … ], [ operation, … ] ]
+//   condition = [ kind, key, version ]
+//   operation = [ kind, key, value ]
+//
+// Read version, read set, else branch, fences and idempotency key follow as elements 6 to 10 when
+// they come, in that order.
+//
+// Every replica must execute a command alike, whatever release it runs, so the rule differs from
+// that of frames: a command is never executed in part. `format` is the oldest format that holds all
+// the command uses; what is a valid command of a format, and what it does, never changes. A reader
+// that does not know the format stops. Within a format it knows, elements beyond those drawn must
+// be empty (nil, false, 0, or a bin, str, array or map of no elements): then they mean nothing and
+// are ignored; anything else is no command, for every release alike.
+
+inline constexpr std::uint64_t kCommandFormat = 1;
 
 inline constexpr std::size_t kKeyBytesMax = 8192;
 inline constexpr std::size_t kValueBytesDefault = 1 * kMiB;  ///< Default of --max-value-bytes.
@@ -72,14 +90,24 @@ struct CommandResult {
 };
 
 /// The one check of a command's size, before it is proposed; what passes here no replica refuses.
-/// Bounds: keys 1..kKeyBytesMax bytes, values at most `value_bytes_max`, at most kOperationsMax
-/// operations and as many conditions, and EncodedCommandSize at most kCommandBytesMax. Gives kOk or
-/// the code with limit and actual.
+/// Bounds: session and sequence not 0, low_water at most sequence, keys 1..kKeyBytesMax bytes,
+/// values at most `value_bytes_max` (and kValueBytesMax) and none for a delete, at most
+/// kOperationsMax operations and as many conditions, and EncodedCommandSize at most
+/// kCommandBytesMax. Gives kOk or the code with limit and actual.
 Error CheckCommand(const Command& command, std::size_t value_bytes_max);
 
+std::size_t EncodedCommandSize(const Command& command);
 std::string EncodeCommand(const Command& command);
-/// corruption where the bytes are no command. Ignores unknown trailing fields. The result borrows
-/// `encoded`.
+/// Checks the layout, not the bounds (that is CheckCommand's). The result borrows `encoded`.
+///
+/// corruption: no command, and no release says otherwise. unavailable: a command of a later format
+/// than kCommandFormat: a router refuses it as kUnsupportedProtocol, a state machine that meets it
+/// in the log must stop applying until it is upgraded, never skip it.
 Result<Command> DecodeCommand(std::string_view encoded);
+
+/// What a session table keeps on disk: [ code, version, current, failed condition ].
+std::string EncodeCommandResult(const CommandResult& result);
+/// corruption where the bytes are no result. Ignores unknown trailing elements.
+Result<CommandResult> DecodeCommandResult(std::string_view encoded);
 
 }  // namespace bedrock::proto

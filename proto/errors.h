@@ -39,6 +39,9 @@ enum class ErrorCode : std::uint8_t {
   kNotLeader = 24,            ///< Between processes only: routers follow the hint and retry.
   kStaleSequence = 25,        ///< A command below its session's low-water mark: its reply is gone.
   kCorruption = 26,  ///< Stored bytes failed their checks; the detail names file and offset.
+  /// Never sent by choice: what a number that this version does not know is read as, so that a
+  /// newer peer's new error fails one request and not a whole frame.
+  kUnrecognized = 255,
 };
 
 /// What a failed write left behind.
@@ -66,7 +69,7 @@ std::string_view ErrorCodeName(ErrorCode code);
 bool IsRetryable(ErrorCode code);
 /// The HTTP status that goes with a code (200 for kOk).
 int HttpStatus(ErrorCode code);
-/// nullopt for a number outside the list.
+/// nullopt for a number outside the list; kUnrecognized is not on it.
 std::optional<ErrorCode> ErrorCodeFromNumber(std::uint64_t number);
 /// The Status of the C++ interfaces for an error; ok for kOk. The message is "code_name: detail".
 Status ToStatus(const Error& error);

@@ -22,14 +22,26 @@ namespace bedrock::proto {
 //   message = [ kind, request id, timeout ms, [ field, … ] ]
 //
 // proto/README.md lists the kinds and their fields. All integers are msgpack unsigned integers,
-// strings of bytes are bin, texts are str. Unknown trailing elements of any array are ignored.
+// strings of bytes are bin, texts are str, an error that is none is nil. Unknown trailing elements
+// of any array are ignored, but inside a command (command.h).
 
 inline constexpr std::uint64_t kProtocolVersion = 1;
 inline constexpr std::size_t kFrameBytesMax = 16 * kMiB;
 inline constexpr std::size_t kFrameMessagesMax = 65'536;
+/// Entries, items and members in all messages of a frame together. A sender that keeps to
+/// kFrameBytesTarget cannot reach it: none takes less than five bytes.
+inline constexpr std::size_t kFrameElementsMax = 262'144;
 /// Senders close a frame when it holds this much and begin another (one larger message travels
 /// alone).
 inline constexpr std::size_t kFrameBytesTarget = 1 * kMiB;
+
+/// What a message of a kind that this version does not know is read as. Whoever asked is answered
+/// with a Refusal of kUnsupportedProtocol; nobody can send one.
+struct UnknownKind {
+  std::uint64_t kind = 0;
+
+  friend bool operator==(const UnknownKind&, const UnknownKind&) = default;
+};
 
 /// A request that its receiver cannot even try: malformed, of another cluster or protocol version,
 /// or of a kind it does not serve.
@@ -39,10 +51,10 @@ struct Refusal {
   friend bool operator==(const Refusal&, const Refusal&) = default;
 };
 
-/// The number of a message on the wire is given in codec.cc and drawn in proto/README.md, not by
+/// The number of a message on the wire is given in fields.h and drawn in proto/README.md, not by
 /// its position here.
 using Message =
-    std::variant<Refusal, raft::VoteRequest, raft::VoteReply, raft::AppendRequest,
+    std::variant<UnknownKind, Refusal, raft::VoteRequest, raft::VoteReply, raft::AppendRequest,
                  raft::AppendReply, raft::Heartbeat, raft::HeartbeatReply, raft::ReadIndexRequest,
                  raft::ReadIndexReply, Propose, ProposeRefused, ReadIndexQuery, ReadIndexAnswer,
                  RaftStatusQuery, RaftStatus, Apply, ApplyProgress, Get, GetReply, CommandReply,

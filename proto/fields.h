@@ -1,0 +1,169 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "proto/frame.h"
+
+namespace bedrock::proto {
+
+// Private to proto/: the one list of each struct's fields in their order on the wire, which writer
+// and reader share, and the one table of the kinds' numbers. How a C++ type looks on the wire is
+// said in wire.h. New fields go at the end.
+
+/// A std::string that holds any bytes: bin instead of str. S is std::string or const std::string.
+template <typename S>
+struct Binary {
+  explicit Binary(S& text_in) : text(text_in) {}
+  S& text;
+};
+
+/// Entries whose indexes follow one another from prev_index + 1 and are not on the wire.
+template <typename Index, typename Entries>
+struct EntriesAfter {
+  EntriesAfter(Index& prev_index_in, Entries& entries_in)
+      : prev_index(prev_index_in), entries(entries_in) {}
+  Index& prev_index;
+  Entries& entries;
+};
+
+/// Stands for kCommandFormat.
+struct FormatNumber {};
+
+/// FieldList<T>::Visit(t, v) calls v(field, …) with all fields of t.
+template <typename T>
+struct FieldList;
+
+#define BEDROCK_FIELDS(Type, ...)              \
+  template <>                                  \
+  struct FieldList<Type> {                     \
+    template <typename M, typename Visitor>    \
+    static void Visit(M& m, Visitor&& visit) { \
+      visit(__VA_ARGS__);                      \
+    }                                          \
+  }
+// For messages without fields, whose `m` would be unused.
+#define BEDROCK_NO_FIELDS(Type)                    \
+  template <>                                      \
+  struct FieldList<Type> {                         \
+    template <typename M, typename Visitor>        \
+    static void Visit(M& /*m*/, Visitor&& visit) { \
+      visit();                                     \
+    }                                              \
+  }
+
+BEDROCK_FIELDS(Error, m.code, m.detail, m.outcome, m.limit, m.actual, Binary(m.key));
+BEDROCK_FIELDS(Condition, m.kind, m.key, m.version);
+BEDROCK_FIELDS(Operation, m.kind, m.key, m.value);
+BEDROCK_FIELDS(Command, FormatNumber(), m.session, m.sequence, m.low_water, m.conditions,
+               m.operations);
+BEDROCK_FIELDS(CommandResult, m.code, m.version, m.current, m.failed_condition);
+
+BEDROCK_FIELDS(Refusal, m.error);
+
+BEDROCK_FIELDS(raft::Entry, m.kind, m.term, m.time_ms, m.payload);
+BEDROCK_FIELDS(raft::VoteRequest, m.pre_vote, m.term, m.last_index, m.last_term);
+BEDROCK_FIELDS(raft::VoteReply, m.pre_vote, m.term, m.granted);
+BEDROCK_FIELDS(raft::AppendRequest, m.term, m.prev_index, m.prev_term, m.commit, m.read_round,
+               m.trim, EntriesAfter(m.prev_index, m.entries));
+BEDROCK_FIELDS(raft::AppendReply, m.term, m.accepted, m.index, m.hint_index, m.hint_term,
+               m.read_round);
+BEDROCK_FIELDS(raft::Heartbeat, m.term, m.commit, m.read_round, m.trim);
+BEDROCK_FIELDS(raft::HeartbeatReply, m.term, m.read_round);
+BEDROCK_FIELDS(raft::ReadIndexRequest, m.term, m.number);
+BEDROCK_FIELDS(raft::ReadIndexReply, m.term, m.number, m.granted, m.index);
+
+BEDROCK_FIELDS(Apply::Item, m.entry.index, m.entry, Binary(m.reply_to.router), m.reply_to.request);
+BEDROCK_FIELDS(Apply, m.items);
+BEDROCK_FIELDS(ApplyProgress, m.applied, m.durable_applied, m.health);
+
+BEDROCK_FIELDS(Propose, m.command);
+BEDROCK_FIELDS(ProposeRefused, m.error, m.leader, m.term);
+BEDROCK_NO_FIELDS(ReadIndexQuery);
+BEDROCK_FIELDS(ReadIndexAnswer, m.error, m.index);
+BEDROCK_NO_FIELDS(RaftStatusQuery);
+BEDROCK_FIELDS(MemberStatus, m.id, m.voter, m.raft, m.storage, m.client, m.http, m.role,
+               m.match_index);
+BEDROCK_FIELDS(RaftStatus, m.node, m.role, m.leader, m.term, m.commit, m.applied, m.last_index,
+               m.storage_health, m.software, m.members);
+
+BEDROCK_FIELDS(Get, m.key, m.min_version);
+BEDROCK_FIELDS(GetReply, m.error, m.found, m.value, m.version, m.read_version);
+BEDROCK_FIELDS(CommandReply, m.result);
+BEDROCK_NO_FIELDS(StorageStatusQuery);
+BEDROCK_FIELDS(StorageStatus, m.applied, m.durable_applied, m.health, m.detail, m.software);
+
+BEDROCK_FIELDS(ClientGet, m.key, m.consistency, m.min_version);
+BEDROCK_FIELDS(ClientGetReply, m.error, m.value, m.version, m.read_version);
+BEDROCK_FIELDS(ClientWrite, m.command);
+BEDROCK_FIELDS(ClientWriteReply, m.error, m.version, m.current);
+
+#undef BEDROCK_FIELDS
+#undef BEDROCK_NO_FIELDS
+
+/// The kinds' numbers: sixteen a link, so that each has room. Numbers are never reused.
+inline constexpr std::uint8_t kKindsMax = 128;
+
+template <typename T>
+inline constexpr std::uint8_t kKind = 0;
+template <>
+inline constexpr std::uint8_t kKind<Refusal> = 1;
+// raftd and raftd
+template <>
+inline constexpr std::uint8_t kKind<raft::VoteRequest> = 16;
+template <>
+inline constexpr std::uint8_t kKind<raft::VoteReply> = 17;
+template <>
+inline constexpr std::uint8_t kKind<raft::AppendRequest> = 18;
+template <>
+inline constexpr std::uint8_t kKind<raft::AppendReply> = 19;
+template <>
+inline constexpr std::uint8_t kKind<raft::Heartbeat> = 20;
+template <>
+inline constexpr std::uint8_t kKind<raft::HeartbeatReply> = 21;
+template <>
+inline constexpr std::uint8_t kKind<raft::ReadIndexRequest> = 22;
+template <>
+inline constexpr std::uint8_t kKind<raft::ReadIndexReply> = 23;
+// raftd and its storaged
+template <>
+inline constexpr std::uint8_t kKind<Apply> = 32;
+template <>
+inline constexpr std::uint8_t kKind<ApplyProgress> = 33;
+// routerd and raftd
+template <>
+inline constexpr std::uint8_t kKind<Propose> = 48;
+template <>
+inline constexpr std::uint8_t kKind<ProposeRefused> = 49;
+template <>
+inline constexpr std::uint8_t kKind<ReadIndexQuery> = 50;
+template <>
+inline constexpr std::uint8_t kKind<ReadIndexAnswer> = 51;
+template <>
+inline constexpr std::uint8_t kKind<RaftStatusQuery> = 52;
+template <>
+inline constexpr std::uint8_t kKind<RaftStatus> = 53;
+// routerd and storaged
+template <>
+inline constexpr std::uint8_t kKind<Get> = 64;
+template <>
+inline constexpr std::uint8_t kKind<GetReply> = 65;
+template <>
+inline constexpr std::uint8_t kKind<CommandReply> = 66;
+template <>
+inline constexpr std::uint8_t kKind<StorageStatusQuery> = 67;
+template <>
+inline constexpr std::uint8_t kKind<StorageStatus> = 68;
+// clients and routerd
+template <>
+inline constexpr std::uint8_t kKind<ClientGet> = 80;
+template <>
+inline constexpr std::uint8_t kKind<ClientGetReply> = 81;
+template <>
+inline constexpr std::uint8_t kKind<ClientWrite> = 82;
+template <>
+inline constexpr std::uint8_t kKind<ClientWriteReply> = 83;
+
+}  // namespace bedrock::proto
