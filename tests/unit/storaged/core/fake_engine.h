@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "common/base/check.h"
+#include "storaged/engine/engine.h"
+
+namespace bedrock::storage {
+
+/// What a FakeEngine leaves behind when it crashes.
+struct FakeDisk {
+  using Versions = std::map<std::uint64_t, std::pair<bool, std::string>>;  // found, value
+  using Content = std::map<std::string, Versions>;
+  Content content;
+  engine::AppliedMark mark;
+  std::string client_state;
+};
+
+/// An engine of maps whose flushes end when the test says so, and which fails as it is told: for
+/// what the real one does only under load or on a broken disk. Keeps every version.
+class FakeEngine final : public engine::Engine {
+ public:
+  explicit FakeEngine(FakeDisk& disk) : disk_(disk), content_(disk.content), applied_(disk.mark) {}
+
+  // What the test turns.
+  Status apply_status;  ///< Unless ok, Apply gives this and does nothing.
+  Status get_status;    ///< Unless ok, Get gives this.
+  bool wants_flush = false;
+  engine::EngineStats stats;
+
+  /// Ends the oldest flush: what it froze is durable.
+  void FinishFlush() {
+    CHECK(!flushes_.empty());
+    disk_ = std::move(flushes_.front());
+    flushes_.pop_front();
+    Progress();
+  }
+  void FinishFlushes() {
+    while (!flushes_.empty()) FinishFlush();
+  }
+  /// Tells the owner that something changed.
+  void Progress() {
+    if (on_progress_) on_progress_();
+  }
+  std::size_t waiting_flushes() const { return flushes_.size(); }
+  std::size_t flushes_started() const { return flushes_started_; }
+  Version watermark() const { return watermark_; }
+
+  Status Apply(const std::vector<engine::Mutation>& mutations, engine::AppliedMark mark) override {
+    CHECK(mark.index == applied_.index.Next());
+    if (!apply_status.ok()) return apply_status;
+    for (const auto& mutation : mutations) {
+      const bool put = mutation.kind == engine::Mutation::Kind::kPut;
+      content_[std::string(mutation.key)][mark.index.value()] = {put, std::string(mutation.value)};
+    }
+    applied_ = mark;
+    return Status::Ok();
+  }
+  engine::AppliedMark applied() const override { return applied_; }
+  engine::AppliedMark durable_applied() const override { return disk_.mark; }
+  std::string client_state() const override { return disk_.client_state; }
+  bool WantsFlush() const override { return wants_flush; }
+  void StartFlush(std::string client_state) override {
+    wants_flush = false;
+    ++flushes_started_;
+    flushes_.push_back({content_, applied_, std::move(client_state)});
+  }
+  void OnProgress(std::function<void()> callback) override { on_progress_ = std::move(callback); }
+
+  Result<engine::Lookup> Get(std::string_view key, Version at) const override {
+    if (!get_status.ok()) return get_status;
+    const auto found = content_.find(std::string(key));
+    if (found == content_.end()) return engine::Lookup{};
+    const auto above = found->second.upper_bound(at.value());
+    if (above == found->second.begin()) return engine::Lookup{};
+    const auto& [version, state] = *std::prev(above);
+    return engine::Lookup{state.first, Version(version), state.second};
+  }
+  std::unique_ptr<engine::Iterator> NewIterator(Version, std::string_view,
+                                                std::string_view) const override {
+    CHECK_MSG(false, "not needed");
+    return nullptr;
+  }
+  void SetWatermark(Version watermark) override {
+    CHECK(watermark_ <= watermark);
+    watermark_ = watermark;
+  }
+  engine::EngineStats Stats() const override { return stats; }
+  Status Verify() const override { return Status::Ok(); }
+
+ private:
+  FakeDisk& disk_;
+  FakeDisk::Content content_;
+  engine::AppliedMark applied_;
+  std::deque<FakeDisk> flushes_;
+  std::size_t flushes_started_ = 0;
+  Version watermark_;
+  std::function<void()> on_progress_;
+};
+
+}  // namespace bedrock::storage
