@@ -1,0 +1,300 @@
+#include "common/env/posix_file_system.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#include "common/base/status_macros.h"
+
+namespace bedrock {
+
+namespace {
+
+constexpr mode_t kFileMode = 0644;
+constexpr mode_t kDirectoryMode = 0755;
+
+Status ErrorStatus(int error, std::string_view action, std::string_view path) {
+  std::string message(action);
+  message += ' ';
+  message += path;
+  message += ": ";
+  message += std::generic_category().message(error);
+  switch (error) {
+    case ENOENT:
+      return Status::NotFound(message);
+    case ENOSPC:
+    case EDQUOT:
+      return Status::NoSpace(message);
+    default:
+      return Status::IoError(message);
+  }
+}
+
+Status ErrorStatusAt(int error, std::string_view action, std::string_view path,
+                     std::uint64_t offset) {
+  return ErrorStatus(error, action, std::string(path) + " at offset " + std::to_string(offset));
+}
+
+/// Calls until it was not interrupted by a signal.
+template <typename Call>
+auto Uninterrupted(Call call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+
+/// Owns a descriptor.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    // Never repeated after EINTR: Linux has freed the number by then and another thread may own it.
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&&) = delete;
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+Result<Descriptor> OpenDescriptor(const std::string& path, int flags) {
+  Descriptor descriptor(
+      Uninterrupted([&] { return open(path.c_str(), flags | O_CLOEXEC, kFileMode); }));
+  if (descriptor.get() < 0) return ErrorStatus(errno, "open", path);
+  return descriptor;
+}
+
+/// Offsets beyond what the system can count are an error, not a wrapped number.
+Status CheckOffset(std::string_view action, std::string_view path, std::uint64_t offset,
+                   std::uint64_t n) {
+  constexpr std::uint64_t kOffsetMax = INT64_MAX;
+  if (offset > kOffsetMax || n > kOffsetMax - offset) {
+    return ErrorStatusAt(EFBIG, action, path, offset);
+  }
+  return Status::Ok();
+}
+
+class PosixFile final : public File {
+ public:
+  PosixFile(std::string path, Descriptor descriptor)
+      : path_(std::move(path)), descriptor_(std::move(descriptor)) {}
+
+  Result<std::size_t> ReadAt(std::uint64_t offset, std::size_t n, char* out) const override {
+    RETURN_IF_ERROR(CheckOffset("read", path_, offset, n));
+    std::size_t done = 0;
+    while (done < n) {
+      const ssize_t got = Uninterrupted([&] {
+        return pread(descriptor_.get(), out + done, n - done, static_cast<off_t>(offset + done));
+      });
+      if (got < 0) return ErrorStatusAt(errno, "read", path_, offset + done);
+      if (got == 0) break;
+      done += static_cast<std::size_t>(got);
+    }
+    return done;
+  }
+
+  Status WriteAt(std::uint64_t offset, std::string_view data) override {
+    RETURN_IF_ERROR(CheckOffset("write", path_, offset, data.size()));
+    while (!data.empty()) {
+      const ssize_t put = Uninterrupted([&] {
+        return pwrite(descriptor_.get(), data.data(), data.size(), static_cast<off_t>(offset));
+      });
+      if (put < 0) return ErrorStatusAt(errno, "write", path_, offset);
+      data.remove_prefix(static_cast<std::size_t>(put));
+      offset += static_cast<std::uint64_t>(put);
+    }
+    return Status::Ok();
+  }
+
+  Status Sync() override {
+    // Repeated after EINTR only: after any other error the kernel has marked the pages clean and a
+    // second call would claim success for data that is lost.
+    if (Uninterrupted([&] { return fdatasync(descriptor_.get()); }) != 0) {
+      return ErrorStatus(errno, "sync", path_);
+    }
+    return Status::Ok();
+  }
+
+  Status Truncate(std::uint64_t size) override {
+    RETURN_IF_ERROR(CheckOffset("truncate", path_, size, 0));
+    if (Uninterrupted([&] { return ftruncate(descriptor_.get(), static_cast<off_t>(size)); }) !=
+        0) {
+      return ErrorStatusAt(errno, "truncate", path_, size);
+    }
+    return Status::Ok();
+  }
+
+  Result<std::uint64_t> Size() const override {
+    struct stat info;
+    if (fstat(descriptor_.get(), &info) != 0) return ErrorStatus(errno, "stat", path_);
+    return static_cast<std::uint64_t>(info.st_size);
+  }
+
+ private:
+  const std::string path_;
+  const Descriptor descriptor_;
+};
+
+class PosixFileLock final : public FileLock {
+ public:
+  explicit PosixFileLock(Descriptor descriptor) : descriptor_(std::move(descriptor)) {}
+
+ private:
+  const Descriptor descriptor_;  // the lock goes when this is closed
+};
+
+int OpenFlags(FileSystem::OpenMode mode) {
+  switch (mode) {
+    case FileSystem::OpenMode::kRead:
+      return O_RDONLY;
+    case FileSystem::OpenMode::kReadWrite:
+      return O_RDWR;
+    case FileSystem::OpenMode::kCreate:
+      return O_RDWR | O_CREAT | O_TRUNC;
+  }
+  return O_RDONLY;
+}
+
+/// Makes one folder. True where it was not there before.
+Result<bool> MakeDirectory(const std::string& path) {
+  if (mkdir(path.c_str(), kDirectoryMode) == 0) return true;
+  const int error = errno;
+  struct stat info;
+  if (error == EEXIST && stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return false;
+  return ErrorStatus(error, "mkdir", path);
+}
+
+/// Whoever holds the lock wrote its process id; best effort, for the message only.
+std::string ReadHolder(const PosixFile& file) {
+  char text[32];
+  const auto n = file.ReadAt(0, sizeof(text), text);
+  std::string holder(text, n.value_or(0));
+  while (!holder.empty() && holder.back() == '\n') holder.pop_back();
+  return holder.empty() ? "another process" : "process " + holder;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<File>> PosixFileSystem::Open(const std::string& path, OpenMode mode) {
+  ASSIGN_OR_RETURN(auto descriptor, OpenDescriptor(path, OpenFlags(mode)));
+  struct stat info;
+  if (fstat(descriptor.get(), &info) != 0) return ErrorStatus(errno, "stat", path);
+  // Linux opens folders for reading; a folder is no file here.
+  if (S_ISDIR(info.st_mode)) return ErrorStatus(EISDIR, "open", path);
+  return std::unique_ptr<File>(std::make_unique<PosixFile>(path, std::move(descriptor)));
+}
+
+Status PosixFileSystem::CreateDirectories(const std::string& path) {
+  if (path.empty()) return ErrorStatus(ENOENT, "mkdir", path);
+  std::size_t end = 0;
+  while (end < path.size()) {
+    end = path.find('/', end + 1);
+    if (end == std::string::npos) end = path.size();
+    const std::string part = path.substr(0, end);
+    if (part.back() == '/') continue;
+    ASSIGN_OR_RETURN(const bool made, MakeDirectory(part));
+    if (made) RETURN_IF_ERROR(SyncDirectory(ParentPath(part)));
+  }
+  return Status::Ok();
+}
+
+Result<std::vector<std::string>> PosixFileSystem::List(const std::string& directory) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(opendir(directory.c_str()), closedir);
+  if (stream == nullptr) return ErrorStatus(errno, "list", directory);
+  std::vector<std::string> names;
+  while (true) {
+    errno = 0;  // readdir tells its end from an error only by this
+    const dirent* entry = readdir(stream.get());
+    if (entry == nullptr) break;
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  if (errno != 0) return ErrorStatus(errno, "list", directory);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Status PosixFileSystem::SyncDirectory(const std::string& directory) {
+  ASSIGN_OR_RETURN(const auto descriptor, OpenDescriptor(directory, O_RDONLY | O_DIRECTORY));
+  if (Uninterrupted([&] { return fsync(descriptor.get()); }) != 0) {
+    return ErrorStatus(errno, "sync directory", directory);
+  }
+  return Status::Ok();
+}
+
+Status PosixFileSystem::Rename(const std::string& from, const std::string& to) {
+  if (rename(from.c_str(), to.c_str()) != 0) {
+    return ErrorStatus(errno, "rename", from + " to " + to);
+  }
+  return Status::Ok();
+}
+
+Status PosixFileSystem::Link(const std::string& from, const std::string& to) {
+  if (link(from.c_str(), to.c_str()) != 0) return ErrorStatus(errno, "link", from + " to " + to);
+  return Status::Ok();
+}
+
+Status PosixFileSystem::Remove(const std::string& path) {
+  if (unlink(path.c_str()) != 0) return ErrorStatus(errno, "remove", path);
+  return Status::Ok();
+}
+
+Status PosixFileSystem::RemoveDirectory(const std::string& path) {
+  if (rmdir(path.c_str()) != 0) return ErrorStatus(errno, "remove directory", path);
+  return Status::Ok();
+}
+
+Result<bool> PosixFileSystem::Exists(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) == 0) return true;
+  if (errno == ENOENT) return false;
+  return ErrorStatus(errno, "stat", path);
+}
+
+Result<std::uint64_t> PosixFileSystem::FileSize(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) return ErrorStatus(errno, "stat", path);
+  if (S_ISDIR(info.st_mode)) return ErrorStatus(EISDIR, "size", path);
+  return static_cast<std::uint64_t>(info.st_size);
+}
+
+Result<std::uint64_t> PosixFileSystem::FreeSpace(const std::string& path) {
+  struct statvfs info;
+  if (Uninterrupted([&] { return statvfs(path.c_str(), &info); }) != 0) {
+    return ErrorStatus(errno, "statvfs", path);
+  }
+  return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;
+}
+
+Result<std::unique_ptr<FileLock>> PosixFileSystem::Lock(const std::string& path) {
+  ASSIGN_OR_RETURN(auto descriptor, OpenDescriptor(path, O_RDWR | O_CREAT));
+  if (Uninterrupted([&] { return flock(descriptor.get(), LOCK_EX | LOCK_NB); }) != 0) {
+    const int error = errno;
+    if (error != EWOULDBLOCK) return ErrorStatus(error, "lock", path);
+    return Status::Unavailable("lock " + path + ": held by " +
+                               ReadHolder(PosixFile(path, std::move(descriptor))));
+  }
+  if (ftruncate(descriptor.get(), 0) != 0) return ErrorStatus(errno, "truncate", path);
+  const std::string holder = std::to_string(getpid()) + "\n";
+  const ssize_t put =
+      Uninterrupted([&] { return pwrite(descriptor.get(), holder.data(), holder.size(), 0); });
+  // The lock stands without the id; a full disk must not keep a node from starting to clean up.
+  if (put < 0 && errno != ENOSPC && errno != EDQUOT) return ErrorStatus(errno, "write", path);
+  return std::unique_ptr<FileLock>(std::make_unique<PosixFileLock>(std::move(descriptor)));
+}
+
+}  // namespace bedrock
