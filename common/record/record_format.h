@@ -7,6 +7,7 @@
 
 namespace bedrock::record {
 
+// clang-format off
 // The one framing that the engine's WAL and MANIFEST and the Raft log share.
 //
 //   offset  size
@@ -17,15 +18,16 @@ namespace bedrock::record {
 //   14      1     type          the owner's record type, never 0
 //   15      1     flags         the owner's
 //   16      8     stream        number of the file this record was written for: rejects what a
-//   recycled
-//                               file still holds of its earlier life
-//   24      8     ordinal       WAL, MANIFEST: counts records, contiguous across files; Raft log:
-//   log index 32      8     aux           WAL, MANIFEST: offset up to which this file was durable
-//   when the record
-//                               was written; Raft log: term
+//                               recycled file still holds of its earlier life
+//   24      8     ordinal       WAL, MANIFEST: counts records, contiguous across files
+//                               Raft log: log index
+//   32      8     aux           WAL, MANIFEST: offset up to which this file was durable when the
+//                               record was written
+//                               Raft log: term
 //   40      …     payload, then zeroes up to a multiple of 8
 //
 // All numbers little-endian. Records start at multiples of 8, so `length` never straddles a sector.
+// clang-format on
 
 inline constexpr std::size_t kHeaderBytes = 40;
 inline constexpr std::size_t kAlignment = 8;
