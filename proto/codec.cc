@@ -52,7 +52,7 @@ void TakePacket(MsgpackReader& in, WireReader& reader, Packet& packet) {
   if (kind < kKindsMax && kTakeFields[kind] != nullptr) {
     kTakeFields[kind](reader, packet.message);
   } else {
-    packet.message.emplace<UnknownKind>(kind);
+    packet.message = UnknownKind{kind};
     in.Skip(1);
   }
   if (!in.failed()) in.Skip(size - kPacketFields);

@@ -1,0 +1,160 @@
+#pragma once
+
+#include <string>
+
+#include "common/env/random.h"
+#include "proto/frame.h"
+
+namespace bedrock::proto {
+
+/// Messages with every field drawn from `random`: empty, small and large values, every kind. Equal
+/// seeds give equal messages.
+class ArbitraryMessages {
+ public:
+  explicit ArbitraryMessages(Random& random) : random_(random) {}
+
+  std::uint64_t Number() {
+    // Every width of a msgpack integer, and its ends.
+    const std::uint64_t bits = random_.Below(65);
+    if (bits == 0) return 0;
+    if (random_.Chance(1, 4)) return ~0ULL >> (64 - bits);
+    return random_.Next() >> (64 - bits);
+  }
+  std::uint32_t SmallNumber() { return static_cast<std::uint32_t>(Number()); }
+  bool Flip() { return random_.Chance(1, 2); }
+  std::string Text() {
+    static constexpr std::size_t kSizes[] = {0, 1, 31, 32, 255, 256, 65'535, 65'536};
+    const std::size_t size =
+        random_.Chance(1, 8) ? kSizes[random_.Below(std::size(kSizes))] : random_.Below(40);
+    std::string text(size, '\0');
+    for (char& c : text) c = static_cast<char>(random_.Below(256));
+    return text;
+  }
+  Bytes Blob() { return Bytes(Text()); }
+  template <typename Id>
+  Id AnId() {
+    return Id(Number());
+  }
+  template <typename E>
+  E Enum(E last) {
+    return static_cast<E>(random_.Below(static_cast<std::uint64_t>(last) + 1));
+  }
+  ErrorCode Code() { return Enum(ErrorCode::kCorruption); }
+  Error AnError() {
+    Error error;
+    error.code = Code();
+    if (error.ok()) return error;
+    error.detail = Text();
+    error.outcome = Enum(Outcome::kUnknown);
+    error.limit = Number();
+    error.actual = Number();
+    error.key = Text();
+    return error;
+  }
+  raft::Entry Entry(LogIndex index) {
+    return {index, AnId<Term>(), Enum(raft::EntryKind::kMembership), Number(), Blob()};
+  }
+  raft::AppendRequest Append() {
+    raft::AppendRequest append{AnId<Term>(),
+                               LogIndex(random_.Next() >> 1),
+                               AnId<Term>(),
+                               AnId<LogIndex>(),
+                               Number(),
+                               AnId<LogIndex>(),
+                               {}};
+    const std::uint64_t count = random_.Below(20);
+    for (std::uint64_t i = 1; i <= count; ++i) {
+      append.entries.push_back(Entry(append.prev_index + i));
+    }
+    return append;
+  }
+  proto::Apply AnApply() {
+    proto::Apply apply;
+    for (std::uint64_t i = random_.Below(20); i > 0; --i) {
+      apply.items.push_back({Entry(AnId<LogIndex>()), {Text(), AnId<RequestId>()}});
+    }
+    return apply;
+  }
+  proto::RaftStatus Status() {
+    proto::RaftStatus status{
+        AnId<NodeId>(),   Enum(Role::kUnreachable), AnId<NodeId>(), AnId<Term>(), AnId<LogIndex>(),
+        AnId<LogIndex>(), AnId<LogIndex>(),         Code(),         Text(),       {}};
+    for (std::uint64_t i = random_.Below(9); i > 0; --i) {
+      status.members.push_back({AnId<NodeId>(), Flip(), Text(), Text(), Text(), Text(),
+                                Enum(Role::kUnreachable), AnId<LogIndex>()});
+    }
+    return status;
+  }
+  CommandResult AResult() { return {Code(), AnId<Version>(), AnId<Version>(), SmallNumber()}; }
+
+  static constexpr std::size_t kKinds = std::variant_size_v<Message> - 1;
+
+  /// Of the kind at position 1 + `which` of Message.
+  Message Make(std::size_t which) {
+    using raft::PreVote;
+    switch (which) {
+      case 0:
+        return Refusal{AnError()};
+      case 1:
+        return raft::VoteRequest{PreVote(Flip()), AnId<Term>(), AnId<LogIndex>(), AnId<Term>()};
+      case 2:
+        return raft::VoteReply{PreVote(Flip()), AnId<Term>(), Flip()};
+      case 3:
+        return Append();
+      case 4:
+        return raft::AppendReply{AnId<Term>(),     Flip(),       AnId<LogIndex>(),
+                                 AnId<LogIndex>(), AnId<Term>(), Number()};
+      case 5:
+        return raft::Heartbeat{AnId<Term>(), AnId<LogIndex>(), Number(), AnId<LogIndex>()};
+      case 6:
+        return raft::HeartbeatReply{AnId<Term>(), Number()};
+      case 7:
+        return raft::ReadIndexRequest{AnId<Term>(), Number()};
+      case 8:
+        return raft::ReadIndexReply{AnId<Term>(), Number(), Flip(), AnId<LogIndex>()};
+      case 9:
+        return Propose{Blob()};
+      case 10:
+        return ProposeRefused{AnError(), AnId<NodeId>(), AnId<Term>()};
+      case 11:
+        return ReadIndexQuery{};
+      case 12:
+        return ReadIndexAnswer{AnError(), AnId<LogIndex>()};
+      case 13:
+        return RaftStatusQuery{};
+      case 14:
+        return Status();
+      case 15:
+        return AnApply();
+      case 16:
+        return ApplyProgress{AnId<LogIndex>(), AnId<LogIndex>(), Code()};
+      case 17:
+        return Get{Blob(), AnId<Version>()};
+      case 18:
+        return GetReply{AnError(), Flip(), Blob(), AnId<Version>(), AnId<Version>()};
+      case 19:
+        return CommandReply{AResult()};
+      case 20:
+        return StorageStatusQuery{};
+      case 21:
+        return StorageStatus{AnId<LogIndex>(), AnId<LogIndex>(), Code(), Text(), Text()};
+      case 22:
+        return ClientGet{Blob(), Enum(Consistency::kStale), AnId<Version>()};
+      case 23:
+        return ClientGetReply{AnError(), Blob(), AnId<Version>(), AnId<Version>()};
+      case 24:
+        return ClientWrite{Blob()};
+      default:
+        return ClientWriteReply{AnError(), AnId<Version>(), AnId<Version>()};
+    }
+  }
+  Packet APacket(std::size_t which) { return {AnId<RequestId>(), SmallNumber(), Make(which)}; }
+  FrameHeader Header() {
+    return {kProtocolVersion, AnId<ClusterId>(), AnId<GroupId>(), AnId<NodeId>(), AnId<BootId>()};
+  }
+
+ private:
+  Random& random_;
+};
+
+}  // namespace bedrock::proto

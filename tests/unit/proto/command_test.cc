@@ -1,0 +1,252 @@
+#include "proto/command.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <msgpack.hpp>
+
+#include "common/env/random.h"
+#include "tests/unit/proto/arbitrary_messages.h"
+
+namespace bedrock::proto {
+namespace {
+
+Command Put(std::string_view key, std::string_view value) {
+  Command command{.session = SessionId(7), .sequence = 3, .low_water = 2};
+  command.operations.push_back({Operation::Kind::kPut, key, value});
+  return command;
+}
+
+/// A command and the texts that it borrows.
+struct OwnedCommand {
+  std::deque<std::string> texts;
+  Command command;
+
+  std::string_view Keep(std::string text) { return texts.emplace_back(std::move(text)); }
+};
+
+OwnedCommand ArbitraryCommand(std::uint64_t seed) {
+  Random random(seed);
+  ArbitraryMessages arbitrary(random);
+  OwnedCommand owned;
+  Command& command = owned.command;
+  command.session = arbitrary.AnId<SessionId>();
+  command.sequence = arbitrary.Number();
+  command.low_water = arbitrary.Number();
+  for (std::uint64_t i = random.Below(6); i > 0; --i) {
+    command.conditions.push_back({arbitrary.Enum(Condition::Kind::kAbsent),
+                                  owned.Keep(arbitrary.Text()), arbitrary.AnId<Version>()});
+  }
+  for (std::uint64_t i = random.Below(20); i > 0; --i) {
+    command.operations.push_back({arbitrary.Enum(Operation::Kind::kDelete),
+                                  owned.Keep(arbitrary.Text()), owned.Keep(arbitrary.Text())});
+  }
+  return owned;
+}
+
+TEST(CommandTest, ComesBackAsItWas) {
+  for (std::uint64_t seed = 0; seed < 500; ++seed) {
+    const OwnedCommand owned = ArbitraryCommand(seed);
+    const std::string encoded = EncodeCommand(owned.command);
+    EXPECT_EQ(encoded.size(), EncodedCommandSize(owned.command));
+    const Result<Command> back = DecodeCommand(encoded);
+    ASSERT_TRUE(back.ok()) << back.status().ToString();
+    ASSERT_EQ(*back, owned.command);
+  }
+}
+
+TEST(CommandTest, ComesBackAtTheBounds) {
+  const std::string key(kKeyBytesMax, 'k');
+  const std::string value(kValueBytesMax, 'v');
+  const Command command = Put(key, value);
+  EXPECT_TRUE(CheckCommand(command, kValueBytesMax).ok());
+  EXPECT_EQ(DecodeCommand(EncodeCommand(command)).value(), command);
+}
+
+TEST(CommandTest, BorrowsTheEncodedBytes) {
+  const std::string encoded = EncodeCommand(Put("key", "value"));
+  const Command command = DecodeCommand(encoded).value();
+  EXPECT_GE(command.operations[0].value.data(), encoded.data());
+  EXPECT_LT(command.operations[0].value.data(), encoded.data() + encoded.size());
+}
+
+TEST(CommandTest, EveryTruncationIsCorruption) {
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    const std::string encoded = EncodeCommand(ArbitraryCommand(seed).command);
+    const std::size_t step = 1 + encoded.size() / 500;
+    for (std::size_t size = 0; size < encoded.size(); size += step) {
+      ASSERT_TRUE(DecodeCommand(std::string_view(encoded).substr(0, size)).status().IsCorruption());
+    }
+  }
+}
+
+TEST(CommandTest, EverySingleByteFlipIsRefusedOrIsAnotherCommand) {
+  const std::string whole = EncodeCommand(Put("key", "value"));
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    for (int bits = 1; bits < 256; ++bits) {
+      std::string encoded = whole;
+      encoded[at] ^= static_cast<char>(bits);
+      const Result<Command> command = DecodeCommand(encoded);
+      if (command.ok()) {
+        ASSERT_EQ(DecodeCommand(EncodeCommand(*command)).value(), *command);
+      }
+    }
+  }
+}
+
+/// The encoded command with one more top-level element.
+std::string WithElement(const std::string& encoded, std::string_view element) {
+  std::string longer = encoded;
+  EXPECT_EQ(longer[0], '\x96');
+  longer[0] = '\x97';
+  return longer.append(element);
+}
+
+TEST(CommandTest, EmptyLaterElementsAreIgnored) {
+  const Command command = Put("key", "value");
+  for (const std::string_view empty :
+       {std::string_view("\xc0"), std::string_view("\xc2"), std::string_view("\0", 1),
+        std::string_view("\x90"), std::string_view("\x80"), std::string_view("\xa0"),
+        std::string_view("\xc4\0", 2), std::string_view("\xcd\0\0", 3),
+        std::string_view("\xdd\0\0\0\0", 5)}) {
+    const std::string encoded = WithElement(EncodeCommand(command), empty);
+    const Result<Command> back = DecodeCommand(encoded);
+    ASSERT_TRUE(back.ok()) << back.status().ToString();
+    EXPECT_EQ(*back, command);
+  }
+}
+
+TEST(CommandTest, LaterElementsWithContentAreNeverDropped) {
+  for (const std::string_view content :
+       {std::string_view("\xc3"), std::string_view("\x05"), std::string_view("\x91\xc0"),
+        std::string_view("\xa1x"), std::string_view("\xc4\x01x"), std::string_view("\xff"),
+        std::string_view("\xca\0\0\0\0", 5), std::string_view("\xd4\0\0", 3),
+        std::string_view("\x81\x01\x01")}) {
+    EXPECT_TRUE(DecodeCommand(WithElement(EncodeCommand(Put("key", "value")), content))
+                    .status()
+                    .IsCorruption());
+  }
+}
+
+TEST(CommandTest, AnOperationWithALaterFieldIsNeverExecutedWithoutIt) {
+  std::string encoded = EncodeCommand(Put("key", "value"));
+  const std::size_t operation = encoded.rfind('\x93');
+  ASSERT_NE(operation, std::string::npos);
+  encoded[operation] = '\x94';
+  EXPECT_TRUE(DecodeCommand(encoded + '\x05').status().IsCorruption());
+  EXPECT_TRUE(DecodeCommand(encoded + '\xc0').ok());
+}
+
+TEST(CommandTest, ALaterFormatIsUnsupportedNotCorrupt) {
+  std::string encoded = EncodeCommand(Put("key", "value"));
+  ASSERT_EQ(encoded[1], '\x01');
+  encoded[1] = '\x02';
+  EXPECT_TRUE(DecodeCommand(encoded).status().IsUnavailable());
+  EXPECT_TRUE(DecodeCommand("\x92\x02\xc0").status().IsUnavailable());
+  encoded[1] = '\0';
+  EXPECT_TRUE(DecodeCommand(encoded).status().IsCorruption());
+}
+
+TEST(CommandTest, HostileCountsAreRefused) {
+  for (const std::string_view encoded :
+       {std::string_view("\xdd\xff\xff\xff\xff"),
+        std::string_view("\x96\x01\x07\x03\x02\xdd\xff\xff\xff\xff"),
+        std::string_view("\x96\x01\x07\x03\x02\x90\xdd\xff\xff\xff\xff"),
+        std::string_view("\x96\x01\x07\x03\x02\x90\x91\x93\0\xc6\xff\xff\xff\xff", 15)}) {
+    EXPECT_TRUE(DecodeCommand(encoded).status().IsCorruption());
+  }
+}
+
+TEST(CommandTest, IsTheMsgpackItsHeaderDraws) {
+  Command command = Put("k", "v");
+  command.conditions.push_back({Condition::Kind::kVersionEquals, "c", Version(300)});
+  const std::string encoded = EncodeCommand(command);
+  EXPECT_EQ(encoded, std::string("\x96\x01\x07\x03\x02\x91\x93\x00\xc4\x01"
+                                 "c\xcd\x01\x2c\x91\x93\x00\xc4\x01k\xc4\x01v",
+                                 23));
+  EXPECT_EQ(msgpack::unpack(encoded.data(), encoded.size())->via.array.size, 6u);
+}
+
+TEST(CheckCommandTest, NamesEachBoundThatIsBroken) {
+  const std::string key(kKeyBytesMax + 1, 'k');
+  EXPECT_EQ(CheckCommand(Put("k", ""), 100).code, ErrorCode::kOk);
+  EXPECT_EQ(CheckCommand(Put("", "v"), 100).code, ErrorCode::kInvalidArgument);
+  const Error key_error = CheckCommand(Put(key, "v"), 100);
+  EXPECT_EQ(key_error.code, ErrorCode::kKeyTooLarge);
+  EXPECT_EQ(key_error.limit, kKeyBytesMax);
+  EXPECT_EQ(key_error.actual, kKeyBytesMax + 1);
+  const Error value_error = CheckCommand(Put("k", std::string(101, 'v')), 100);
+  EXPECT_EQ(value_error.code, ErrorCode::kValueTooLarge);
+  EXPECT_EQ(value_error.limit, 100u);
+  EXPECT_EQ(value_error.actual, 101u);
+  EXPECT_EQ(value_error.key, "k");
+  EXPECT_EQ(CheckCommand(Put("k", std::string(100, 'v')), 100).code, ErrorCode::kOk);
+}
+
+TEST(CheckCommandTest, NoFlagLiftsTheLargestValueOfAll) {
+  EXPECT_EQ(CheckCommand(Put("k", std::string(kValueBytesMax + 1, 'v')), ~0ULL).code,
+            ErrorCode::kValueTooLarge);
+}
+
+TEST(CheckCommandTest, BoundsCountsAndTheEncodedSize) {
+  Command many = Put("k", "");
+  many.operations.resize(kOperationsMax, many.operations[0]);
+  EXPECT_TRUE(CheckCommand(many, 100).ok());
+  many.operations.push_back(many.operations[0]);
+  EXPECT_EQ(CheckCommand(many, 100).code, ErrorCode::kTransactionTooLarge);
+  EXPECT_EQ(CheckCommand(many, 100).limit, kOperationsMax);
+
+  const std::string value(kMiB, 'v');
+  Command large = Put("k", value);
+  large.operations.resize(8, large.operations[0]);
+  EXPECT_TRUE(CheckCommand(large, kMiB).ok());
+  large.operations.resize(9, large.operations[0]);
+  const Error error = CheckCommand(large, kMiB);
+  EXPECT_EQ(error.code, ErrorCode::kTransactionTooLarge);
+  EXPECT_EQ(error.limit, kCommandBytesMax);
+  EXPECT_EQ(error.actual, EncodedCommandSize(large));
+
+  Command conditions = Put("k", "");
+  conditions.conditions.resize(kOperationsMax + 1, {Condition::Kind::kExists, "k", Version()});
+  EXPECT_EQ(CheckCommand(conditions, 100).code, ErrorCode::kTransactionTooLarge);
+}
+
+TEST(CheckCommandTest, WantsAnIdentity) {
+  Command command = Put("k", "v");
+  command.session = SessionId();
+  EXPECT_EQ(CheckCommand(command, 100).code, ErrorCode::kInvalidArgument);
+  command = Put("k", "v");
+  command.low_water = command.sequence + 1;
+  EXPECT_EQ(CheckCommand(command, 100).code, ErrorCode::kInvalidArgument);
+  command.sequence = 0;
+  command.low_water = 0;
+  EXPECT_EQ(CheckCommand(command, 100).code, ErrorCode::kInvalidArgument);
+}
+
+TEST(CheckCommandTest, ADeleteHasNoValue) {
+  Command command = Put("k", "v");
+  command.operations[0].kind = Operation::Kind::kDelete;
+  EXPECT_EQ(CheckCommand(command, 100).code, ErrorCode::kInvalidArgument);
+}
+
+TEST(CommandResultTest, ComesBackAsItWas) {
+  for (std::uint64_t seed = 0; seed < 200; ++seed) {
+    Random random(seed);
+    const CommandResult result = ArbitraryMessages(random).AResult();
+    ASSERT_EQ(DecodeCommandResult(EncodeCommandResult(result)).value(), result);
+  }
+}
+
+TEST(CommandResultTest, RefusesWhatIsNone) {
+  for (const std::string_view encoded :
+       {std::string_view(""), std::string_view("\x93\0\x01\x01", 4),
+        std::string_view("\x94\0\x01\x01\xcf\0\0\0\x01\0\0\0\0", 13),  // a number over 32 bits
+        std::string_view("\x94\x7f\x01\x01\0", 5),                     // an unknown code
+        std::string_view("\x94\0\x01\x01\0\0", 6)}) {
+    EXPECT_TRUE(DecodeCommandResult(encoded).status().IsCorruption());
+  }
+  EXPECT_TRUE(DecodeCommandResult(std::string_view("\x95\0\x01\x01\0\x81\0\0", 8)).ok());
+}
+
+}  // namespace
+}  // namespace bedrock::proto
