@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/base/check.h"
+
 namespace bedrock::raft {
 
 void ApplyCursor::Report(LogIndex applied, LogIndex durable_applied) {
@@ -15,8 +17,10 @@ void ApplyCursor::Report(LogIndex applied, LogIndex durable_applied) {
   }
 }
 
-void ApplyCursor::Restart(LogIndex applied) {
-  handed_ = applied_ = durable_applied_ = applied;
+void ApplyCursor::Restart(LogIndex applied, LogIndex durable_applied) {
+  CHECK(durable_applied <= applied);
+  handed_ = applied_ = applied;
+  durable_applied_ = durable_applied;
   pages_.clear();
   bytes_ = 0;
 }

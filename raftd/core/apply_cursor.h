@@ -24,7 +24,7 @@ class ApplyCursor {
 
   void Report(LogIndex applied, LogIndex durable_applied);
   /// The state machine has everything up to `applied` and nothing of what else it was handed.
-  void Restart(LogIndex applied);
+  void Restart(LogIndex applied, LogIndex durable_applied);
   /// The next page of what is at or below `ready`; none where nothing is, or the window is full.
   std::optional<ApplyRange> Next(const LogView& log, LogIndex ready, const Limits& limits);
 

@@ -69,7 +69,7 @@ class Raft::Impl {
   Proposed Propose(std::span<const Bytes> payloads, std::uint64_t time_ms);
   void Read(Ticket ticket);
   void Durable(WriteSeq seq);
-  void ApplyFrom(LogIndex applied);
+  void ApplyFrom(LogIndex applied, LogIndex durable_applied);
   void Fetched(NodeId follower, std::vector<Entry> entries);
   void LinkReset(NodeId member);
   void DiskStalled(bool stalled);
@@ -379,8 +379,8 @@ void Raft::Impl::Durable(WriteSeq seq) {
   }
 }
 
-void Raft::Impl::ApplyFrom(LogIndex applied) {
-  node_.apply.Restart(applied);
+void Raft::Impl::ApplyFrom(LogIndex applied, LogIndex durable_applied) {
+  node_.apply.Restart(applied, durable_applied);
   if (applied <= node_.LastForVotes().index) return;
   node_.refill.lost_up_to = std::max(node_.refill.lost_up_to, applied);
   if (!std::holds_alternative<Follower>(role_)) BecomeFollower(node_.term());
@@ -473,7 +473,9 @@ void Raft::Durable(WriteSeq seq) { impl_->Durable(seq); }
 void Raft::Applied(LogIndex applied, LogIndex durable_applied) {
   impl_->node().apply.Report(applied, durable_applied);
 }
-void Raft::ApplyFrom(LogIndex applied) { impl_->ApplyFrom(applied); }
+void Raft::ApplyFrom(LogIndex applied, LogIndex durable_applied) {
+  impl_->ApplyFrom(applied, durable_applied);
+}
 void Raft::Fetched(NodeId follower, std::vector<Entry> entries) {
   impl_->Fetched(follower, std::move(entries));
 }

@@ -174,11 +174,13 @@ class Raft {
   /// The state machine holds everything up to `applied` in memory and up to `durable_applied` on
   /// disk. Neither ever goes back but by ApplyFrom. What it reports as applied is not handed out.
   void Applied(LogIndex applied, LogIndex durable_applied);
-  /// The state machine was (re)started and holds everything up to `applied`, durably, and nothing
-  /// more: ranges are handed out from there again. A core starts as if told the index before the
-  /// first entry. An index above the log's last proves that the log lost entries (R74): the node
-  /// then waits for a leader to refill it and hands out nothing until it is past that.
-  void ApplyFrom(LogIndex applied);
+  /// The state machine was (re)started, or what it was handed got lost on the way: it holds
+  /// everything up to `applied`, up to `durable_applied` on disk, and nothing more. Ranges are
+  /// handed out from there again. A core starts as if told the index before the first entry. An
+  /// `applied` above the log's last index proves that the log lost entries (R74): the node then
+  /// waits for a leader to refill it and hands out nothing until it is past that. REQUIRES:
+  /// durable_applied <= applied.
+  void ApplyFrom(LogIndex applied, LogIndex durable_applied);
   /// Answers a Fetch. Late and doubtful answers are ignored.
   void Fetched(NodeId follower, std::vector<Entry> entries);
   /// The link to a member broke or came back: what was in flight may be lost. A member that
