@@ -1,0 +1,48 @@
+#include "storaged/core/read_queue.h"
+
+namespace bedrock::storage {
+
+bool ReadQueue::Add(WaitingRead read) {
+  if (reads_.size() >= kWaitingReadsMax) return false;
+  if (key_bytes_ + read.key.size() > kWaitingReadsBytesMax) return false;
+  key_bytes_ += read.key.size();
+  read.key = Bytes::Copy(read.key.view());
+  const Place place{read.min_version, arrivals_++};
+  deadlines_.emplace(read.deadline_ms, place);
+  reads_.emplace(place, std::move(read));
+  return true;
+}
+
+bool ReadQueue::HasReady(Version applied) const {
+  return !reads_.empty() && reads_.begin()->first.first <= applied;
+}
+
+std::optional<WaitingRead> ReadQueue::TakeReady(Version applied) {
+  if (!HasReady(applied)) return std::nullopt;
+  return Take(reads_.begin());
+}
+
+std::optional<WaitingRead> ReadQueue::TakeExpired(std::uint64_t now_ms) {
+  if (deadlines_.empty() || deadlines_.begin()->first > now_ms) return std::nullopt;
+  return Take(reads_.find(deadlines_.begin()->second));
+}
+
+std::optional<WaitingRead> ReadQueue::TakeAny() {
+  if (reads_.empty()) return std::nullopt;
+  return Take(reads_.begin());
+}
+
+std::optional<std::uint64_t> ReadQueue::NextDeadline() const {
+  if (deadlines_.empty()) return std::nullopt;
+  return deadlines_.begin()->first;
+}
+
+WaitingRead ReadQueue::Take(Reads::iterator read) {
+  deadlines_.erase({read->second.deadline_ms, read->first});
+  WaitingRead taken = std::move(read->second);
+  reads_.erase(read);
+  key_bytes_ -= taken.key.size();
+  return taken;
+}
+
+}  // namespace bedrock::storage
