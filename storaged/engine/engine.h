@@ -27,6 +27,10 @@ struct EngineOptions {
   std::uint32_t level0_files_trigger = 4;  ///< This many flushed files start a compaction.
   std::uint32_t level0_files_stop = 20;    ///< This many make Apply busy.
   std::size_t block_cache_bytes = 64 * kMiB;
+  /// Makes WantsFlush() true after this many applied entries even if the memtable is small: what is
+  /// not flushed has to be kept in the Raft log and applied again after a crash.
+  std::uint64_t unflushed_entries_max = 1'000'000;
+  bool compress = true;  ///< LZ4 for compacted tables; flushed ones are never compressed.
 };
 
 /// Where in the replicated log the data stand.
@@ -88,9 +92,12 @@ class Iterator {
 /// commit's version is the log index it is applied at. It has no log of its own here: what is only
 /// in memory is applied again from the Raft log after a crash, from durable_applied() on.
 ///
-/// Threads: Apply, StartFlush, SetWatermark and the constructor by one owner thread; Get,
-/// NewIterator and Stats by any. Flushes and compactions run on the environment's executor, in
-/// bounded steps.
+/// Threads: Apply, StartFlush, SetWatermark, Tick, OnProgress and the destructor by one owner
+/// thread; the rest by any. Flushes and compactions run on the environment's executor, one step
+/// of bounded size at a time, whatever the number of its threads. Iterators end before the engine.
+/// The destructor waits for a running step; it flushes nothing.
+///
+/// Reads see whole commits: a read at a version above applied() is one at applied().
 class Engine {
  public:
   /// Opens the directory, made where missing, and recovers it: CURRENT, MANIFEST, every live file
@@ -101,8 +108,10 @@ class Engine {
   virtual ~Engine() = default;
 
   /// Applies all mutations at version mark.index and moves applied() to mark, together. The last
-  /// mutation of a key wins. An empty span only moves the mark. busy: too much waits for flush or
-  /// compaction; nothing was applied. REQUIRES: mark.index is applied().index + 1.
+  /// mutation of a key wins. An empty list only moves the mark. Where it gives an error nothing was
+  /// applied. busy: too much waits for flush or compaction. invalid_argument: a key above 64 KiB or
+  /// a value above 128 MiB. io_error: the state is kFailed. REQUIRES: mark.index is
+  /// applied().index + 1.
   virtual Status Apply(const std::vector<Mutation>& mutations, AppliedMark mark) = 0;
 
   virtual AppliedMark applied() const = 0;
@@ -115,25 +124,35 @@ class Engine {
   /// The active memtable is full, or too old a part of the log waits for it.
   virtual bool WantsFlush() const = 0;
   /// Freezes the active memtable and flushes it in the background; `client_state` becomes durable
-  /// with it, in the same MANIFEST edit as the applied mark. Does nothing to an empty one unless
-  /// applied() has moved.
+  /// with it, in the same MANIFEST edit as the applied mark. Does nothing unless applied() has
+  /// moved since the last time, and where memtables_max are waiting already.
   virtual void StartFlush(std::string client_state) = 0;
   /// Called on a background thread whenever durable_applied() has moved or the state changed. Set
-  /// once, before Apply.
+  /// once, before Apply. The callback may read, not destroy the engine.
   virtual void OnProgress(std::function<void()> callback) = 0;
 
+  /// Tries again what failed and waits (a full disk, a damaged table), once its time has come, and
+  /// removes files that readers held. Apply and StartFlush try, too; an engine that nobody writes
+  /// to needs this call now and then, each second or so. Cheap.
+  virtual void Tick() = 0;
+
   /// The newest version of `key` at or below `at`. corruption names file and offset; other keys
-  /// stay readable.
+  /// stay readable. invalid_argument: `at` is below a watermark that has been used, so the answer
+  /// may have vanished.
   virtual Result<Lookup> Get(std::string_view key, Version at) const = 0;
-  /// `at` as in Get; keys in [begin, end), an empty `end` is unbounded.
+  /// `at` and errors as in Get; keys in [begin, end), an empty `end` is unbounded. Stands nowhere
+  /// until it is positioned.
   virtual std::unique_ptr<Iterator> NewIterator(Version at, std::string_view begin,
                                                 std::string_view end) const = 0;
 
-  /// Versions that only readers below `watermark` could tell apart may vanish. Never goes back.
+  /// Versions that only readers below `watermark` could tell apart may vanish. Never goes back: a
+  /// lower one is ignored. Becomes durable with the flush or compaction that uses it; one above
+  /// what is durable counts as that, so that what is applied again after a crash can be read as it
+  /// was.
   virtual void SetWatermark(Version watermark) = 0;
 
   virtual EngineStats Stats() const = 0;
-  /// Reads and checks every block of every live file.
+  /// Reads and checks every block of every live table. Slow; other calls go on meanwhile.
   virtual Status Verify() const = 0;
 };
 

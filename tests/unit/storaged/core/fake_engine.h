@@ -75,6 +75,8 @@ class FakeEngine final : public engine::Engine {
   }
   void OnProgress(std::function<void()> callback) override { on_progress_ = std::move(callback); }
 
+  void Tick() override {}
+
   Result<engine::Lookup> Get(std::string_view key, Version at) const override {
     if (!get_status.ok()) return get_status;
     const auto found = content_.find(std::string(key));

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "bedrock/result.h"
+#include "storaged/engine/manifest/version_edit.h"
+#include "storaged/engine/table/table_reader.h"
+
+namespace bedrock::engine {
+
+/// The live tables at a moment, opened. Immutable and shared: whoever holds one keeps its files.
+struct TableSet {
+  using Table = std::shared_ptr<const TableReader>;
+
+  /// Level 0 from oldest to newest; deeper ones by key.
+  std::vector<std::vector<Table>> levels = std::vector<std::vector<Table>>(kLevelsMax);
+  /// The highest watermark that any of the tables was made under: reads below it may miss versions.
+  Version watermark;
+
+  /// The newest entry of `user_key` at or below `at`.
+  Result<FoundEntry> Find(std::string_view user_key, Version at) const;
+  /// Iterators that together walk all entries: one a level-0 table, one a deeper level.
+  void AppendIterators(FillCache fill_cache,
+                       std::vector<std::unique_ptr<InternalIterator>>& out) const;
+};
+
+/// Walks tables that share no user key and are sorted by it, one after another.
+std::unique_ptr<InternalIterator> NewLevelIterator(std::vector<TableSet::Table> tables,
+                                                   FillCache fill_cache);
+
+}  // namespace bedrock::engine

@@ -1,0 +1,230 @@
+#include "storaged/engine/manifest/version_edit.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/status_macros.h"
+#include "common/codec/coding.h"
+#include "storaged/engine/keys/internal_key.h"
+
+namespace bedrock::engine {
+
+namespace {
+
+enum class Tag : std::uint64_t {
+  kAdded = 1,
+  kRemoved = 2,
+  kNextFile = 3,
+  kApplied = 4,
+  kWatermark = 5,
+  kClientState = 6,
+};
+
+void PutTag(std::string& out, Tag tag) { PutVarint(out, static_cast<std::uint64_t>(tag)); }
+
+void PutAdded(std::string& out, const VersionEdit::Added& added) {
+  const TableMetadata& table = added.table;
+  PutTag(out, Tag::kAdded);
+  PutVarint(out, added.level);
+  PutVarint(out, table.number.value());
+  PutVarint(out, table.size);
+  PutFixed(out, table.content_hash);
+  PutLengthPrefixed(out, table.smallest);
+  PutLengthPrefixed(out, table.largest);
+  PutVarint(out, table.version_min.value());
+  PutVarint(out, table.version_max.value());
+  PutVarint(out, table.entries);
+  PutVarint(out, table.tombstones);
+}
+
+bool ReadLevel(ByteReader& reader, std::uint32_t& level) {
+  const auto value = reader.Varint();
+  if (!value || *value >= kLevelsMax) return false;
+  level = static_cast<std::uint32_t>(*value);
+  return true;
+}
+
+bool ReadAdded(ByteReader& reader, VersionEdit& edit) {
+  VersionEdit::Added added;
+  if (!ReadLevel(reader, added.level)) return false;
+  const auto number = reader.Varint();
+  const auto size = reader.Varint();
+  const auto content_hash = reader.Fixed<std::uint64_t>();
+  const auto smallest = reader.LengthPrefixed();
+  const auto largest = reader.LengthPrefixed();
+  const auto version_min = reader.Varint();
+  const auto version_max = reader.Varint();
+  const auto entries = reader.Varint();
+  const auto tombstones = reader.Varint();
+  if (reader.failed() || *number == 0 || *entries == 0 || *tombstones > *entries ||
+      *smallest > *largest || *version_min > *version_max || *version_max > kVersionMax.value()) {
+    return false;
+  }
+  added.table.number = FileNumber(*number);
+  added.table.size = *size;
+  added.table.content_hash = *content_hash;
+  added.table.smallest = *smallest;
+  added.table.largest = *largest;
+  added.table.version_min = Version(*version_min);
+  added.table.version_max = Version(*version_max);
+  added.table.entries = *entries;
+  added.table.tombstones = *tombstones;
+  edit.added.push_back(std::move(added));
+  return true;
+}
+
+bool ReadRemoved(ByteReader& reader, VersionEdit& edit) {
+  VersionEdit::Removed removed;
+  if (!ReadLevel(reader, removed.level)) return false;
+  const auto number = reader.Varint();
+  if (!number) return false;
+  removed.number = FileNumber(*number);
+  edit.removed.push_back(removed);
+  return true;
+}
+
+bool ReadField(ByteReader& reader, VersionEdit& edit) {
+  const auto tag = reader.Varint();
+  if (!tag) return false;
+  switch (static_cast<Tag>(*tag)) {
+    case Tag::kAdded:
+      return ReadAdded(reader, edit);
+    case Tag::kRemoved:
+      return ReadRemoved(reader, edit);
+    case Tag::kNextFile:
+      if (const auto value = reader.Varint()) edit.next_file = FileNumber(*value);
+      return !reader.failed();
+    case Tag::kApplied: {
+      const auto index = reader.Varint();
+      const auto term = reader.Varint();
+      if (reader.failed()) return false;
+      edit.applied = {LogIndex(*index), Term(*term)};
+      return true;
+    }
+    case Tag::kWatermark:
+      if (const auto value = reader.Varint()) edit.watermark = Version(*value);
+      return !reader.failed();
+    case Tag::kClientState:
+      if (const auto bytes = reader.LengthPrefixed()) edit.client_state = std::string(*bytes);
+      return !reader.failed();
+  }
+  return false;
+}
+
+Status DoesNotFit(std::string_view what) {
+  return Status::Corruption("version edit: " + std::string(what));
+}
+
+}  // namespace
+
+std::string VersionEdit::Encode() const {
+  std::string out;
+  for (const Added& one : added) PutAdded(out, one);
+  for (const Removed& one : removed) {
+    PutTag(out, Tag::kRemoved);
+    PutVarint(out, one.level);
+    PutVarint(out, one.number.value());
+  }
+  if (next_file) {
+    PutTag(out, Tag::kNextFile);
+    PutVarint(out, next_file->value());
+  }
+  if (applied) {
+    PutTag(out, Tag::kApplied);
+    PutVarint(out, applied->index.value());
+    PutVarint(out, applied->term.value());
+  }
+  if (watermark) {
+    PutTag(out, Tag::kWatermark);
+    PutVarint(out, watermark->value());
+  }
+  if (client_state) {
+    PutTag(out, Tag::kClientState);
+    PutLengthPrefixed(out, *client_state);
+  }
+  return out;
+}
+
+Result<VersionEdit> VersionEdit::Decode(std::string_view text) {
+  VersionEdit edit;
+  ByteReader reader(text);
+  while (!reader.rest().empty()) {
+    if (!ReadField(reader, edit)) return Status::Corruption("malformed version edit");
+  }
+  return edit;
+}
+
+Status ManifestState::AddTable(const VersionEdit::Added& added) {
+  if (added.table.number >= next_file) return DoesNotFit("a table without a number of its own");
+  for (const auto& level : levels) {
+    for (const TableMetadata& table : level) {
+      if (table.number == added.table.number) return DoesNotFit("a table is added twice");
+    }
+  }
+  levels[added.level].push_back(added.table);
+  return {};
+}
+
+Status ManifestState::CheckLevels() const {
+  // Level 0 is searched newest first and the first hit counts, so its tables' versions must not
+  // overlap; deeper levels are searched by key.
+  for (std::size_t i = 1; i < levels[0].size(); ++i) {
+    if (levels[0][i - 1].version_max >= levels[0][i].version_min) {
+      return DoesNotFit("level 0 is out of order");
+    }
+  }
+  for (std::size_t level = 1; level < levels.size(); ++level) {
+    for (std::size_t i = 1; i < levels[level].size(); ++i) {
+      if (levels[level][i - 1].largest >= levels[level][i].smallest) {
+        return DoesNotFit("tables of a sorted level overlap");
+      }
+    }
+  }
+  return {};
+}
+
+Status ManifestState::Apply(const VersionEdit& edit) {
+  if (edit.next_file) {
+    if (*edit.next_file < next_file) return DoesNotFit("file numbers go back");
+    next_file = *edit.next_file;
+  }
+  for (const VersionEdit::Removed& removed : edit.removed) {
+    const auto gone = std::erase_if(levels[removed.level], [&](const TableMetadata& table) {
+      return table.number == removed.number;
+    });
+    if (gone != 1) return DoesNotFit("removes a table that is not there");
+  }
+  for (const VersionEdit::Added& added : edit.added) RETURN_IF_ERROR(AddTable(added));
+  std::sort(levels[0].begin(), levels[0].end(), [](const TableMetadata& a, const TableMetadata& b) {
+    return a.version_max < b.version_max;
+  });
+  for (std::size_t level = 1; level < levels.size(); ++level) {
+    std::sort(
+        levels[level].begin(), levels[level].end(),
+        [](const TableMetadata& a, const TableMetadata& b) { return a.smallest < b.smallest; });
+  }
+  if (edit.applied) {
+    if (edit.applied->index < applied.index) return DoesNotFit("applied goes back");
+    applied = *edit.applied;
+  }
+  if (edit.watermark) {
+    if (*edit.watermark < watermark) return DoesNotFit("the watermark goes back");
+    watermark = *edit.watermark;
+  }
+  if (edit.client_state) client_state = *edit.client_state;
+  return CheckLevels();
+}
+
+VersionEdit ManifestState::AsEdit() const {
+  VersionEdit edit;
+  for (std::uint32_t level = 0; level < levels.size(); ++level) {
+    for (const TableMetadata& table : levels[level]) edit.added.push_back({level, table});
+  }
+  edit.next_file = next_file;
+  edit.applied = applied;
+  edit.watermark = watermark;
+  edit.client_state = client_state;
+  return edit;
+}
+
+}  // namespace bedrock::engine

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/base/ids.h"
+
+namespace bedrock::engine {
+
+// The names in the engine's directory:
+//   CURRENT          which MANIFEST counts
+//   LOCK             held while the engine is open
+//   MANIFEST-000001  version edits
+//   000002.sst       a table
+//   CURRENT.tmp      left by a crash
+// MANIFESTs and tables draw their numbers from one sequence. Other names are not the engine's: it
+// leaves them alone.
+
+inline constexpr std::string_view kCurrentName = "CURRENT";
+inline constexpr std::string_view kCurrentTemporaryName = "CURRENT.tmp";
+inline constexpr std::string_view kLockName = "LOCK";
+
+std::string TableName(FileNumber number);
+std::string ManifestName(FileNumber number);
+
+struct ParsedName {
+  enum class Kind { kTable, kManifest };
+  Kind kind;
+  FileNumber number;
+};
+/// Nothing unless TableName or ManifestName would give exactly this name.
+std::optional<ParsedName> ParseName(std::string_view name);
+
+}  // namespace bedrock::engine

@@ -1,0 +1,124 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "bedrock/result.h"
+#include "bedrock/status.h"
+#include "common/base/ids.h"
+#include "common/codec/coding.h"
+#include "common/env/file_system.h"
+
+namespace bedrock::engine {
+
+// A table, NNNNNN.sst: sorted entries in a file that is written once. All numbers little-endian.
+//
+//   header      32 bytes
+//   data block  one or more, in key order            (block.h)
+//   filter      the Bloom filter of all user keys, or nothing  (bloom_filter.h)
+//   index       a block: a separator and a handle for each data block  (block.h)
+//   properties  TableProperties
+//   footer      96 bytes
+//
+// header:  0   8  magic "BRKTABLE"
+//          8   4  format version, 1
+//          12  4  zero
+//          16  8  file number
+//          24  8  Hash64 of bytes 0..23
+//
+// Data blocks, filter, index and properties are each stored as:
+//          contents, compressed or not     (compressed: 4 bytes size before compression, then LZ4)
+//          1  compression
+//          8  Hash64 of all before it in this block, seeded with BlockSeed(file number, offset): a
+//             block that was written or read at a wrong place fails the check
+// A BlockHandle's size counts the contents as stored, without these 9 bytes.
+//
+// footer:  0   16 filter handle (offset, size; 0, 0 without one)
+//          16  16 index handle
+//          32  16 properties handle
+//          48  8  file number
+//          56  8  content hash: Hash64 of all bytes before the footer. The MANIFEST holds it, too,
+//          so
+//                 a table of another database or an earlier life is not taken for this one.
+//          64  4  format version
+//          68  12 zero
+//          80  8  Hash64 of bytes 0..79
+//          88  8  magic
+
+inline constexpr std::size_t kTableHeaderBytes = 32;
+inline constexpr std::size_t kTableFooterBytes = 96;
+inline constexpr std::size_t kBlockTrailerBytes = 9;
+inline constexpr std::uint32_t kTableFormatVersion = 1;
+/// No block is larger before compression: what claims to be is damaged.
+inline constexpr std::size_t kBlockBytesMax = std::size_t{512} << 20;
+
+enum class Compression : std::uint8_t { kNone = 0, kLz4 = 1 };
+
+struct BlockHandle {
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+
+  void EncodeTo(std::string& out) const;  ///< Two varints.
+  static std::optional<BlockHandle> Decode(std::string_view text);
+  friend bool operator==(const BlockHandle&, const BlockHandle&) = default;
+};
+
+struct TableFooter {
+  BlockHandle filter;
+  BlockHandle index;
+  BlockHandle properties;
+  FileNumber number;
+  std::uint64_t content_hash = 0;
+
+  std::string Encode() const;
+  /// corruption: not a footer of this format.
+  static Result<TableFooter> Decode(std::string_view text);
+};
+
+/// Counts over a table. Stored as pairs of varints, tag (1, 2, … in this order) and value; readers
+/// skip tags they don't know.
+struct TableProperties {
+  std::uint64_t entries = 0;
+  std::uint64_t tombstones = 0;
+  Version version_min;
+  Version version_max;
+  std::uint64_t key_bytes = 0;    ///< User keys, uncompressed.
+  std::uint64_t value_bytes = 0;  ///< Uncompressed.
+  std::uint64_t data_blocks = 0;
+
+  std::string Encode() const;
+  static Result<TableProperties> Decode(std::string_view text);
+};
+
+/// What the MANIFEST knows of a table.
+struct TableMetadata {
+  FileNumber number;
+  std::uint64_t size = 0;  ///< Of the file.
+  std::uint64_t content_hash = 0;
+  std::string smallest;  ///< User keys, both bounds closed.
+  std::string largest;
+  Version version_min;
+  Version version_max;
+  std::uint64_t entries = 0;
+  std::uint64_t tombstones = 0;
+
+  friend bool operator==(const TableMetadata&, const TableMetadata&) = default;
+};
+
+std::string EncodeTableHeader(FileNumber number);
+Status CheckTableHeader(std::string_view text, FileNumber number);
+
+/// The block as it is stored, trailer and all. Falls back to no compression where that saves less
+/// than an eighth.
+std::string SealBlock(std::string_view contents, Compression compression, FileNumber number,
+                      std::uint64_t offset);
+/// The contents of a stored block; corruption unless every check holds.
+Result<std::string> OpenSealedBlock(std::string_view stored, FileNumber number,
+                                    std::uint64_t offset);
+/// Reads `n` bytes, all of them: corruption where the file ends before.
+Result<std::string> ReadExactly(const File& file, std::uint64_t offset, std::size_t n);
+
+}  // namespace bedrock::engine

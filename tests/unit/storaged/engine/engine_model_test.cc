@@ -1,0 +1,188 @@
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "common/env/posix_file_system.h"
+#include "tests/unit/storaged/engine/engine_fixture.h"
+
+namespace bedrock::engine {
+namespace {
+
+/// Random operations against the model, on the disk it is given.
+class Driver {
+ public:
+  Driver(FileSystem& disk, std::string directory, std::uint64_t seed)
+      : random_(seed), executor_(Random(seed).Fork(1)), environment_{&disk, &clock_, &executor_} {
+    options_ = SmallOptions(std::move(directory));
+    options_.filter_bits_per_key = random_.Chance(1, 4) ? 0 : 10;
+    options_.compress = random_.Chance(1, 2);
+    options_.block_cache_bytes = random_.Chance(1, 4) ? 0 : 64 * kKiB;
+    Reopen();
+  }
+
+  void Run(int steps) {
+    for (int i = 0; i < steps && !testing::Test::HasFatalFailure(); ++i) Step();
+    executor_.RunAll();
+    Compare();
+    ASSERT_TRUE(engine_->Verify().ok()) << engine_->Verify().ToString();
+    EXPECT_TRUE(compacted_tables_seen_ && flushed_tables_seen_);
+  }
+
+ private:
+  void Step() {
+    const std::uint64_t dice = random_.Below(1000);
+    if (dice < 600) {
+      ApplyOne();
+    } else if (dice < 800) {
+      executor_.RunOne();
+    } else if (dice < 880) {
+      CheckOneKey();
+    } else if (dice < 900) {
+      const Version highest(watermark_.value() + random_.Below(40));
+      watermark_ = std::max(watermark_, std::min(highest, Version(model_.last().value() + 5)));
+
+      engine_->SetWatermark(watermark_);
+    } else if (dice < 930) {
+      engine_->StartFlush(ClientStateAt(engine_->applied().index));
+    } else if (dice < 950) {
+      HoldOrCheckIterator();
+    } else if (dice < 955) {
+      Compare();
+    } else if (dice < 958) {
+      Reopen();
+    } else if (dice < 970) {
+      CheckRange();
+    }
+    const auto files = engine_->Stats().files_per_level;
+    flushed_tables_seen_ |= files[0] > 0;
+    compacted_tables_seen_ |= files[1] > 0;
+  }
+
+  void ApplyOne() {
+    const LogIndex next = engine_->applied().index.Next();
+    if (next > model_.last()) model_.Append(RandomCommit(random_));
+    const Status status = ApplyCommit(*engine_, model_.commit(next), MarkAt(next));
+    if (status.IsBusy()) {
+      executor_.RunAll();
+      return;
+    }
+    ASSERT_TRUE(status.ok()) << status.ToString();
+    if (engine_->WantsFlush()) engine_->StartFlush(ClientStateAt(next));
+  }
+
+  /// A version that may be read.
+  Version RandomVersion() {
+    return Version(random_.Between(std::min(watermark_.value(), engine_->applied().index.value()),
+                                   engine_->applied().index.value() + 2));
+  }
+
+  void CheckOneKey() {
+    const std::string key = RandomKey(random_);
+    const Version at = RandomVersion();
+    const Version seen = std::min(at, Version(engine_->applied().index.value()));
+    const auto got = engine_->Get(key, at);
+    ASSERT_TRUE(got.ok()) << got.status().ToString();
+    const Model::Newest want = model_.Get(key, seen);
+    ASSERT_EQ(got->found, want.value.has_value());
+    if (want.value) {
+      ASSERT_EQ(got->value, *want.value);
+    }
+  }
+
+  void CheckRange() {
+    std::string begin = RandomKey(random_);
+    std::string end = RandomKey(random_);
+    if (!end.empty() && end < begin) std::swap(begin, end);
+    const Version at = RandomVersion();
+    const auto live = model_.Live(std::min(at, Version(engine_->applied().index.value())));
+    const auto walk = engine_->NewIterator(at, begin, end);
+    const std::string from = RandomKey(random_);
+    walk->Seek(from);
+    auto want = live.lower_bound(std::max(begin, from));
+    for (; want != live.end() && (end.empty() || want->first < end); ++want) {
+      ASSERT_TRUE(walk->Valid()) << walk->status().ToString();
+      ASSERT_EQ(walk->key(), want->first);
+      ASSERT_EQ(walk->value(), *want->second.value);
+      walk->Next();
+    }
+    ASSERT_FALSE(walk->Valid());
+  }
+
+  /// An iterator keeps showing the state it was made at, whatever is flushed and compacted since.
+  void HoldOrCheckIterator() {
+    if (held_ == nullptr) {
+      held_at_ = Version(engine_->applied().index.value());
+      held_ = engine_->NewIterator(held_at_, "", "");
+      return;
+    }
+    held_->SeekToFirst();
+    for (const auto& [key, want] : model_.Live(held_at_)) {
+      ASSERT_TRUE(held_->Valid()) << held_->status().ToString();
+      ASSERT_EQ(held_->key(), key);
+      ASSERT_EQ(held_->value(), *want.value);
+      held_->Next();
+    }
+    ASSERT_FALSE(held_->Valid());
+    held_.reset();
+  }
+
+  void Compare() {
+    const Version low = std::min(watermark_, Version(engine_->applied().index.value()));
+    ExpectEqualAt(*engine_, model_, low, watermark_);
+    ExpectEqualAt(*engine_, model_, RandomVersion(), watermark_);
+    ExpectEqualAt(*engine_, model_, kNewest, watermark_);
+  }
+
+  void Reopen() {
+    held_.reset();
+    const LogIndex durable = engine_ == nullptr ? LogIndex() : engine_->durable_applied().index;
+    engine_.reset();
+    executor_.RunAll();  // what was posted comes too late and must do nothing
+    auto engine = Engine::Open(environment_, options_);
+    ASSERT_TRUE(engine.ok()) << engine.status().ToString();
+    engine_ = std::move(engine).value();
+    engine_->SetWatermark(watermark_);
+    ASSERT_EQ(engine_->durable_applied(), durable ? MarkAt(durable) : AppliedMark{});
+    ASSERT_EQ(engine_->applied(), engine_->durable_applied());
+    ASSERT_EQ(engine_->client_state(), ClientStateAt(durable));
+    ExpectEqualAt(*engine_, model_, kNewest, watermark_);
+  }
+
+  static constexpr Version kNewest{std::uint64_t{1} << 50};
+
+  Random random_;
+  ManualClock clock_;
+  ManualExecutor executor_;
+  Environment environment_;
+  EngineOptions options_;
+  Model model_;
+  Version watermark_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<Iterator> held_;
+  Version held_at_;
+  bool flushed_tables_seen_ = false;
+  bool compacted_tables_seen_ = false;
+};
+
+class EngineModelTest : public testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(EngineModelTest, AnswersLikeAMapOfVersionsInMemory) {
+  MemoryFileSystem disk;
+  Driver(disk, "/db", GetParam()).Run(4000);
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, EngineModelTest, testing::Range<std::uint64_t>(1, 13));
+
+TEST(EngineModelPosixTest, AnswersLikeAMapOfVersionsOnARealDisk) {
+  std::string folder = testing::TempDir() + "bedrock_engine_XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  PosixFileSystem disk;
+  Driver(disk, folder + "/db", 99).Run(3000);
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace bedrock::engine
