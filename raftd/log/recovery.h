@@ -1,0 +1,55 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bedrock/result.h"
+#include "common/base/ids.h"
+#include "common/env/file_system.h"
+#include "raftd/core/types.h"
+#include "raftd/log/entry_index.h"
+#include "raftd/log/segment_format.h"
+#include "raftd/log/segment_scanner.h"
+
+namespace bedrock::raft {
+
+/// What the segments of a log say, and what has to be done to the files before it may go on.
+struct RecoveredSegments {
+  struct Segment {
+    std::uint64_t number = 0;
+    std::uint64_t bytes = 0;
+  };
+
+  std::vector<Segment> segments;  ///< Oldest first, without a gap; the last one is written on.
+  std::vector<std::uint64_t> obsolete;  ///< In front of a gap that compaction explains.
+  LogIndex last_segment_prev_index;     ///< SegmentHeader::prev_index of the last one.
+  EntryIndex index;
+  Vote vote;
+  LogIndex commit_hint;
+  LogIndex mark;
+  Chain chain;
+  std::uint64_t tail = 0;    ///< Where the next batch goes in the last segment.
+  std::uint64_t proved = 0;  ///< Up to here the last segment is known to have been durable.
+  bool torn = false;  ///< Behind `tail` stand remains of batches, which have to be zeroed (R71).
+  /// The last segment's file is shorter than it was made: its end is lost.
+  bool truncated = false;
+  /// As in Health. `vote_proved`: a vote was read behind all damage, so the damage hides no newer
+  /// one.
+  std::optional<IndexRange> damaged;
+  bool any_damage = false;
+  bool vote_proved = true;
+};
+
+/// Reads all segments in `directory` in order and applies the verdicts of raft.md section 4, except
+/// those that need the vote file. Changes nothing. `numbers`: of the segments in the folder,
+/// ascending, at least one.
+///
+/// corruption: another cluster's or node's segment, a damaged header, a gap, a log that contradicts
+/// itself. io_error is passed on.
+Result<RecoveredSegments> RecoverSegments(FileSystem& file_system, const std::string& directory,
+                                          const std::vector<std::uint64_t>& numbers,
+                                          ClusterId cluster, NodeId node);
+
+}  // namespace bedrock::raft
