@@ -85,6 +85,7 @@ class SegmentedRaftLog final : public RaftLog {
   Status FillRecovered(const Membership& membership, bool torn);
 
   void CheckOrder(const Write& write) const;
+  Status RememberFloor(LogIndex cut_from);
   Status EnsureRoom(std::uint64_t bytes);
   bool Fits(std::uint64_t bytes) const;
   void Cut(LogIndex from);
@@ -126,7 +127,8 @@ class SegmentedRaftLog final : public RaftLog {
   LogIndex mark_;
   Term mark_term_;
   std::optional<IndexRange> damaged_;
-  LogIndex lost_up_to_;  // 0 once the log reached it
+  LogIndex lost_up_to_;            // 0 once the log reached it
+  std::optional<Term> lost_term_;  // of entry lost_up_to_, where it is known
   WriteSeq submitted_;
   WriteSeq durable_;
 
@@ -357,6 +359,7 @@ Status SegmentedRaftLog::Submit(const Write& write) {
   CheckOrder(write);
   const std::uint64_t bytes = EncodedBytes(write);
   if (bytes > 0) RETURN_IF_ERROR(EnsureRoom(bytes));
+  if (write.cut_from) RETURN_IF_ERROR(RememberFloor(*write.cut_from));
   submitted_ = write.seq;
   if (write.vote) {
     vote_ = *write.vote;
@@ -365,12 +368,26 @@ Status SegmentedRaftLog::Submit(const Write& write) {
   }
   if (write.cut_from) Cut(*write.cut_from);
   for (const Entry& entry : write.entries) Append(entry);
-  if (lost_up_to_ && index_.last_index() >= lost_up_to_) {
+  const bool newer = lost_term_ && index_.last_term() > *lost_term_;
+  if (lost_up_to_ && (newer || index_.last_index() >= lost_up_to_)) {
     lost_up_to_ = LogIndex(0);
+    lost_term_.reset();
     vote_file_stale_ = true;
   }
   commit_hint_ = std::max(commit_hint_, std::min(write.commit_hint, index_.last_index()));
   return Status::Ok();
+}
+
+/// A leader refills a damaged log by cutting it first. Until it is refilled, the vote file
+/// remembers how far it once went: entries up to there may have been acknowledged.
+Status SegmentedRaftLog::RememberFloor(LogIndex cut_from) {
+  if (!damaged_ || cut_from > damaged_->last) return Status::Ok();
+  RETURN_IF_ERROR(Flush());
+  if (index_.last_index() > lost_up_to_) {
+    lost_up_to_ = index_.last_index();
+    lost_term_ = index_.last_term();
+  }
+  return WriteVoteFile();
 }
 
 Result<WriteSeq> SegmentedRaftLog::Sync() {
@@ -537,7 +554,10 @@ Status SegmentedRaftLog::RollOver(std::uint64_t bytes) {
   }
   if (begun.ok()) begun = files_.SyncDirectory(log_directory_);
   if (!begun.ok()) return Poison(begun);
-  segments_.push_back({header.segment, bytes, std::move(file)});
+  // Once more under its name, which errors will tell.
+  opened = files_.Open(PathOf(header.segment), FileSystem::OpenMode::kReadWrite);
+  if (!opened.ok()) return Poison(opened.status());
+  segments_.push_back({header.segment, bytes, std::move(opened).value()});
   segment_prev_index_ = header.prev_index;
   tail_ = kPageBytes;
   synced_ = {header.segment, tail_};
