@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "common/base/ids.h"
+#include "routerd/core/node_table.h"
+#include "routerd/core/types.h"
+
+namespace bedrock::router {
+
+/// What /metrics shows of the core.
+struct CoreGauges {
+  std::size_t reads_in_flight = 0;
+  std::size_t writes_in_flight = 0;
+  std::uint64_t resends = 0;
+  NodeId leader;
+};
+
+/// The core as the fronts see it. A request ends in one Completion, which the shell hands to the
+/// front of its ticket later, never during the call. Loop thread only.
+class Gateway {
+ public:
+  virtual ~Gateway() = default;
+
+  virtual void Read(ReadRequest request) = 0;
+  virtual void Write(const WriteRequest& request) = 0;
+  virtual void Write(const ClientCommand& request) = 0;
+  virtual ClusterView Cluster() const = 0;
+  virtual CoreGauges Gauges() const = 0;
+};
+
+}  // namespace bedrock::router

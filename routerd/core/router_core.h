@@ -1,0 +1,64 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "common/base/ids.h"
+#include "proto/frame.h"
+#include "routerd/core/node_table.h"
+#include "routerd/core/read_ledger.h"
+#include "routerd/core/types.h"
+#include "routerd/core/write_ledger.h"
+
+namespace bedrock::router {
+
+/// routerd without its sockets: requests and packets go in, messages and completions come out. The
+/// shell calls Poll at the end of each turn, at least every kPollMs while a request is in flight
+/// and every kStatusIntervalMs otherwise, and carries out what it gives.
+///
+/// Pure: the time comes in and never goes back. One thread.
+class RouterCore {
+ public:
+  static constexpr std::uint64_t kPollMs = 10;
+  static constexpr std::uint64_t kStatusIntervalMs = 250;  ///< Between questions to every daemon.
+
+  explicit RouterCore(const CoreOptions& options);
+  RouterCore(const RouterCore&) = delete;
+  RouterCore& operator=(const RouterCore&) = delete;
+
+  // Each request ends in exactly one completion of some later Poll.
+  void Read(ReadRequest request, std::uint64_t now_ms);
+  void Write(const WriteRequest& request, std::uint64_t now_ms);
+  void Write(const ClientCommand& request, std::uint64_t now_ms);
+
+  /// A message of a node's daemon. What was never asked for is ignored.
+  void OnPacket(NodeId from, Daemon daemon, const proto::Packet& packet, std::uint64_t now_ms);
+  /// A message that an earlier Poll gave could not leave this process.
+  void OnUnsent(NodeId to, Daemon daemon, RequestId request, std::uint64_t now_ms);
+
+  /// Appends to `effects`. Nothing more comes of calling it again in the same millisecond unless
+  /// something went in between.
+  void Poll(std::uint64_t now_ms, Effects* effects);
+
+  bool idle() const { return reads_.in_flight() == 0 && writes_.in_flight() == 0; }
+  std::size_t reads_in_flight() const { return reads_.in_flight(); }
+  std::size_t writes_in_flight() const { return writes_.in_flight(); }
+  std::uint64_t resends() const { return writes_.resends(); }
+  LeaderCache::Leader leader(std::uint64_t now_ms) const { return nodes_.leader(now_ms); }
+  ClusterView View(std::uint64_t now_ms) const { return nodes_.View(now_ms); }
+  const CoreOptions& options() const { return options_; }
+
+ private:
+  void OnRefusal(NodeId from, const RequestName& name, const proto::Error& error,
+                 std::uint64_t now_ms);
+  void AskForStatus();
+
+  const CoreOptions options_;
+  NodeTable nodes_;
+  WriteLedger writes_;
+  ReadLedger reads_;
+  Effects effects_;  // gathered since the last Poll
+  std::uint64_t next_status_ms_ = 0;
+};
+
+}  // namespace bedrock::router

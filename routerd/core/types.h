@@ -1,0 +1,125 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/bytes.h"
+#include "common/base/ids.h"
+#include "common/base/units.h"
+#include "proto/client_messages.h"
+#include "proto/command.h"
+#include "proto/errors.h"
+#include "proto/frame.h"
+
+namespace bedrock::router {
+
+// The values that go in and out of routerd's pure core. Times are milliseconds of one monotonic
+// clock; the core never reads it.
+
+/// Who waits for a request's completion: a front, and that front's own number for the request. The
+/// core hands it back untouched.
+struct Ticket {
+  enum class Front : std::uint8_t { kHttp = 0, kMessaging = 1 };
+  Front front = Front::kHttp;
+  std::uint64_t id = 0;
+
+  friend bool operator==(const Ticket&, const Ticket&) = default;
+};
+
+struct ReadRequest {
+  Ticket ticket;
+  Bytes key;
+  proto::Consistency consistency = proto::Consistency::kLinearizable;
+  Version min_version;  ///< 0: none asked for.
+  std::uint64_t deadline_ms = 0;
+};
+
+/// A write that the router itself makes a command of, under its own session. The views are read
+/// during the call only.
+struct WriteRequest {
+  Ticket ticket;
+  proto::Operation operation;
+  std::vector<proto::Condition> conditions;
+  std::uint64_t deadline_ms = 0;
+};
+
+/// A command that a client encoded under a session of its own: passed on as it is.
+struct ClientCommand {
+  Ticket ticket;
+  Bytes command;
+  std::uint64_t deadline_ms = 0;
+};
+
+/// How a request ended; exactly one for each that was begun.
+struct Completion {
+  Ticket ticket;
+  proto::Error error;  ///< kOk also for a read of an absent key.
+  bool is_write = false;
+  bool found = false;  ///< Reads: the key exists.
+  Bytes value;
+  Version
+      version;  ///< Reads: of the key. Writes: of the commit, also of one that failed a condition.
+  Version read_version;  ///< Reads: the applied version that was read.
+  Version current;       ///< kPreconditionFailed: the key's version; 0 where it is absent.
+  NodeId served_by;      ///< Whose storaged answered; none: nobody's.
+  NodeId leader;         ///< Who led as far as was known; none: unknown.
+};
+
+enum class Daemon : std::uint8_t { kRaftd = 0, kStoraged = 1 };
+
+/// One message for one daemon.
+struct Send {
+  NodeId node;
+  Daemon daemon = Daemon::kRaftd;
+  RequestId request;
+  std::uint32_t timeout_ms = 0;
+  proto::Message message;
+};
+
+/// What the shell has to carry out, in order.
+struct Effects {
+  std::vector<Send> sends;
+  std::vector<Completion> completions;
+
+  bool empty() const { return sends.empty() && completions.empty(); }
+  void Clear() {
+    sends.clear();
+    completions.clear();
+  }
+};
+
+/// A member as the flags name it.
+struct MemberSeed {
+  NodeId id;
+  std::string raft;
+  std::string client;
+  std::string http;
+};
+
+/// Bounds and patience. The defaults suit a LAN; only tests change them.
+struct CoreOptions {
+  NodeId self;
+  std::vector<MemberSeed> members;  ///< With self.
+  SessionId session;                ///< Random, drawn at start; never 0.
+  std::uint64_t value_bytes_max = proto::kValueBytesDefault;
+
+  std::size_t commands_in_flight_max = 4096;
+  std::uint64_t command_bytes_in_flight_max = 16 * kMiB;
+  std::size_t reads_in_flight_max = 16'384;
+  /// How far the newest own sequence number may run ahead of the oldest unanswered one: bounds the
+  /// replies that the state machine keeps for this session.
+  std::uint64_t sequence_window_max = 65'536;
+
+  std::uint64_t write_attempt_ms = 1000;  ///< Doubles with each attempt, up to four times.
+  std::uint64_t read_attempt_ms = 500;    ///< As above; for storaged's answer to a read.
+  std::uint64_t index_attempt_ms = 500;   ///< For raftd's answer to a read index query.
+  std::uint64_t retry_ms_min = 20;        ///< Doubles with each attempt, up to retry_ms_max.
+  std::uint64_t retry_ms_max = 320;
+  std::uint64_t silence_ms = 1500;  ///< A daemon unheard for so long is not the first choice.
+  std::uint64_t avoid_ms = 500;     ///< After a failure another node's daemon is preferred so long.
+};
+
+}  // namespace bedrock::router
