@@ -27,6 +27,9 @@ void Applier::Accept(proto::Apply batch) {
 }
 
 void Applier::Run(std::uint64_t now_ms, std::vector<Reply>& replies) {
+  // Also where nothing could be applied: the engine may be busy until its memtable is frozen, and
+  // have had no room for it when it last became full.
+  if (engine_.WantsFlush()) StartFlush();
   std::size_t bytes = 0;
   for (std::size_t n = 0; n < kEntriesPerRunMax && bytes < kBytesPerRunMax; ++n) {
     if (state() != State::kMore) break;
@@ -38,7 +41,7 @@ void Applier::Run(std::uint64_t now_ms, std::vector<Reply>& replies) {
     // Asked after each entry: a run may fill more than one memtable.
     if (engine_.WantsFlush()) StartFlush();
   }
-  if (!stopped_ && FlushIsDue(now_ms)) StartFlush();
+  if (FlushIsDue(now_ms)) StartFlush();
 }
 
 bool Applier::ApplyFront(std::vector<Reply>& replies) {
@@ -62,7 +65,8 @@ void Applier::CountUnflushed(const raft::Entry& entry, std::uint64_t now_ms) {
 }
 
 bool Applier::FlushIsDue(std::uint64_t now_ms) const {
-  // One at a time: on a full disk these would pile up as ever more small memtables.
+  // One at a time: on a full disk these would pile up as ever more small memtables. With none
+  // under way the engine has room for it.
   if (!unflushed_since_ms_ || engine_.durable_applied().index < flush_begun_at_) return false;
   return unflushed_bytes_ >= kUnflushedBytesMax || now_ms - *unflushed_since_ms_ >= kUnflushedMsMax;
 }
@@ -76,6 +80,7 @@ void Applier::StartFlush() {
 
 void Applier::Unblock() {
   if (!halted_) fault_ = Status::Ok();
+  if (stopped_) FlushRest();
 }
 
 void Applier::Stop() {
@@ -83,10 +88,13 @@ void Applier::Stop() {
   stopped_ = true;
   pending_.clear();
   pending_bytes_ = 0;
-  if (flush_begun_at_ < machine_.applied() &&
-      engine_.durable_applied().index < machine_.applied()) {
-    StartFlush();
-  }
+  FlushRest();
+}
+
+void Applier::FlushRest() {
+  // Harmless where it is under way; asked again with each progress, since the engine takes no more
+  // while too many memtables wait.
+  if (engine_.durable_applied().index < machine_.applied()) StartFlush();
 }
 
 Applier::State Applier::state() const {

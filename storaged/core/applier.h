@@ -55,6 +55,7 @@ class Applier {
   void Accept(proto::Apply batch);
   /// Applies what is pending and appends the replies, then starts a flush where one is due.
   void Run(std::uint64_t now_ms, std::vector<Reply>& replies);
+  /// The engine may take more: tries again with the next Run.
   void Unblock();
   /// Forgets what is pending and takes no more; flushes what is applied and not durable yet.
   void Stop();
@@ -69,6 +70,7 @@ class Applier {
   void CountUnflushed(const raft::Entry& entry, std::uint64_t now_ms);
   bool FlushIsDue(std::uint64_t now_ms) const;
   void StartFlush();
+  void FlushRest();
 
   engine::Engine& engine_;
   StateMachine& machine_;

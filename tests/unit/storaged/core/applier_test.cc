@@ -221,12 +221,43 @@ TEST_F(ApplierTest, StopFlushesWhatIsAppliedAndTakesNoMore) {
   EXPECT_EQ(disk_.mark.index, LogIndex(2));
 }
 
-TEST_F(ApplierTest, StopStartsNoFlushWhereAllIsDurableOrOnItsWay) {
+TEST_F(ApplierTest, StopStartsNoFlushWhereAllIsDurable) {
   engine_.wants_flush = true;
   applier_.Accept(Batch(1, 1));
   Run();
   ASSERT_EQ(engine_.flushes_started(), 1u);
+  engine_.FinishFlush();
   applier_.Stop();
+  EXPECT_EQ(engine_.flushes_started(), 1u);
+}
+
+TEST_F(ApplierTest, StopAsksAgainForTheFlushThatTheEngineHadNoRoomFor) {
+  engine_.flushes_max = 1;
+  engine_.wants_flush = true;
+  applier_.Accept(Batch(1, 1));
+  Run();
+  applier_.Accept(Batch(2, 2));
+  Run();
+  applier_.Stop();
+  applier_.Unblock();
+  ASSERT_EQ(engine_.flushes_started(), 1u);
+  engine_.FinishFlush();
+  applier_.Unblock();
+  ASSERT_EQ(engine_.flushes_started(), 2u);
+  engine_.FinishFlush();
+  EXPECT_EQ(disk_.mark.index, LogIndex(2));
+}
+
+// Regression: the engine was busy because its memtable was full, and the memtable was not frozen
+// because nothing could be applied.
+TEST_F(ApplierTest, FreezesAFullMemtableAlsoWhileNothingCanBeApplied) {
+  applier_.Accept(Batch(1, 1));
+  Run();
+  engine_.apply_status = Status::Busy("memtables");
+  applier_.Accept(Batch(2, 2));
+  Run();
+  engine_.wants_flush = true;
+  Run();
   EXPECT_EQ(engine_.flushes_started(), 1u);
 }
 

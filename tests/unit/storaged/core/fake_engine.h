@@ -28,12 +28,14 @@ struct FakeDisk {
 /// what the real one does only under load or on a broken disk. Keeps every version.
 class FakeEngine final : public engine::Engine {
  public:
-  explicit FakeEngine(FakeDisk& disk) : disk_(disk), content_(disk.content), applied_(disk.mark) {}
+  explicit FakeEngine(FakeDisk& disk)
+      : disk_(disk), content_(disk.content), applied_(disk.mark), frozen_(disk.mark) {}
 
   // What the test turns.
-  Status apply_status;  ///< Unless ok, Apply gives this and does nothing.
-  Status get_status;    ///< Unless ok, Get gives this.
-  bool wants_flush = false;
+  Status apply_status;                 ///< Unless ok, Apply gives this and does nothing.
+  Status get_status;                   ///< Unless ok, Get gives this.
+  bool wants_flush = false;            ///< Wants it once there is something to be flushed.
+  std::size_t flushes_max = SIZE_MAX;  ///< With so many waiting, StartFlush does nothing.
   engine::EngineStats stats;
 
   /// Ends the oldest flush: what it froze is durable.
@@ -67,9 +69,11 @@ class FakeEngine final : public engine::Engine {
   engine::AppliedMark applied() const override { return applied_; }
   engine::AppliedMark durable_applied() const override { return disk_.mark; }
   std::string client_state() const override { return disk_.client_state; }
-  bool WantsFlush() const override { return wants_flush; }
+  bool WantsFlush() const override { return wants_flush && applied_ != frozen_; }
   void StartFlush(std::string client_state) override {
+    if (applied_ == frozen_ || flushes_.size() >= flushes_max) return;
     wants_flush = false;
+    frozen_ = applied_;
     ++flushes_started_;
     flushes_.push_back({content_, applied_, std::move(client_state)});
   }
@@ -102,6 +106,7 @@ class FakeEngine final : public engine::Engine {
   FakeDisk& disk_;
   FakeDisk::Content content_;
   engine::AppliedMark applied_;
+  engine::AppliedMark frozen_;  // at the last StartFlush that did anything
   std::deque<FakeDisk> flushes_;
   std::size_t flushes_started_ = 0;
   Version watermark_;
