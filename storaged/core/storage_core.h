@@ -63,6 +63,8 @@ class StorageCore {
   /// The engine has reported progress: something became durable, there is room, or its state
   /// changed.
   void EngineProgressed();
+  /// Each second or so: lets the engine try again what waits for time.
+  void Tick() { engine_.Tick(); }
   /// Does the turn's work, up to bounds, and appends what is to be sent. True: more can be done at
   /// once.
   bool Run(std::uint64_t now_ms, std::vector<Outgoing>& out);

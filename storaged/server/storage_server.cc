@@ -57,7 +57,7 @@ Status StorageServer::Open(net::MessageContext& context, const ServerOptions& op
                                                     OnFrame(from, frame);
                                                   }));
   loop_.AtTurnEnd([this] { OnTurnEnd(); });
-  tick_ = loop_.Every(kTickMs, [] {});  // a turn is what is wanted
+  tick_ = loop_.Every(kTickMs, [this] { core_->Tick(); });
   log::Info("serving", {{"applied", engine_->applied().index},
                         {"sessions", machine_->sessions().session_count()}});
   return Status::Ok();

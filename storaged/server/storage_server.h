@@ -34,7 +34,7 @@ struct ServerOptions {
 /// An orderly stop waits this long for its flush. What is not durable then is replayed from the
 /// Raft log at the next start.
 inline constexpr std::uint64_t kStopGraceMs = 10'000;
-/// Looks for what is due by age alone.
+/// Looks for what is due by time alone: flushes by age, the engine's retries.
 inline constexpr std::uint64_t kTickMs = 1'000;
 
 /// The shell around StorageCore: opens the engine, decodes frames, tells the time, sends what the
