@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "common/base/check.h"
-#include "common/codec/coding.h"
 #include "proto/wire.h"
 
 namespace bedrock::proto {
@@ -127,7 +126,9 @@ void FrameWriter::Add(RequestId request, std::uint32_t timeout_ms, const Message
 
 std::string FrameWriter::Finish() {
   const auto count = static_cast<std::uint32_t>(packet_count_);
-  StoreFixed(&buffer_[count_at_], __builtin_bswap32(count));  // msgpack is big-endian
+  for (std::size_t i = 0; i < sizeof(count); ++i) {  // msgpack is big-endian
+    buffer_[count_at_ + i] = static_cast<char>(count >> (24 - 8 * i));
+  }
   std::string frame = std::exchange(buffer_, std::string());
   Begin();
   return frame;

@@ -1,48 +1,18 @@
 #pragma once
 
-#include <compare>
-#include <cstddef>
-#include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
 
 #include "bedrock/result.h"
+#include "bedrock/version.h"  // StrongId and Version are public
 
 namespace bedrock {
-
-/// A 64-bit number that cannot be mistaken for another kind of number. Zero means "none" for every
-/// id below. A value type; ordered like its number.
-template <typename Tag>
-class StrongId {
- public:
-  constexpr StrongId() = default;
-  constexpr explicit StrongId(std::uint64_t value) : value_(value) {}
-
-  constexpr std::uint64_t value() const { return value_; }
-  constexpr explicit operator bool() const { return value_ != 0; }
-
-  constexpr StrongId Next() const { return StrongId(value_ + 1); }
-  /// REQUIRES: value() > 0.
-  constexpr StrongId Prev() const { return StrongId(value_ - 1); }
-  constexpr StrongId operator+(std::uint64_t n) const { return StrongId(value_ + n); }
-  /// How far this is above `other`. REQUIRES: other <= *this.
-  constexpr std::uint64_t operator-(StrongId other) const { return value_ - other.value_; }
-
-  constexpr auto operator<=>(const StrongId&) const = default;
-
- private:
-  std::uint64_t value_ = 0;
-};
 
 using Term = StrongId<struct TermTag>;          ///< A Raft term. 0: before the first election.
 using LogIndex = StrongId<struct LogIndexTag>;  ///< A position in the Raft log; the first is 1.
 using NodeId = StrongId<struct NodeIdTag>;      ///< A node for ever: an id is never given twice.
 using GroupId = StrongId<struct GroupIdTag>;    ///< A Raft group; every cluster has just 0 so far.
 using ClusterId = StrongId<struct ClusterIdTag>;  ///< A random number drawn when a cluster is made.
-/// A commit's number: its log index in a cluster, its commit sequence embedded. In every key, for
-/// ever.
-using Version = StrongId<struct VersionTag>;
 using FileNumber = StrongId<struct FileNumberTag>;  ///< Numbers the engine's files; never reused.
 using RequestId = StrongId<struct RequestIdTag>;  ///< Chosen by whoever asks; echoed in the reply.
 /// A random number that a process draws at each start, so that an answer of an earlier life is
@@ -61,10 +31,3 @@ std::string FormatClusterId(ClusterId id);
 Result<ClusterId> ParseClusterId(std::string_view text);
 
 }  // namespace bedrock
-
-template <typename Tag>
-struct std::hash<bedrock::StrongId<Tag>> {
-  std::size_t operator()(bedrock::StrongId<Tag> id) const noexcept {
-    return std::hash<std::uint64_t>()(id.value());
-  }
-};

@@ -32,6 +32,7 @@ struct Limits {
   std::size_t uncommitted_entries_max = 1 << 16;
   std::size_t cache_bytes_max = 64 * kMiB;  ///< Entries kept in memory; older ones are fetched.
   std::size_t apply_bytes_max = 1 * kMiB;   ///< Payload bytes of one ApplyRange (R82).
+  std::size_t apply_window_bytes_max = 8 * kMiB;  ///< Handed out and not reported applied.
   std::size_t reads_pending_max = 1 << 16;
 };
 
@@ -100,15 +101,23 @@ struct Output {
       reads_failed;  ///< Ask again: the leadership changed or no leader is known (R52).
   std::vector<Fetch> fetches;
   /// Everything at or below may be dropped from the log: each member holds it durably and the local
-  /// state machine has it durably applied. Monotonic.
+  /// state machine has it durably applied. Given when it has moved, ever higher; else 0.
   LogIndex compact_up_to;
   bool status_changed = false;  ///< Role, term or leader moved: tell whoever follows View.
   bool empty() const;
 };
 
+/// How a leader feeds a follower.
+enum class ReplicationState : std::uint8_t {
+  kProbe,   ///< Looks for the last entry both logs share.
+  kStream,  ///< Sends ahead of the answers.
+  kBehind,  ///< The follower needs entries that this log no longer holds.
+};
+
 /// How far one member has come, as the leader sees it.
 struct MemberProgress {
   NodeId id;
+  ReplicationState state = ReplicationState::kProbe;
   LogIndex match;
   LogIndex next;
   bool recently_active = false;
@@ -129,7 +138,10 @@ struct View {
   LogIndex commit;
   LogIndex applied;
   std::size_t uncommitted_bytes = 0;
-  std::vector<MemberProgress> members;  ///< Filled while leading.
+  /// Part of the log was lost or damaged and is not refilled yet: this node does not campaign.
+  bool refilling = false;
+  bool disk_stalled = false;
+  std::vector<MemberProgress> members;  ///< Filled while leading; of all members but this one.
 };
 
 /// Raft as a pure value: no clock, socket, file, thread or random of its own, so that a simulator
@@ -138,7 +150,7 @@ struct View {
 ///
 /// One thread. Never blocks; does not throw. Algorithm: Ongaro and Ousterhout, "In Search of an
 /// Understandable Consensus Algorithm" (2014); Ongaro's thesis (2014) for pre-vote, check-quorum
-/// and read index. The rules R1..R85 that the comments name stand in raftd/README.md.
+/// and read index. The rules R1..R85 that the comments name stand in raftd/core/README.md.
 class Raft {
  public:
   /// `seed` feeds the election timeouts. REQUIRES: limits are valid (ValidateLimits).
@@ -160,11 +172,19 @@ class Raft {
   /// last given.
   void Durable(WriteSeq seq);
   /// The state machine holds everything up to `applied` in memory and up to `durable_applied` on
-  /// disk.
+  /// disk. Neither ever goes back but by ApplyFrom. What it reports as applied is not handed out.
   void Applied(LogIndex applied, LogIndex durable_applied);
-  /// Answers a Fetch.
+  /// The state machine was (re)started, or what it was handed got lost on the way: it holds
+  /// everything up to `applied`, up to `durable_applied` on disk, and nothing more. Ranges are
+  /// handed out from there again. A core starts as if told the index before the first entry. An
+  /// `applied` above the log's last index proves that the log lost entries (R74): the node then
+  /// waits for a leader to refill it and hands out nothing until it is past that. REQUIRES:
+  /// durable_applied <= applied.
+  void ApplyFrom(LogIndex applied, LogIndex durable_applied);
+  /// Answers a Fetch. Late and doubtful answers are ignored.
   void Fetched(NodeId follower, std::vector<Entry> entries);
-  /// The link to a member broke or came back: what was in flight may be lost.
+  /// The link to a member broke or came back: what was in flight may be lost. A member that
+  /// restarted counts as that.
   void LinkReset(NodeId member);
   /// The shell's disk has had a write waiting for an election timeout (R77) or came back. A stalled
   /// leader steps down; a stalled node does not campaign.

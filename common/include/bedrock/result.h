@@ -34,6 +34,9 @@ class [[nodiscard]] Result {
   /// Ok where there is a value.
   const Status& status() const& { return status_; }
   Status status() && { return std::move(status_); }
+  /// For callers that do not want the value: `Status s = db->Put(key, value);`.
+  operator Status() const& { return status_; }
+  operator Status() && { return std::move(status_); }
 
   T& value() & {
     RequireValue();

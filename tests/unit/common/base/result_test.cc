@@ -33,6 +33,13 @@ TEST(ResultTest, ValueOrStatus) {
   EXPECT_TRUE(Half(4).status().ok());
 }
 
+TEST(ResultTest, ConvertsToItsStatusWhereTheValueIsNotWanted) {
+  const Status good = Half(4);
+  const Status bad = Half(3);
+  EXPECT_TRUE(good.ok());
+  EXPECT_TRUE(bad.IsInvalidArgument());
+}
+
 TEST(ResultTest, MacrosPassErrorsOn) {
   EXPECT_EQ(Quarter(8).value(), "2");
   EXPECT_FALSE(Quarter(6).ok());

@@ -1,0 +1,286 @@
+#include "raftd/core/leader.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+namespace bedrock::raft {
+
+Leader::Leader(Node& node)
+    : reads_(node.limits.reads_pending_max),
+      noop_(node.log.last_index().Next()),
+      heartbeat_at_(node.now + node.limits.heartbeat_ticks),
+      quorum_check_at_(node.now + node.limits.election_ticks_min) {
+  for (NodeId member : AllMembers(node.membership)) {
+    if (member == node.self) continue;
+    Progress progress;
+    progress.next = noop_;
+    peers_.push_back({member, std::move(progress)});
+  }
+  node.Append({.index = noop_,
+               .term = node.term(),
+               .kind = EntryKind::kNoop,
+               .time_ms = node.log.last_time_ms(),
+               .payload = {}});
+}
+
+Proposed Leader::Propose(Node& node, std::span<const Bytes> payloads, std::uint64_t time_ms) {
+  const LogIndex first = node.log.last_index().Next();
+  std::size_t bytes = 0;
+  for (const Bytes& payload : payloads) bytes += payload.size();
+  // With nothing uncommitted anything passes, however large (R81).
+  const std::size_t bytes_now = node.log.BytesAfter(node.commit);
+  const std::size_t entries_now = node.log.last_index() - node.commit;
+  if ((bytes_now > 0 && bytes_now + bytes > node.limits.uncommitted_bytes_max) ||
+      (entries_now > 0 && entries_now + payloads.size() > node.limits.uncommitted_entries_max)) {
+    return {.refused = Refused::kBusy, .first = {}, .count = 0, .term = node.term()};
+  }
+  const std::uint64_t stamp = std::max(time_ms, node.log.last_time_ms());
+  for (const Bytes& payload : payloads) {
+    node.Append({.index = node.log.last_index().Next(),
+                 .term = node.term(),
+                 .kind = EntryKind::kCommand,
+                 .time_ms = stamp,
+                 .payload = payload});
+  }
+  return {.refused = {}, .first = first, .count = payloads.size(), .term = node.term()};
+}
+
+bool Leader::Tick(Node& node, Jumped jumped) {
+  if (node.now >= quorum_check_at_) {
+    // After a pause the answers may still be queued: give them one more round, once.
+    const bool postpone = jumped && !check_postponed_;
+    if (!postpone && !QuorumActive(node)) return false;
+    check_postponed_ = postpone;
+    quorum_check_at_ = node.now + node.limits.election_ticks_min;
+    for (Peer& peer : peers_) peer.progress.recently_active = false;
+  }
+  if (node.now >= heartbeat_at_) {
+    heartbeat_at_ = node.now + node.limits.heartbeat_ticks;
+    if (reads_.RoundWanted()) reads_.StartRound();
+    SendHeartbeats(node);
+  }
+  return true;
+}
+
+bool Leader::QuorumActive(const Node& node) const {
+  return HasQuorum(node.membership, [&](NodeId voter) {
+    if (voter == node.self) return true;
+    return std::any_of(peers_.begin(), peers_.end(), [voter](const Peer& peer) {
+      return peer.id == voter && peer.progress.recently_active;
+    });
+  });
+}
+
+Progress* Leader::Find(NodeId member) {
+  for (Peer& peer : peers_) {
+    if (peer.id == member) return &peer.progress;
+  }
+  return nullptr;
+}
+
+Progress* Leader::Heard(NodeId from, std::uint64_t read_round) {
+  Progress* progress = Find(from);
+  if (progress == nullptr || read_round > reads_.sent()) return nullptr;
+  progress->recently_active = true;
+  progress->round = std::max(progress->round, read_round);
+  return progress;
+}
+
+void Leader::OnAppendReply(Node& node, NodeId from, const AppendReply& reply) {
+  Progress* progress = Heard(from, reply.read_round);
+  if (progress == nullptr || reply.index > node.log.last_index()) return;
+  if (reply.accepted) {
+    progress->Accepted(reply.index);
+    AdvanceCommit(node);
+  } else {
+    progress->Refused(reply.index, {reply.hint_term, reply.hint_index}, node.log);
+  }
+  ConfirmReads(node);
+}
+
+void Leader::OnHeartbeatReply(Node& node, NodeId from, const HeartbeatReply& reply) {
+  Progress* progress = Heard(from, reply.read_round);
+  if (progress == nullptr) return;
+  // A probe or its answer may have been lost, so that one is due again (R80).
+  progress->MayProbeAgain(node.now, node.limits);
+  ConfirmReads(node);
+}
+
+void Leader::OnReadIndexRequest(Node& node, NodeId from, const ReadIndexRequest& request) {
+  AddRead(node, {.follower = from, .number = request.number});
+}
+
+void Leader::OnFetched(Node& node, NodeId follower, std::vector<Entry> entries) {
+  for (Peer& peer : peers_) {
+    Progress& progress = peer.progress;
+    if (peer.id != follower || !progress.fetching) continue;
+    const LogIndex asked = *std::exchange(progress.fetching, std::nullopt);
+    if (entries.empty() || entries.front().index != asked || asked != progress.next) return;
+    // Read perhaps before a cut that a later write made: position for position it must be our log.
+    LogIndex index = asked;
+    for (const Entry& entry : entries) {
+      if (entry.index != index || !node.log.Holds({entry.term, entry.index})) return;
+      index = index.Next();
+    }
+    if (progress.Ready(node.log.last_index(), node.limits)) {
+      SendAppend(node, peer, std::move(entries));
+    }
+    return;
+  }
+}
+
+void Leader::OnLinkReset(NodeId member) {
+  if (Progress* progress = Find(member)) progress->Reset();
+}
+
+void Leader::AdvanceCommit(Node& node) {
+  const LogIndex held(QuorumValue(node.membership, [&](NodeId voter) {
+    // Its own entries count when they are durable, like anyone's (R31).
+    if (voter == node.self) return node.log.durable_index().value();
+    const Progress* progress = Find(voter);
+    return progress == nullptr ? 0 : progress->holds.value();
+  }));
+  // An older term's entry is committed only by one of this term above it (paper 5.4.2, R16).
+  if (held <= node.commit || held < noop_) return;
+  const bool first = !TermCommitted(node);
+  node.commit = held;
+  if (first) reads_.TermCommitted(node.commit);
+}
+
+void Leader::Read(Node& node, Ticket ticket) {
+  AddRead(node, {.follower = {}, .number = ticket.value()});
+}
+
+void Leader::AddRead(Node& node, Reader reader) {
+  const auto commit = TermCommitted(node) ? std::optional(node.commit) : std::nullopt;
+  if (!reads_.Add(reader, commit)) Answer(node, reader, std::nullopt);
+}
+
+void Leader::Answer(Node& node, const Reader& reader, std::optional<LogIndex> index) const {
+  if (reader.follower) {
+    node.out.Send(reader.follower, ReadIndexReply{.term = node.term(),
+                                                  .number = reader.number,
+                                                  .granted = index.has_value(),
+                                                  .index = index.value_or(LogIndex())});
+  } else if (index) {
+    node.out.reads_ready.push_back({Ticket(reader.number), *index});
+  } else {
+    node.out.reads_failed.push_back(Ticket(reader.number));
+  }
+}
+
+void Leader::ConfirmReads(Node& node) {
+  const std::uint64_t round = QuorumValue(node.membership, [&](NodeId voter) {
+    if (voter == node.self) return reads_.sent();
+    const Progress* progress = Find(voter);
+    return progress == nullptr ? 0 : progress->round;
+  });
+  for (const ConfirmedRead& read : reads_.Confirm(round)) Answer(node, read.reader, read.index);
+}
+
+void Leader::FailReads(Node& node) {
+  for (const Reader& reader : reads_.TakeAll()) Answer(node, reader, std::nullopt);
+}
+
+void Leader::Prepare(Node& node) {
+  AdvanceTrim(node);
+  if (reads_.RoundWanted() && reads_.Idle()) {
+    reads_.StartRound();
+    SendHeartbeats(node);
+    ConfirmReads(node);
+  }
+  for (Peer& peer : peers_) SendAppends(node, peer);
+}
+
+void Leader::AdvanceTrim(Node& node) const {
+  LogIndex held = node.log.durable_index();
+  for (const Peer& peer : peers_) held = std::min(held, peer.progress.holds);
+  node.trim = held;
+}
+
+void Leader::SendHeartbeats(Node& node) {
+  for (Peer& peer : peers_) {
+    const Progress& progress = peer.progress;
+    node.out.Send(peer.id, Heartbeat{.term = node.term(),
+                                     .commit = std::min(progress.holds, node.commit),
+                                     .read_round = reads_.sent(),
+                                     .trim = node.trim});
+    // Unanswered appends may be lost, and no other message would show it: an empty one behind them
+    // is refused then. It goes out even when the window is full (R78).
+    if (progress.state == ReplicationState::kStream && progress.window.messages() > 0) {
+      SendAppend(node, peer, {});
+    }
+  }
+}
+
+void Leader::SendAppends(Node& node, Peer& peer) {
+  Progress& progress = peer.progress;
+  while (progress.Ready(node.log.last_index(), node.limits)) {
+    if (!SendNext(node, peer)) return;
+  }
+  if (progress.state == ReplicationState::kStream && !progress.fetching &&
+      progress.told_commit < node.commit) {
+    SendAppend(node, peer, {});
+  }
+}
+
+bool Leader::SendNext(Node& node, Peer& peer) {
+  Progress& progress = peer.progress;
+  const LogIndex last = node.log.last_index();
+  // Only the first probe at a place carries entries: a follower that does not answer is sent no
+  // more than a window of them (R83).
+  const bool probed = progress.state != ReplicationState::kStream && progress.probes > 0;
+  if (progress.next > last || probed || progress.state == ReplicationState::kBehind) {
+    SendAppend(node, peer, {});
+    return true;
+  }
+  if (progress.next >= node.log.cache_first()) {
+    SendAppend(node, peer,
+               node.log.Slice(progress.next, last, node.limits.append_bytes_max,
+                              node.limits.append_entries_max));
+    return true;
+  }
+  const LogIndex fetch_last =
+      std::min(node.log.cache_first().Prev(),
+               LogIndex(progress.next.value() - 1 + node.limits.append_entries_max));
+  progress.fetching = progress.next;
+  node.out.fetches.push_back({.follower = peer.id,
+                              .first = progress.next,
+                              .last = fetch_last,
+                              .bytes_max = node.limits.append_bytes_max});
+  return false;
+}
+
+void Leader::SendAppend(Node& node, Peer& peer, std::vector<Entry> entries) {
+  Progress& progress = peer.progress;
+  const LogIndex prev = progress.next.Prev();
+  std::size_t bytes = 0;
+  for (const Entry& entry : entries) bytes += entry.payload.size();
+  progress.told_commit = node.commit;
+  progress.Sent(prev + entries.size(), bytes, node.now);
+  node.out.Send(peer.id, AppendRequest{.term = node.term(),
+                                       .prev_index = prev,
+                                       .prev_term = *node.log.TermAt(prev),
+                                       .commit = node.commit,
+                                       .read_round = reads_.sent(),
+                                       .trim = node.trim,
+                                       .entries = std::move(entries)});
+}
+
+std::vector<MemberProgress> Leader::Members() const {
+  std::vector<MemberProgress> members;
+  members.reserve(peers_.size());
+  for (const auto& [id, progress] : peers_) {
+    members.push_back({.id = id,
+                       .state = progress.state,
+                       .match = progress.match,
+                       .next = progress.next,
+                       .recently_active = progress.recently_active,
+                       .window_messages = progress.window.messages(),
+                       .window_bytes = progress.window.bytes()});
+  }
+  return members;
+}
+
+}  // namespace bedrock::raft

@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+#include "common/base/ids.h"
+#include "raftd/core/log_view.h"
+#include "raftd/core/raft.h"
+
+namespace bedrock::raft {
+
+/// The appends in flight to one follower, bounded in messages and bytes. Bytes may pass their bound
+/// by the one message that crosses it.
+class Window {
+ public:
+  void Add(LogIndex last, std::size_t bytes);
+  /// All that ends at or below `index` has arrived.
+  void FreeUpTo(LogIndex index);
+  void Clear();
+  bool Full(const Limits& limits) const;
+  std::size_t messages() const { return in_flight_.size(); }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  struct InFlight {
+    LogIndex last;
+    std::size_t bytes;
+  };
+  std::deque<InFlight> in_flight_;
+  std::size_t bytes_ = 0;
+};
+
+/// What a leader knows of one follower.
+///
+///            Accepted                       Refused, Reset
+///   kProbe ────────────► kStream    kStream ────────────► kProbe
+///   kProbe ── Refused, and the match lies before our log ──► kBehind ── Accepted ──► kStream
+///
+/// kProbe looks for the last entry both logs share, one append in flight; kStream sends ahead of
+/// the answers within the window; kBehind needs what this log no longer holds, and keeps asking
+/// once a heartbeat whether that is still so (R66). The window is empty after every change (R79).
+///
+/// Invariants: holds <= match; holds < next.
+struct Progress {
+  ReplicationState state = ReplicationState::kProbe;
+  /// The highest index the follower ever acknowledged in this term (R23).
+  LogIndex match;
+  /// What the follower holds durably as far as is known; counts for the commit and trim indexes. It
+  /// is `match` but for a follower that lost part of its log and says so (raft.md section 4).
+  LogIndex holds;
+  LogIndex next;
+  Window window;
+  bool probe_sent = false;           ///< kProbe and kBehind: an answer is awaited.
+  std::uint64_t probes = 0;          ///< Sent since the state changed.
+  std::uint64_t probed_at = 0;       ///< When the last one was, in ticks.
+  LogIndex told_commit;              ///< The commit index of the newest append.
+  std::optional<LogIndex> fetching;  ///< The first of the entries being read from the disk.
+  bool recently_active = false;      ///< Heard from since the last check of the quorum.
+  std::uint64_t round = 0;           ///< The newest read round it confirmed.
+
+  /// It may be sent an append now. `last`: the last index of the leader's log.
+  bool Ready(LogIndex last, const Limits& limits) const;
+  /// An append with the entries up to `last` went out (`last` = next - 1: an empty one).
+  void Sent(LogIndex last, std::size_t bytes, std::uint64_t now);
+  /// The follower is there: a probe that is a heartbeat old without an answer is sent again.
+  void MayProbeAgain(std::uint64_t now, const Limits& limits);
+  /// The follower holds everything up to `index` durably.
+  void Accepted(LogIndex index);
+  /// The follower's log does not hold the entry at `refused`; `hint` is the last of its entries
+  /// that could match. Ignored where stale (R23): below what it holds, or not what was asked.
+  void Refused(LogIndex refused, const LogPosition& hint, const LogView& log);
+  /// What was in flight may be lost.
+  void Reset();
+
+ private:
+  void Become(ReplicationState new_state);
+};
+
+}  // namespace bedrock::raft

@@ -1,0 +1,169 @@
+#include "tests/unit/raftd/core/trace.h"
+
+#include <sstream>
+#include <variant>
+#include <vector>
+
+namespace bedrock::raft {
+
+namespace {
+
+struct Text {
+  std::ostringstream out;
+
+  template <typename T>
+  Text& operator<<(const T& value) {
+    out << value;
+    return *this;
+  }
+  template <typename Tag>
+  Text& operator<<(StrongId<Tag> id) {
+    out << id.value();
+    return *this;
+  }
+};
+
+std::string Node(NodeId id) { return FormatNodeId(id); }
+
+std::string Entries(const std::vector<Entry>& entries) {
+  std::string text = "[";
+  for (const Entry& entry : entries) {
+    if (text.size() > 1) text += " ";
+    text += Describe(entry);
+  }
+  return text + "]";
+}
+
+const char* Describe(ReplicationState state) {
+  switch (state) {
+    case ReplicationState::kProbe:
+      return "probe";
+    case ReplicationState::kStream:
+      return "stream";
+    case ReplicationState::kBehind:
+      return "behind";
+  }
+  return "?";
+}
+
+struct DescribeMessage {
+  Text text;
+
+  void operator()(const VoteRequest& m) {
+    text << (m.pre_vote ? "pre-vote-request" : "vote-request") << " term=" << m.term
+         << " last=" << m.last_term << ":" << m.last_index;
+  }
+  void operator()(const VoteReply& m) {
+    text << (m.pre_vote ? "pre-vote " : "vote ") << (m.granted ? "granted" : "refused")
+         << " term=" << m.term;
+  }
+  void operator()(const AppendRequest& m) {
+    text << "append term=" << m.term << " prev=" << m.prev_term << ":" << m.prev_index
+         << " commit=" << m.commit << " round=" << m.read_round << " trim=" << m.trim << " "
+         << Entries(m.entries);
+  }
+  void operator()(const AppendReply& m) {
+    text << "append " << (m.accepted ? "accepted" : "refused") << " term=" << m.term
+         << " index=" << m.index;
+    if (!m.accepted) text << " hint=" << m.hint_term << ":" << m.hint_index;
+    text << " round=" << m.read_round;
+  }
+  void operator()(const Heartbeat& m) {
+    text << "heartbeat term=" << m.term << " commit=" << m.commit << " round=" << m.read_round
+         << " trim=" << m.trim;
+  }
+  void operator()(const HeartbeatReply& m) {
+    text << "heartbeat-reply term=" << m.term << " round=" << m.read_round;
+  }
+  void operator()(const ReadIndexRequest& m) { text << "read-request term=" << m.term; }
+  void operator()(const ReadIndexReply& m) {
+    text << "read-reply term=" << m.term << (m.granted ? " granted" : " refused")
+         << " index=" << m.index;
+  }
+};
+
+}  // namespace
+
+std::string Describe(const Message& message) {
+  DescribeMessage describe;
+  std::visit(describe, message);
+  return describe.text.out.str();
+}
+
+std::string Describe(const Entry& entry) {
+  Text text;
+  text << entry.term << ":" << entry.index << "=";
+  if (entry.kind == EntryKind::kNoop) {
+    text << "-";
+  } else if (entry.payload.size() > 16) {
+    text << "<" << entry.payload.size() << " bytes>";
+  } else {
+    text << entry.payload.view();
+  }
+  return text.out.str();
+}
+
+std::string Describe(Role role) {
+  switch (role) {
+    case Role::kFollower:
+      return "follower";
+    case Role::kPreCandidate:
+      return "pre-candidate";
+    case Role::kCandidate:
+      return "candidate";
+    case Role::kLeader:
+      return "leader";
+  }
+  return "?";
+}
+
+std::string Describe(const Output& output) {
+  Text text;
+  if (output.write) {
+    const Write& write = *output.write;
+    text << "  write " << write.seq;
+    if (write.vote) text << " term=" << write.vote->term << " vote=" << Node(write.vote->candidate);
+    if (write.cut_from) text << " cut=" << *write.cut_from;
+    if (!write.entries.empty()) text << " " << Entries(write.entries);
+    text << "\n";
+  }
+  for (const Outgoing& m : output.now) {
+    text << "  -> " << Node(m.to) << " " << Describe(m.message) << "\n";
+  }
+  for (const HeldMessage& m : output.held) {
+    text << "  after write " << m.after << " -> " << Node(m.outgoing.to) << " "
+         << Describe(m.outgoing.message) << "\n";
+  }
+  if (output.apply) {
+    text << "  apply " << output.apply->first << ".." << output.apply->last << " "
+         << Entries(output.apply->entries) << "\n";
+  }
+  for (const ReadReady& read : output.reads_ready) {
+    text << "  read t" << read.ticket << " at " << read.index << "\n";
+  }
+  for (Ticket ticket : output.reads_failed) text << "  read t" << ticket << " failed\n";
+  for (const Fetch& fetch : output.fetches) {
+    text << "  fetch " << fetch.first << ".." << fetch.last << " for " << Node(fetch.follower)
+         << "\n";
+  }
+  if (output.compact_up_to) text << "  compact " << output.compact_up_to << "\n";
+  return text.out.str();
+}
+
+std::string Describe(const View& view) {
+  Text text;
+  text << Describe(view.role) << " term=" << view.term << " vote=" << Node(view.vote)
+       << " leader=" << Node(view.leader) << " log=" << view.first_index << ".." << view.last_index
+       << " durable=" << view.durable_index << " commit=" << view.commit
+       << " applied=" << view.applied;
+  if (view.refilling) text << " refilling";
+  if (view.disk_stalled) text << " disk-stalled";
+  for (const MemberProgress& member : view.members) {
+    text << "\n  " << Node(member.id) << " " << Describe(member.state) << " match=" << member.match
+         << " next=" << member.next << " window=" << member.window_messages
+         << (member.recently_active ? "" : " silent");
+  }
+  return text.out.str();
+}
+
+}  // namespace bedrock::raft
