@@ -90,11 +90,13 @@ void Progress::Refused(LogIndex refused, const LogPosition& hint, const LogView&
 }
 
 void Progress::Reset() {
-  if (state != ReplicationState::kBehind) {
+  // A prober keeps its place: while nothing was accepted, `holds` says nothing.
+  if (state == ReplicationState::kStream) {
     next = holds.Next();
     Become(ReplicationState::kProbe);
   }
   probe_sent = false;
+  probes = 0;
 }
 
 }  // namespace bedrock::raft

@@ -178,7 +178,13 @@ void Cluster::WriteDone(std::uint64_t id, std::optional<WriteSeq> seq) {
   if (node.writes.empty()) return;
   const WriteSeq up_to = seq.value_or(node.writes.back().seq);
   while (!node.writes.empty() && node.writes.front().seq <= up_to) {
-    node.disk.Carry(node.writes.front());
+    const Write& write = node.writes.front();
+    if (write.vote && write.vote->candidate) {
+      const NodeId first =
+          votes_.insert({{NodeId(id), write.vote->term}, write.vote->candidate}).first->second;
+      CHECK_MSG(first == write.vote->candidate, "two votes in one term");
+    }
+    node.disk.Carry(write);
     node.writes.pop_front();
   }
   at(id).Durable(up_to);
@@ -265,14 +271,7 @@ void Cluster::Carry(NodeId id, Output output) {
     }
     if (!lines.empty()) trace_(FormatNodeId(id) + "\n" + lines);
   }
-  if (output.write) {
-    if (output.write->vote && output.write->vote->candidate) {
-      const auto [at, fresh] =
-          votes_.insert({{id, output.write->vote->term}, output.write->vote->candidate});
-      CHECK_MSG(fresh || at->second == output.write->vote->candidate, "two votes in one term");
-    }
-    node.writes.push_back(std::move(*output.write));
-  }
+  if (output.write) node.writes.push_back(std::move(*output.write));
   for (Outgoing& outgoing : output.now) Post(id, std::move(outgoing));
   for (HeldMessage& held : output.held) node.held.push_back(std::move(held));
   for (const ReadReady& read : output.reads_ready) node.reads_ready.push_back(read);
@@ -323,7 +322,6 @@ void Cluster::Check(Node& node) {
   CHECK(v.term >= node.last_view.term && v.commit >= node.last_view.commit);
   CHECK(v.commit <= v.last_index && v.durable_index <= v.last_index);
   for (const MemberProgress& member : v.members) {
-    CHECK(member.match < member.next || member.state != ReplicationState::kStream);
     CHECK(member.window_messages <= options_.limits.window_messages_max);
   }
   node.last_view = v;
