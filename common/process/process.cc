@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <utility>
 
 #include "common/base/status_macros.h"
@@ -37,6 +38,13 @@ PidFile::PidFile(PidFile&& other) noexcept
 PidFile::~PidFile() {
   // Where it stays, whoever reads it finds no such process.
   if (file_system_ != nullptr) static_cast<void>(file_system_->Remove(path_));
+}
+
+void SleepMs(std::uint64_t ms) {
+  timespec left{.tv_sec = static_cast<std::time_t>(ms / 1000),
+                .tv_nsec = static_cast<long>(ms % 1000 * 1'000'000)};
+  while (::nanosleep(&left, &left) != 0 && errno == EINTR) {
+  }
 }
 
 }  // namespace bedrock::process

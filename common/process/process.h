@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -35,5 +37,8 @@ class PidFile {
   std::string path_;
   std::unique_ptr<FileLock> lock_;
 };
+
+/// Blocks this thread.
+void SleepMs(std::uint64_t ms);
 
 }  // namespace bedrock::process

@@ -1,0 +1,469 @@
+#include "raftd/server/driver.h"
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "common/base/check.h"
+#include "proto/codec.h"
+
+namespace bedrock::raft {
+
+namespace {
+
+constexpr std::string_view kSoftware = "0.1.0";
+/// How long the log rests before its last batch is proved.
+constexpr std::uint64_t kIdleMs = 10;
+/// A turn syncs at most this often before inputs get a chance again.
+constexpr int kRoundsPerTurnMax = 8;
+
+template <typename T, typename Variant>
+struct IsAlternative;
+template <typename T, typename... Alternatives>
+struct IsAlternative<T, std::variant<Alternatives...>>
+    : std::disjunction<std::is_same<T, Alternatives>...> {};
+
+/// The Raft message in a protocol message; none where it is of another kind.
+std::optional<Message> ToRaft(proto::Message& message) {
+  return std::visit(
+      [](auto& alternative) -> std::optional<Message> {
+        using T = std::decay_t<decltype(alternative)>;
+        if constexpr (IsAlternative<T, Message>::value) return Message(std::move(alternative));
+        return std::nullopt;
+      },
+      message);
+}
+
+proto::Message ToProto(Message&& message) {
+  return std::visit([](auto&& m) { return proto::Message(std::forward<decltype(m)>(m)); },
+                    std::move(message));
+}
+
+proto::Role ToProto(Role role) {
+  switch (role) {
+    case Role::kFollower:
+      return proto::Role::kFollower;
+    case Role::kPreCandidate:
+    case Role::kCandidate:
+      return proto::Role::kCandidate;
+    case Role::kLeader:
+      return proto::Role::kLeader;
+  }
+  return proto::Role::kFollower;
+}
+
+std::string_view RoleName(Role role) {
+  switch (role) {
+    case Role::kFollower:
+      return "follower";
+    case Role::kPreCandidate:
+      return "pre_candidate";
+    case Role::kCandidate:
+      return "candidate";
+    case Role::kLeader:
+      return "leader";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+Driver::Driver(const DriverOptions& options, Recovered recovered)
+    : options_(options),
+      clock_(*options.clock),
+      log_(*options.log),
+      core_(options.node->node, options.core_limits, std::move(recovered), options.seed),
+      frames_(
+          proto::FrameHeader{
+              .cluster = options.node->cluster, .node = options.node->node, .boot = options.boot},
+          *options.transport,
+          {.on_peer_reset = [this](NodeId peer) { core_.LinkReset(peer); },
+           .on_storage_lost = [this] { apply_.SendFailed(clock_.MonotonicMs()); }}),
+      desk_(options.desk, core_, frames_),
+      apply_(options.apply, options.clock->MonotonicMs()),
+      disk_(options.election_ms_min) {
+  log_.Start({.on_durable = [this](WriteSeq seq) { OnDurable(seq); },
+              .on_idle_done =
+                  [this] {
+                    const std::uint64_t started_ms = *std::exchange(idle_started_ms_, {});
+                    disk_.Probed(clock_.MonotonicMs() - started_ms);
+                  },
+              .on_failed = [this](const Status& status) { OnFailed(status); }});
+}
+
+// ---- Input ----
+
+std::optional<proto::Frame> Driver::Decode(std::string_view from, const Bytes& bytes) {
+  Result<proto::Frame> frame = proto::DecodeFrame(bytes);
+  if (!frame.ok()) {
+    RefuseFrame(from, RequestId(), proto::ErrorCode::kInvalidArgument,
+                std::string(frame.status().message()));
+    return std::nullopt;
+  }
+  const proto::FrameHeader& header = frame->header;
+  if (header.protocol != proto::kProtocolVersion) {
+    RefuseFrame(from, RequestId(), proto::ErrorCode::kUnsupportedProtocol,
+                "this node speaks protocol " + std::to_string(proto::kProtocolVersion) + ", not " +
+                    std::to_string(header.protocol));
+    return std::nullopt;
+  }
+  if (header.cluster != options_.node->cluster) {
+    RefuseFrame(from, RequestId(), proto::ErrorCode::kWrongCluster,
+                "this node belongs to cluster " + FormatClusterId(options_.node->cluster) +
+                    ", the sender to " + FormatClusterId(header.cluster));
+    return std::nullopt;
+  }
+  if (header.group) {
+    RefuseFrame(from, RequestId(), proto::ErrorCode::kInvalidArgument, "no such group");
+    return std::nullopt;
+  }
+  return std::move(frame).value();
+}
+
+void Driver::OnFrame(std::string_view from, const Bytes& bytes) {
+  if (halted_) return;
+  std::optional<proto::Frame> frame = Decode(from, bytes);
+  if (!frame) return;
+  const std::string sender(from);
+  for (proto::Packet& packet : frame->packets) HandlePacket(frame->header, sender, packet);
+}
+
+void Driver::HandlePacket(const proto::FrameHeader& header, const std::string& from,
+                          proto::Packet& packet) {
+  const std::uint64_t now_ms = clock_.MonotonicMs();
+  if (const auto* propose = std::get_if<proto::Propose>(&packet.message)) {
+    desk_.Heard(from, now_ms);
+    desk_.OnPropose(from, packet.request, packet.timeout_ms, *propose, now_ms);
+  } else if (std::holds_alternative<proto::ReadIndexQuery>(packet.message)) {
+    desk_.Heard(from, now_ms);
+    desk_.OnReadIndexQuery(from, packet.request);
+  } else if (std::holds_alternative<proto::RaftStatusQuery>(packet.message)) {
+    desk_.Heard(from, now_ms);
+    frames_.ToCaller(from, packet.request, MakeStatus());
+  } else if (const auto* refusal = std::get_if<proto::Refusal>(&packet.message)) {
+    LogRefusal(from, refusal->error);
+  } else if (std::optional<Message> message = ToRaft(packet.message)) {
+    HandlePeerMessage(header, from, *std::move(message));
+  } else {
+    const bool unknown = std::holds_alternative<proto::UnknownKind>(packet.message);
+    RefuseFrame(
+        from, packet.request,
+        unknown ? proto::ErrorCode::kUnsupportedProtocol : proto::ErrorCode::kInvalidArgument,
+        unknown ? "raftd does not know this kind of message"
+                : "raftd does not serve this kind of message");
+  }
+}
+
+void Driver::HandlePeerMessage(const proto::FrameHeader& header, std::string_view from,
+                               Message message) {
+  const NodeId peer = header.node;
+  const bool is_peer = peer != options_.node->node && options_.node->Find(peer) != nullptr &&
+                       from.starts_with("raftd/" + FormatNodeId(peer) + "/");
+  if (!is_peer) {
+    if (const auto repeats = refused_limit_.Admit(clock_.MonotonicMs())) {
+      log::Warning("ignored a raft message of no member",
+                   {{"from", from}, {"node", peer}, {"repeats", *repeats}});
+    }
+    return;
+  }
+  BootId& boot = peer_boots_[peer];
+  if (boot != header.boot) {
+    if (boot) core_.LinkReset(peer);
+    boot = header.boot;
+  }
+  core_.Receive(peer, std::move(message));
+}
+
+void Driver::OnPeerFrame(NodeId peer, const Bytes& bytes) {
+  if (halted_) return;
+  const Result<proto::Frame> frame = proto::DecodeFrame(bytes);
+  if (!frame.ok()) return;
+  for (const proto::Packet& packet : frame->packets) {
+    if (const auto* refusal = std::get_if<proto::Refusal>(&packet.message)) {
+      LogRefusal(FormatNodeId(peer), refusal->error);
+    }
+  }
+}
+
+void Driver::OnStorageFrame(const Bytes& bytes) {
+  if (halted_) return;
+  Result<proto::Frame> frame = proto::DecodeFrame(bytes);
+  if (!frame.ok()) return;
+  const bool own =
+      frame->header.cluster == options_.node->cluster && frame->header.node == options_.node->node;
+  for (const proto::Packet& packet : frame->packets) {
+    if (const auto* refusal = std::get_if<proto::Refusal>(&packet.message)) {
+      LogRefusal("storaged", refusal->error);
+    } else if (const auto* progress = std::get_if<proto::ApplyProgress>(&packet.message)) {
+      if (own) HandleProgress(frame->header.boot, *progress);
+    }
+  }
+}
+
+void Driver::HandleProgress(BootId boot, const proto::ApplyProgress& progress) {
+  const std::uint64_t now_ms = clock_.MonotonicMs();
+  const View view = core_.GetView();
+  const ApplyStream::Effect effect = apply_.OnProgress(boot, progress, now_ms);
+  if (progress.applied > view.last_index || progress.applied.Next() < view.first_index) {
+    // R74: the log lost entries that storaged has, or storaged lost what the log has dropped.
+    if (const auto repeats = storage_limit_.Admit(now_ms)) {
+      log::Error(progress.applied > view.last_index
+                     ? "storaged has applied entries that the log lost: waiting for a leader to "
+                       "refill it"
+                     : "storaged lacks entries that the log has dropped: this node needs new data",
+                 {{"applied", progress.applied},
+                  {"first_index", view.first_index},
+                  {"last_index", view.last_index},
+                  {"repeats", *repeats}});
+    }
+  }
+  if (effect == ApplyStream::Effect::kRestart) {
+    log::Info("storaged answers", {{"applied", apply_.applied()},
+                                   {"durable_applied", apply_.durable_applied()},
+                                   {"boot", boot}});
+    core_.ApplyFrom(apply_.applied(), apply_.durable_applied());
+  } else {
+    core_.Applied(apply_.applied(), apply_.durable_applied());
+  }
+  desk_.OnApplied(apply_.applied());
+}
+
+void Driver::RefuseFrame(std::string_view from, RequestId request, proto::ErrorCode code,
+                         const std::string& detail) {
+  if (const auto repeats = refused_limit_.Admit(clock_.MonotonicMs())) {
+    log::Warning("refused a message", {{"from", from},
+                                       {"request", request},
+                                       {"code", proto::ErrorCodeName(code)},
+                                       {"detail", detail},
+                                       {"repeats", *repeats}});
+  }
+  frames_.ToCaller(std::string(from), request,
+                   proto::Refusal{proto::Error{.code = code, .detail = detail}});
+}
+
+void Driver::LogRefusal(std::string_view who, const proto::Error& error) {
+  if (const auto repeats = refusal_limit_.Admit(clock_.MonotonicMs())) {
+    log::Error("a peer refuses this node", {{"peer", who},
+                                            {"code", proto::ErrorCodeName(error.code)},
+                                            {"detail", error.detail},
+                                            {"repeats", *repeats}});
+  }
+}
+
+// ---- Output ----
+
+void Driver::EndTurn() {
+  if (halted_) return;
+  WatchHealth();
+  desk_.HandOver({.now_ms = clock_.MonotonicMs(),
+                  .wall_ms = clock_.WallMs(),
+                  .storage_health = storage_health()});
+  for (int round = 0; round < kRoundsPerTurnMax && !halted_; ++round) {
+    bool worked = PollCore();
+    worked = PumpApply() || worked;
+    if (halted_) break;
+    frames_.Flush();
+    if (unflushed_) {
+      unflushed_ = false;
+      log_.Flush();
+      worked = true;
+    }
+    WatchHealth();
+    if (!worked) break;
+  }
+  if (!halted_) frames_.Flush();
+}
+
+bool Driver::PollCore() {
+  bool worked = false;
+  while (!halted_) {
+    Output output = core_.Poll();
+    if (output.empty()) break;
+    worked = true;
+    CarryOut(std::move(output));
+  }
+  return worked;
+}
+
+void Driver::CarryOut(Output output) {
+  if (output.write) Submit(*std::move(output.write));
+  if (halted_) return;
+  for (Outgoing& outgoing : output.now) {
+    frames_.ToPeer(outgoing.to, ToProto(std::move(outgoing.message)));
+  }
+  for (HeldMessage& held : output.held) {
+    CHECK_MSG(held_.empty() || held_.back().after <= held.after, "held messages are in order");
+    held_.push_back(std::move(held));
+  }
+  for (const ReadReady& ready : output.reads_ready) desk_.OnReadReady(ready);
+  for (const Ticket ticket : output.reads_failed) desk_.OnReadFailed(ticket);
+  for (const Fetch& fetch : output.fetches) {
+    log_.Read(fetch.first, fetch.last, fetch.bytes_max,
+              [this, follower = fetch.follower](std::vector<Entry> entries) {
+                core_.Fetched(follower, std::move(entries));
+              });
+  }
+  if (output.apply) {
+    desk_.OnCommitted(output.apply->last);
+    apply_.Add(*std::move(output.apply));
+  }
+  if (output.compact_up_to) log_.Compact(output.compact_up_to);
+  if (output.status_changed) PushStatus();
+}
+
+void Driver::Submit(Write write) {
+  CHECK_MSG(write.seq > submitted_, "writes are in order");
+  submitted_ = write.seq;
+  unflushed_ = true;
+  idle_synced_ = false;
+  written_at_ms_ = clock_.MonotonicMs();
+  disk_.Submitted(write.seq, written_at_ms_);
+  log_.Submit(std::move(write));
+}
+
+void Driver::OnDurable(WriteSeq seq) {
+  if (halted_) return;
+  CHECK_MSG(seq >= durable_ && seq <= submitted_, "durability only grows, up to what was written");
+  durable_ = seq;
+  written_at_ms_ = clock_.MonotonicMs();
+  disk_.Durable(seq, written_at_ms_);
+  core_.Durable(seq);
+  while (!held_.empty() && held_.front().after <= durable_) {
+    Outgoing& outgoing = held_.front().outgoing;
+    frames_.ToPeer(outgoing.to, ToProto(std::move(outgoing.message)));
+    held_.pop_front();
+  }
+}
+
+void Driver::OnFailed(const Status& status) {
+  if (std::exchange(halted_, true)) return;
+  frames_.Close();
+  log::Error("the log failed: this process ends and recovers at its next start",
+             {{"error", status}});
+  options_.on_fatal(status);
+}
+
+bool Driver::PumpApply() {
+  bool worked = false;
+  while (!halted_) {
+    std::optional<ApplyStream::Action> action = apply_.Next(clock_.MonotonicMs());
+    if (!action) break;
+    worked = true;
+    if (auto* send = std::get_if<ApplyStream::Send>(&*action)) {
+      SendApply(std::move(send->entries));
+    } else if (const auto* load = std::get_if<ApplyStream::Load>(&*action)) {
+      log_.Read(load->first, load->last, load->bytes_max,
+                [this, round = load->round](std::vector<Entry> entries) {
+                  apply_.Loaded(round, std::move(entries));
+                });
+    } else {
+      last_request_ = last_request_.Next();
+      frames_.ToStorage(last_request_, proto::Apply{});
+    }
+  }
+  return worked;
+}
+
+void Driver::SendApply(std::vector<Entry> entries) {
+  proto::Apply apply;
+  apply.items.reserve(entries.size());
+  for (Entry& entry : entries) {
+    proto::ReplyTo reply_to = desk_.FindReplyTo(entry.index, entry.term);
+    apply.items.push_back({.entry = std::move(entry), .reply_to = std::move(reply_to)});
+  }
+  last_request_ = last_request_.Next();
+  frames_.ToStorage(last_request_, apply);
+}
+
+// ---- Upkeep ----
+
+void Driver::Tick() {
+  if (halted_) return;
+  core_.Tick(clock_.MonotonicMs() / options_.tick_ms);
+  StartIdleSync();
+}
+
+void Driver::StartIdleSync() {
+  if (idle_synced_ || idle_started_ms_ || durable_ != submitted_) return;
+  const std::uint64_t now_ms = clock_.MonotonicMs();
+  if (now_ms - written_at_ms_ < kIdleMs) return;
+  idle_synced_ = true;
+  idle_started_ms_ = now_ms;
+  log_.SyncIdle();
+}
+
+proto::ErrorCode Driver::storage_health() const {
+  const View view = core_.GetView();
+  if (apply_.applied().Next() < view.first_index) return proto::ErrorCode::kStorageUnavailable;
+  return apply_.Health(clock_.MonotonicMs());
+}
+
+void Driver::WatchHealth() {
+  const proto::ErrorCode health = storage_health();
+  const bool disk_stalled = disk_.Stalled(clock_.MonotonicMs());
+  const bool stalled = disk_stalled || health != proto::ErrorCode::kOk;
+  if (health != std::exchange(logged_health_, health)) {
+    log::Warning("storage health changed", {{"health", proto::ErrorCodeName(health)}});
+    PushStatus();
+  }
+  if (stalled == std::exchange(stalled_, stalled)) return;
+  if (disk_stalled) log::Warning("the log's disk stalls: this node will not lead");
+  core_.DiskStalled(stalled);
+}
+
+void Driver::PushStatus() {
+  LogChanges();
+  desk_.PushStatus(MakeStatus(), clock_.MonotonicMs());
+}
+
+void Driver::LogChanges() {
+  const View view = core_.GetView();
+  const bool changed =
+      view.role != logged_role_ || view.term != logged_term_ || view.leader != logged_leader_;
+  logged_role_ = view.role;
+  logged_term_ = view.term;
+  logged_leader_ = view.leader;
+  if (!changed) return;
+  log::Info("role changed", {{"role", RoleName(view.role)},
+                             {"term", view.term},
+                             {"leader", view.leader},
+                             {"commit", view.commit},
+                             {"last_index", view.last_index}});
+}
+
+proto::RaftStatus Driver::MakeStatus() const {
+  const View view = core_.GetView();
+  proto::RaftStatus status{.node = view.id,
+                           .role = ToProto(view.role),
+                           .leader = view.leader,
+                           .term = view.term,
+                           .commit = view.commit,
+                           .applied = view.applied,
+                           .last_index = view.last_index,
+                           .storage_health = storage_health(),
+                           .software = std::string(kSoftware),
+                           .members = {}};
+  for (const config::Member& member : options_.node->members) {
+    proto::MemberStatus& row = status.members.emplace_back();
+    row.id = member.id;
+    row.raft = member.raft;
+    row.storage = member.storage;
+    row.client = member.client;
+    row.http = member.http;
+    if (member.id == view.id) {
+      row.role = ToProto(view.role);
+      row.match_index = view.role == Role::kLeader ? view.durable_index : LogIndex();
+    } else if (member.id == view.leader) {
+      row.role = proto::Role::kLeader;
+    }
+    for (const MemberProgress& progress : view.members) {
+      if (progress.id != member.id) continue;
+      if (progress.recently_active) row.role = proto::Role::kFollower;
+      row.match_index = progress.match;
+    }
+  }
+  return status;
+}
+
+}  // namespace bedrock::raft

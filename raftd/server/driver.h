@@ -1,0 +1,139 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "bedrock/status.h"
+#include "common/base/bytes.h"
+#include "common/base/ids.h"
+#include "common/config/node_config.h"
+#include "common/env/clock.h"
+#include "common/logging/log.h"
+#include "proto/frame.h"
+#include "raftd/core/raft.h"
+#include "raftd/server/apply_stream.h"
+#include "raftd/server/disk_watch.h"
+#include "raftd/server/log_writer.h"
+#include "raftd/server/outgoing_frames.h"
+#include "raftd/server/router_desk.h"
+
+namespace bedrock::raft {
+
+/// What a Driver needs to know and to reach. Everything borrowed outlives it.
+struct DriverOptions {
+  const config::NodeConfig* node = nullptr;
+  Limits core_limits;
+  std::uint64_t tick_ms = 10;
+  std::uint64_t election_ms_min = 500;  ///< A disk that takes longer has stalled (R77).
+  BootId boot;
+  std::uint64_t seed = 0;  ///< For the election timeouts.
+  ApplyStream::Limits apply;
+  RouterDesk::Limits desk;
+  Clock* clock = nullptr;
+  LogWriter* log = nullptr;
+  Transport* transport = nullptr;
+  /// The log can't be written or read any more. Nothing is sent after it; the process has to end.
+  std::function<void(const Status&)> on_fatal;
+};
+
+/// Carries out what the Raft core asks, in the order that makes it safe and fast. A turn:
+///
+///   frames in ─► core and desk          (as they come)
+///   EndTurn:   desk ─► core             one batch of proposals, one read ticket
+///              core ─► Poll until empty: writes to the log, messages to the frames
+///              frames ─► sockets        appends leave before the disk is waited for
+///              log ─► sync              all writes of the turn are one
+///              core ◄─ Durable          held messages join the frames, never before
+///              core ─► Poll …           until nothing is left, then the frames leave once more
+///
+/// All that comes while a sync runs is the next turn's batch: group commit without a timer.
+///
+/// One thread, the loop's. Knows frames but no sockets, and tells time by the clock it is given:
+/// tests drive it over a transport and a disk in memory.
+class Driver {
+ public:
+  Driver(const DriverOptions& options, Recovered recovered);
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
+
+  /// A frame came in at the listener, from whoever has routing id `from`.
+  void OnFrame(std::string_view from, const Bytes& bytes);
+  /// A frame came back over the link to a peer: peers answer over links of their own, so only a
+  /// refusal makes sense.
+  void OnPeerFrame(NodeId peer, const Bytes& bytes);
+  void OnStorageFrame(const Bytes& bytes);
+
+  /// Time has passed. Once every tick_ms or later.
+  void Tick();
+  /// Does what this turn's input asks for.
+  void EndTurn();
+
+  View GetView() const { return core_.GetView(); }
+  proto::ErrorCode storage_health() const;
+  bool halted() const { return halted_; }
+
+ private:
+  // Input.
+  std::optional<proto::Frame> Decode(std::string_view from, const Bytes& bytes);
+  void HandlePacket(const proto::FrameHeader& header, const std::string& from,
+                    proto::Packet& packet);
+  void HandlePeerMessage(const proto::FrameHeader& header, std::string_view from, Message message);
+  void HandleProgress(BootId boot, const proto::ApplyProgress& progress);
+  void RefuseFrame(std::string_view from, RequestId request, proto::ErrorCode code,
+                   const std::string& detail);
+  void LogRefusal(std::string_view who, const proto::Error& error);
+
+  // Output.
+  bool PollCore();
+  void CarryOut(Output output);
+  void Submit(Write write);
+  bool PumpApply();
+  void SendApply(std::vector<Entry> entries);
+  void OnDurable(WriteSeq seq);
+  void OnFailed(const Status& status);
+
+  // Upkeep.
+  void WatchHealth();
+  void StartIdleSync();
+  void PushStatus();
+  proto::RaftStatus MakeStatus() const;
+  void LogChanges();
+
+  DriverOptions options_;
+  Clock& clock_;
+  LogWriter& log_;
+  Raft core_;
+  OutgoingFrames frames_;
+  RouterDesk desk_;
+  ApplyStream apply_;
+  DiskWatch disk_;
+
+  std::deque<HeldMessage> held_;
+  WriteSeq submitted_;
+  WriteSeq durable_;
+  bool unflushed_ = false;  // writes were submitted since the last Flush
+  std::uint64_t written_at_ms_ = 0;
+  bool idle_synced_ = true;
+  std::optional<std::uint64_t> idle_started_ms_;  // an idle sync is under way
+  bool stalled_ = false;                          // what the core was told last
+  bool halted_ = false;
+  RequestId last_request_;
+  std::map<NodeId, BootId> peer_boots_;
+
+  // For log lines.
+  Role logged_role_ = Role::kFollower;
+  Term logged_term_;
+  NodeId logged_leader_;
+  proto::ErrorCode logged_health_ = proto::ErrorCode::kOk;
+  log::RateLimit refused_limit_;
+  log::RateLimit refusal_limit_;
+  log::RateLimit storage_limit_{5000};
+};
+
+}  // namespace bedrock::raft

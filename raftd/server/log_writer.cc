@@ -1,0 +1,136 @@
+#include "raftd/server/log_writer.h"
+
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/thread_annotations.h"
+
+namespace bedrock::raft {
+
+namespace {
+
+class InlineLogWriter final : public LogWriter {
+ public:
+  explicit InlineLogWriter(RaftLog& log) : log_(log) {}
+
+  void Start(Callbacks callbacks) override { callbacks_ = std::move(callbacks); }
+
+  void Submit(Write write) override { Check(log_.Submit(write)); }
+
+  void Flush() override {
+    if (failed_) return;
+    const Result<WriteSeq> durable = log_.Sync();
+    if (Check(durable.status())) callbacks_.on_durable(*durable);
+  }
+
+  void SyncIdle() override {
+    if (!failed_ && Check(log_.SyncIdle())) callbacks_.on_idle_done();
+  }
+
+  void Read(LogIndex first, LogIndex last, std::size_t bytes_max, OnRead on_read) override {
+    if (failed_) return;
+    Result<std::vector<Entry>> entries = log_.Read(first, last, bytes_max);
+    if (Check(entries.status())) on_read(std::move(entries).value());
+  }
+
+  void Compact(LogIndex index) override {
+    if (!failed_) Check(log_.Compact(index));
+  }
+
+ private:
+  /// False after a failure, the first of which is told.
+  bool Check(const Status& status) {
+    if (failed_) return false;
+    if (status.ok()) return true;
+    failed_ = true;
+    callbacks_.on_failed(status);
+    return false;
+  }
+
+  RaftLog& log_;
+  Callbacks callbacks_;
+  bool failed_ = false;
+};
+
+/// Runs the jobs of an InlineLogWriter on the executor and brings the answers back.
+class ThreadedLogWriter final : public LogWriter {
+ public:
+  ThreadedLogWriter(RaftLog& log, Executor& executor,
+                    std::function<void(std::function<void()>)> post)
+      : inline_(log), executor_(executor), post_(std::move(post)) {}
+
+  void Start(Callbacks callbacks) override {
+    callbacks_ = std::move(callbacks);
+    // These run on the executor and hand over to the driver's thread.
+    inline_.Start(
+        {.on_durable = [this](WriteSeq seq) { post_([this, seq] { callbacks_.on_durable(seq); }); },
+         .on_idle_done = [this] { post_([this] { callbacks_.on_idle_done(); }); },
+         .on_failed =
+             [this](const Status& status) {
+               post_([this, status] { callbacks_.on_failed(status); });
+             }});
+  }
+
+  void Submit(Write write) override {
+    const MutexLock lock(mutex_);
+    submitted_.push_back(std::move(write));
+  }
+
+  void Flush() override {
+    executor_.Post(Executor::Priority::kHigh, [this] { FlushSubmitted(); });
+  }
+
+  void SyncIdle() override {
+    executor_.Post(Executor::Priority::kHigh, [this] { inline_.SyncIdle(); });
+  }
+
+  void Read(LogIndex first, LogIndex last, std::size_t bytes_max, OnRead on_read) override {
+    executor_.Post(Executor::Priority::kHigh, [this, first, last, bytes_max,
+                                               on_read = std::move(on_read)]() mutable {
+      inline_.Read(first, last, bytes_max, [this, &on_read](std::vector<Entry> entries) {
+        post_([on_read = std::move(on_read), entries = std::move(entries)]() mutable {
+          on_read(std::move(entries));
+        });
+      });
+    });
+  }
+
+  void Compact(LogIndex index) override {
+    executor_.Post(Executor::Priority::kHigh, [this, index] { inline_.Compact(index); });
+  }
+
+ private:
+  /// All that came while the last sync ran is one batch; the jobs of its other Flush calls then
+  /// find nothing.
+  void FlushSubmitted() {
+    std::vector<Write> batch;
+    {
+      const MutexLock lock(mutex_);
+      batch.swap(submitted_);
+    }
+    if (batch.empty()) return;
+    for (Write& write : batch) inline_.Submit(std::move(write));
+    inline_.Flush();
+  }
+
+  InlineLogWriter inline_;  // the executor's, but for Start
+  Executor& executor_;
+  std::function<void(std::function<void()>)> post_;
+  Callbacks callbacks_;  // the driver's
+  Mutex mutex_;
+  /// Bounded by the core: Limits::uncommitted_bytes_max and what leaders may have in flight.
+  std::vector<Write> submitted_ GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+std::unique_ptr<LogWriter> MakeInlineLogWriter(RaftLog& log) {
+  return std::make_unique<InlineLogWriter>(log);
+}
+
+std::unique_ptr<LogWriter> MakeThreadedLogWriter(RaftLog& log, Executor& executor,
+                                                 std::function<void(std::function<void()>)> post) {
+  return std::make_unique<ThreadedLogWriter>(log, executor, std::move(post));
+}
+
+}  // namespace bedrock::raft

@@ -1,0 +1,82 @@
+#include "raftd/server/options.h"
+
+#include "common/base/status_macros.h"
+
+namespace bedrock::raft {
+
+namespace {
+
+constexpr std::uint64_t kTickMsMax = 1000;
+constexpr std::uint64_t kElectionMsMax = 600'000;
+constexpr std::uint64_t kSegmentBytesMin = 64 * kKiB;
+constexpr std::uint64_t kSegmentBytesMax = 4 * kGiB;
+
+}  // namespace
+
+Status Options::Validate() const {
+  if (tick_ms == 0 || tick_ms > kTickMsMax) {
+    return Status::InvalidArgument("--tick-ms: from 1ms to 1s");
+  }
+  if (heartbeat_ms < tick_ms) {
+    return Status::InvalidArgument("--heartbeat-ms: not less than --tick-ms");
+  }
+  if (election_ms_min < 2 * heartbeat_ms) {
+    return Status::InvalidArgument("--election-min-ms: at least twice --heartbeat-ms");
+  }
+  if (election_ms_max <= election_ms_min || election_ms_max > kElectionMsMax) {
+    return Status::InvalidArgument("--election-max-ms: above --election-min-ms, at most 10m");
+  }
+  if (log_segment_bytes < kSegmentBytesMin || log_segment_bytes > kSegmentBytesMax) {
+    return Status::InvalidArgument("--log-segment-bytes: from 64KiB to 4GiB");
+  }
+  if (log_writer != "inline" && log_writer != "thread") {
+    return Status::InvalidArgument("--log-writer: 'inline' or 'thread'");
+  }
+  RETURN_IF_ERROR(ValidateLimits(CoreLimits()).Prefixed("--heartbeat-ms, --election-…"));
+  return node.CheckListen(Endpoints());
+}
+
+std::vector<std::string> Options::Endpoints() const {
+  if (!listen.empty()) return listen;
+  return {config::kRaftdIpc, node.self().raft};
+}
+
+Limits Options::CoreLimits() const {
+  Limits limits;
+  limits.heartbeat_ticks = static_cast<std::uint32_t>(heartbeat_ms / tick_ms);
+  limits.election_ticks_min = static_cast<std::uint32_t>(election_ms_min / tick_ms);
+  limits.election_ticks_max = static_cast<std::uint32_t>(election_ms_max / tick_ms);
+  return limits;
+}
+
+void AddFlags(config::FlagSet& flags, Options& options) {
+  config::AddNodeFlags(flags, options.node);
+  flags.TextList("listen",
+                 "Endpoint to serve peers and routers on, instead of ipc://run/raftd.sock and this "
+                 "node's raft endpoint.",
+                 options.listen);
+  flags.Group("Elections");
+  flags.Duration("tick-ms", "The core's clock; lower only with the election timeouts.",
+                 options.tick_ms);
+  flags.Duration("heartbeat-ms",
+                 "How often a leader shows that it lives. Raise where round trips exceed 20ms.",
+                 options.heartbeat_ms);
+  flags.Duration("election-min-ms",
+                 "Silence after which a follower may stand for election, at least; also how long "
+                 "a disk may keep a leader waiting. Ten times the slowest usual fdatasync or more.",
+                 options.election_ms_min);
+  flags.Duration("election-max-ms",
+                 "The same, at most. Each wait is drawn at random between the two.",
+                 options.election_ms_max);
+  flags.Group("Log");
+  flags.ByteSize("log-segment-bytes", "Size of a file of the log.", options.log_segment_bytes);
+  flags.Text("log-writer",
+             "'inline', or 'thread' where an fdatasync takes more than 5ms and would keep "
+             "heartbeats waiting.",
+             options.log_writer);
+  flags.Duration("sync-delay-ms", "Makes each sync this much slower, to try out slow disks.",
+                 options.sync_delay_ms);
+  flags.Check([&options] { return options.Validate(); });
+}
+
+}  // namespace bedrock::raft

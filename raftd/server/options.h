@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bedrock/status.h"
+#include "common/base/units.h"
+#include "common/config/flags.h"
+#include "common/config/node_config.h"
+#include "raftd/core/raft.h"
+
+namespace bedrock::raft {
+
+/// What a raftd is told. Times in milliseconds.
+struct Options {
+  config::NodeConfig node;
+  /// Where peers, routers and the own node's processes come to. Empty: the own ipc endpoint, and
+  /// the raft endpoint of the own --member. Where that is an address that others know this host by,
+  /// name one to bind.
+  std::vector<std::string> listen;
+
+  /// The core's clock. Lower only with the election timeouts.
+  std::uint64_t tick_ms = 10;
+  /// How often a leader shows that it lives. Raise on links with a round trip above 20 ms.
+  std::uint64_t heartbeat_ms = 50;
+  /// Silence after which a follower stands for election, drawn anew each time from [min, max]. At
+  /// least ten times the slowest usual fdatasync and the round trip; also how long a disk may keep
+  /// a leader waiting before it steps down.
+  std::uint64_t election_ms_min = 500;
+  std::uint64_t election_ms_max = 1000;
+
+  std::uint64_t log_segment_bytes = 64 * kMiB;
+  /// "inline" or "thread". A thread of its own costs 10 to 20 % of throughput, and keeps heartbeats
+  /// going where one fdatasync takes more than about 5 ms.
+  std::string log_writer = "inline";
+  /// Makes every sync of the log this much slower: shows on a fast disk how a slow one behaves.
+  std::uint64_t sync_delay_ms = 0;
+
+  /// What to bind. REQUIRES: node.Validate() is ok.
+  std::vector<std::string> Endpoints() const;
+  /// invalid_argument that names the flag.
+  Status Validate() const;
+  /// The core's limits. REQUIRES: Validate() is ok.
+  Limits CoreLimits() const;
+};
+
+/// Declares all of raftd's flags over `options`, with their checks.
+void AddFlags(config::FlagSet& flags, Options& options);
+
+}  // namespace bedrock::raft

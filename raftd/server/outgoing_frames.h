@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "proto/codec.h"
+#include "proto/frame.h"
+
+namespace bedrock::raft {
+
+/// Where frames go. Every call gives false where the frame was dropped: nobody is connected, or the
+/// queue is full. Implemented over sockets by the server, and by tests.
+class Transport {
+ public:
+  virtual ~Transport() = default;
+  virtual bool SendToPeer(NodeId peer, std::string frame) = 0;
+  virtual bool SendToStorage(std::string frame) = 0;
+  /// To whoever came to this process under routing id `to`: routers, mostly.
+  virtual bool SendToCaller(std::string_view to, std::string frame) = 0;
+};
+
+/// Gathers what one turn has for each receiver into one frame each; frames that are full leave at
+/// once. Keeps the order per receiver. One thread.
+class OutgoingFrames {
+ public:
+  /// What a dropped frame means.
+  struct Callbacks {
+    std::function<void(NodeId peer)> on_peer_reset;  ///< The link broke, or came back.
+    std::function<void()> on_storage_lost;
+  };
+
+  OutgoingFrames(const proto::FrameHeader& header, Transport& transport, Callbacks callbacks);
+
+  void ToPeer(NodeId peer, const proto::Message& message);
+  void ToStorage(RequestId request, const proto::Message& message);
+  void ToCaller(const std::string& to, RequestId request, const proto::Message& message);
+
+  /// Sends what is gathered. The callbacks run at its end and may add more, for the next Flush.
+  void Flush();
+
+  /// Everything from here on is dropped, also what is gathered (the process is about to end).
+  void Close() { closed_ = true; }
+
+ private:
+  struct Peer {
+    proto::FrameWriter writer;
+    bool up = true;
+  };
+
+  void FinishPeer(NodeId id, Peer& peer);
+  void FinishStorage();
+  void FinishCaller(const std::string& to, proto::FrameWriter& writer);
+
+  proto::FrameHeader header_;
+  Transport& transport_;
+  Callbacks callbacks_;
+  std::map<NodeId, Peer> peers_;
+  proto::FrameWriter storage_;
+  /// Of this turn only: callers come and go.
+  std::map<std::string, proto::FrameWriter> callers_;
+  std::vector<NodeId> peers_reset_;
+  bool storage_lost_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace bedrock::raft

@@ -1,0 +1,213 @@
+#include "raftd/server/server.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/status_macros.h"
+#include "common/env/posix_clock.h"
+#include "common/env/posix_file_system.h"
+#include "common/env/random.h"
+#include "common/env/thread_executor.h"
+#include "common/logging/log.h"
+#include "common/net/event_loop.h"
+#include "common/net/message_socket.h"
+#include "common/process/process.h"
+#include "raftd/log/raft_log.h"
+#include "raftd/server/driver.h"
+#include "raftd/server/log_writer.h"
+#include "raftd/server/slow_log.h"
+
+namespace bedrock::raft {
+
+namespace {
+
+std::string RoutingId(NodeId node, BootId boot) {
+  char hex[17];
+  std::snprintf(hex, sizeof(hex), "%016llx", static_cast<unsigned long long>(boot.value()));
+  return "raftd/" + FormatNodeId(node) + "/" + hex;
+}
+
+/// Never 0, which means none.
+std::uint64_t NonZeroEntropy() { return std::max<std::uint64_t>(SystemEntropy(), 1); }
+
+/// The sockets of a raftd: a listener for peers and routers, a link to each peer, one to storaged.
+class Sockets final : public Transport {
+ public:
+  Sockets(net::EventLoop& loop, net::MessageContext& context) : loop_(loop), context_(context) {}
+
+  Status Open(const Options& options, BootId boot, Driver& driver) {
+    const config::NodeConfig& node = options.node;
+    const std::string routing_id = RoutingId(node.node, boot);
+    ASSIGN_OR_RETURN(storage_, net::Link::Connect(loop_, context_, config::kStoragedIpc, routing_id,
+                                                  [&driver](const Bytes& frame) {
+                                                    driver.OnStorageFrame(frame);
+                                                  }));
+    for (const config::Member& member : node.members) {
+      if (member.id == node.node) continue;
+      ASSIGN_OR_RETURN(peers_[member.id],
+                       net::Link::Connect(loop_, context_, member.raft, routing_id,
+                                          [&driver, peer = member.id](const Bytes& frame) {
+                                            driver.OnPeerFrame(peer, frame);
+                                          }));
+    }
+    ASSIGN_OR_RETURN(listener_,
+                     net::Listener::Bind(loop_, context_, options.Endpoints(),
+                                         [&driver](std::string_view from, const Bytes& frame) {
+                                           driver.OnFrame(from, frame);
+                                         }));
+    return {};
+  }
+
+  bool SendToPeer(NodeId peer, std::string frame) override {
+    const auto found = peers_.find(peer);
+    return found != peers_.end() && found->second->Send(std::move(frame));
+  }
+  bool SendToStorage(std::string frame) override { return storage_->Send(std::move(frame)); }
+  bool SendToCaller(std::string_view to, std::string frame) override {
+    return listener_->Send(to, std::move(frame));
+  }
+
+ private:
+  net::EventLoop& loop_;
+  net::MessageContext& context_;
+  std::unique_ptr<net::Link> storage_;
+  std::map<NodeId, std::unique_ptr<net::Link>> peers_;
+  std::unique_ptr<net::Listener> listener_;
+};
+
+/// What an operator has to do about a log that can't be opened decides the exit code.
+int ExitCodeFor(const Status& status) {
+  switch (status.code()) {
+    case StatusCode::kCorruption:
+    case StatusCode::kInvalidArgument:
+      return process::kExitMustNotStart;
+    case StatusCode::kIoError:
+      return process::kExitDisk;
+    default:
+      return process::kExitFailed;
+  }
+}
+
+void LogRecovery(const Recovered& recovered) {
+  log::Info("log recovered", {{"term", recovered.vote.term},
+                              {"first_index", recovered.prev_index.Next()},
+                              {"last_index", recovered.last_index},
+                              {"commit_hint", recovered.commit_hint},
+                              {"torn_tail", recovered.health.torn_tail}});
+  if (recovered.health.damaged) {
+    log::Error(
+        "entries of the log are damaged: a leader has to refill them",
+        {{"first", recovered.health.damaged->first}, {"last", recovered.health.damaged->last}});
+  }
+  if (recovered.health.lost_up_to) {
+    log::Error("the end of the log is lost: no vote before a leader has refilled it",
+               {{"up_to", recovered.health.lost_up_to}});
+  }
+}
+
+Membership MembershipOf(const config::NodeConfig& node) {
+  Membership membership;
+  for (const config::Member& member : node.members) membership.voters.push_back(member.id);
+  return membership;
+}
+
+}  // namespace
+
+int RunServer(const Options& options) {
+  const config::NodeConfig& node = options.node;
+  PosixFileSystem file_system;
+  PosixClock clock;
+  ThreadExecutor background(1);
+  const Environment environment{
+      .file_system = &file_system, .clock = &clock, .executor = &background};
+
+  const Result<process::PidFile> pid_file = process::PidFile::Write(file_system, "raftd");
+  if (!pid_file.ok()) {
+    log::Error("another raftd runs on this data", {{"error", pid_file.status()}});
+    return process::kExitFailed;
+  }
+  Result<std::unique_ptr<RaftLog>> opened =
+      RaftLog::Open(environment,
+                    {.directory = "raft",
+                     .cluster = node.cluster,
+                     .node = node.node,
+                     .segment_bytes = options.log_segment_bytes},
+                    MembershipOf(node));
+  if (!opened.ok()) {
+    const int exit_code = ExitCodeFor(opened.status());
+    log::Error(exit_code == process::kExitMustNotStart
+                   ? "the log must not be used: wipe this node and add it under a new id"
+                   : "the log can't be opened",
+               {{"error", opened.status()}});
+    return exit_code;
+  }
+  std::unique_ptr<RaftLog> log = std::move(opened).value();
+  if (options.sync_delay_ms > 0) {
+    log = MakeSlowLog(std::move(log), options.sync_delay_ms, process::SleepMs);
+  }
+  const Recovered recovered = log->recovered();
+  LogRecovery(recovered);
+
+  net::EventLoop loop;
+  net::MessageContext context;
+  std::unique_ptr<LogWriter> writer;
+  std::unique_ptr<ThreadExecutor> writer_thread;
+  if (options.log_writer == "thread") {
+    writer_thread = std::make_unique<ThreadExecutor>(1);
+    writer = MakeThreadedLogWriter(
+        *log, *writer_thread, [&loop](std::function<void()> task) { loop.Post(std::move(task)); });
+  } else {
+    writer = MakeInlineLogWriter(*log);
+  }
+
+  const BootId boot(NonZeroEntropy());
+  int exit_code = config::kExitOk;
+  Sockets sockets(loop, context);
+  Driver driver({.node = &node,
+                 .core_limits = options.CoreLimits(),
+                 .tick_ms = options.tick_ms,
+                 .election_ms_min = options.election_ms_min,
+                 .boot = boot,
+                 .seed = SystemEntropy(),
+                 .apply = {},
+                 .desk = {},
+                 .clock = &clock,
+                 .log = writer.get(),
+                 .transport = &sockets,
+                 .on_fatal =
+                     [&](const Status&) {
+                       exit_code = process::kExitDisk;
+                       loop.Stop();
+                     }},
+                recovered);
+  const Status open = sockets.Open(options, boot, driver);
+  if (!open.ok()) {
+    log::Error("can't listen", {{"error", open}});
+    return process::kExitFailed;
+  }
+  log::Info("serving", {{"raft", node.self().raft},
+                        {"members", node.members.size()},
+                        {"cluster", FormatClusterId(node.cluster)},
+                        {"log_writer", options.log_writer}});
+
+  loop.Every(options.tick_ms, [&driver] { driver.Tick(); });
+  loop.AtTurnEnd([&driver] { driver.EndTurn(); });
+  loop.OnStopSignal([&loop] {
+    log::Info("stopping");
+    loop.Stop();
+  });
+  loop.Run();
+  if (loop.missed_events() > 0) {
+    log::Error("socket events were missed", {{"count", loop.missed_events()}});
+  }
+  writer_thread.reset();  // before what its jobs refer to
+  log::Info("stopped", {{"exit_code", exit_code}});
+  return exit_code;
+}
+
+}  // namespace bedrock::raft
