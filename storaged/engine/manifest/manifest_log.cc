@@ -107,11 +107,12 @@ class Decoder {
     if (!sealed_) {
       return Status::Corruption("offset " + std::to_string(end) + ": the first edit is damaged");
     }
-    if (finding != record::Finding::kDamaged) return {};
-    while (reader_.Resync()) {
-      if (reader_.Next() != record::Finding::kRecord) break;
-      if (reader_.record().ordinal >= next_ordinal_ && reader_.record().aux > end) {
-        return Status::Corruption("offset " + std::to_string(end) + ": a record is damaged");
+    // From the damage on, every whole record is looked at; an aux above `end` is the proof.
+    while (finding == record::Finding::kDamaged && reader_.Resync()) {
+      while ((finding = reader_.Next()) == record::Finding::kRecord) {
+        if (reader_.record().ordinal >= next_ordinal_ && reader_.record().aux > end) {
+          return Status::Corruption("offset " + std::to_string(end) + ": a record is damaged");
+        }
       }
     }
     return {};
