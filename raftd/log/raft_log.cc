@@ -282,10 +282,10 @@ Status SegmentedRaftLog::Repair(const RecoveredSegments& found) {
 /// Everything from `from` to the end of the last segment becomes zero, and the file its full size.
 Status SegmentedRaftLog::ZeroRest(std::uint64_t from) {
   Segment& segment = segments_.back();
-  std::string content(kRepairBytes, '\0');
-  const std::string zeroes(kRepairBytes, '\0');
-  for (std::uint64_t at = from; at < segment.bytes; at += kRepairBytes) {
-    const std::size_t wanted = std::min(kRepairBytes, segment.bytes - at);
+  std::string content(std::min(kRepairBytes, segment.bytes - from), '\0');
+  const std::string zeroes(content.size(), '\0');
+  for (std::uint64_t at = from; at < segment.bytes; at += content.size()) {
+    const std::size_t wanted = std::min<std::uint64_t>(content.size(), segment.bytes - at);
     ASSIGN_OR_RETURN(const std::size_t n, segment.file->ReadAt(at, wanted, content.data()));
     const std::string_view zero = std::string_view(zeroes).substr(0, wanted);
     if (std::string_view(content).substr(0, n) == zero) continue;
@@ -298,10 +298,11 @@ Status SegmentedRaftLog::ZeroRest(std::uint64_t from) {
 /// have been in the cache only, with a failed sync before (R68).
 Status SegmentedRaftLog::Rewrite(std::uint64_t from, std::uint64_t to) {
   File& file = *segments_.back().file;
-  std::string content(kRepairBytes, '\0');
+  std::string content(std::min(kRepairBytes, to - from), '\0');
   for (std::uint64_t at = from; at < to;) {
-    ASSIGN_OR_RETURN(const std::size_t n,
-                     file.ReadAt(at, std::min(kRepairBytes, to - at), content.data()));
+    ASSIGN_OR_RETURN(
+        const std::size_t n,
+        file.ReadAt(at, std::min<std::uint64_t>(content.size(), to - at), content.data()));
     if (n == 0) break;  // padding that a truncated file lacks
     RETURN_IF_ERROR(file.WriteAt(at, std::string_view(content).substr(0, n)));
     at += n;
