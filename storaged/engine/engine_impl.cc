@@ -584,6 +584,7 @@ void EngineImpl::CollectObsolete() {
 
 void EngineImpl::StartOver(WorkKind kind, Work& work, const Status& why,
                            InputDamaged input_damaged) {
+  // From here on not `why`: it may be the job's own, which goes.
   const Status context = why.Prefixed(kind == WorkKind::kFlush ? "flush" : "compaction");
   if (work.job != nullptr) work.job->Abandon();
   work = {};
@@ -593,7 +594,7 @@ void EngineImpl::StartOver(WorkKind kind, Work& work, const Status& why,
     failures = PauseOf(kind).failures + 1;
   }
   // A full disk empties some day, and a table that can't be read is no reason to stop writing.
-  if (!why.IsNoSpace() && !input_damaged && failures >= kOutputFailuresMax) {
+  if (!context.IsNoSpace() && !input_damaged && failures >= kOutputFailuresMax) {
     Fail(context);
   } else {
     PauseWork(kind, context, input_damaged);
