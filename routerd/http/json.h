@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "common/base/ids.h"
+#include "common/base/typed_bool.h"
+#include "proto/errors.h"
+#include "routerd/core/node_table.h"
+
+namespace bedrock::router {
+
+/// How a reply that is JSON by nature is spelled.
+enum class Format : unsigned char { kJson, kMessagePack };
+
+using OfWrite = TypedBool<struct OfWriteTag>;
+
+/// A problem document (RFC 9457) for an error; `outcome` is told for writes only.
+std::string ProblemBody(const proto::Error& error, OfWrite of_write, Format format);
+std::string ClusterBody(const ClusterView& view, ClusterId cluster, Format format);
+
+/// "Key not found" for key_not_found.
+std::string ErrorTitle(proto::ErrorCode code);
+
+}  // namespace bedrock::router

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "common/base/ids.h"
+
+namespace bedrock::router {
+
+/// A reply on its way out. Borrows its texts.
+struct Reply {
+  int status = 200;
+  bool head_only = false;  ///< HEAD: the body is counted, not sent.
+  bool keep_alive = true;
+  int minor_version = 1;          ///< Of the request.
+  std::string_view content_type;  ///< Empty: none is named.
+  std::string_view body;
+  std::string_view request_id;
+  std::string_view date;   ///< As RFC 9110 5.6.7 spells it.
+  std::string_view allow;  ///< Empty: absent; likewise below.
+  bool retry_after = false;
+  Version etag;
+  Version version;
+  NodeId served_by;
+  NodeId leader;
+};
+
+/// Appends the reply to a connection's buffer: header and body in one piece, so that one write
+/// sends both.
+void AppendReply(const Reply& reply, std::string* out);
+
+/// "Sun, 22 Nov 2026 11:33:53 GMT" for milliseconds since 1970.
+std::string FormatHttpDate(std::uint64_t wall_ms);
+
+}  // namespace bedrock::router

@@ -1,0 +1,127 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/base/ids.h"
+#include "common/base/units.h"
+#include "common/env/clock.h"
+#include "routerd/core/gateway.h"
+#include "routerd/http/json.h"
+#include "routerd/http/metrics.h"
+#include "routerd/http/reply.h"
+#include "routerd/http/request_parser.h"
+#include "routerd/http/routes.h"
+
+namespace bedrock::router {
+
+/// What all sessions of a server share. Borrowed parts outlive them.
+struct SessionContext {
+  Gateway* gateway = nullptr;
+  Clock* clock = nullptr;
+  Metrics* metrics = nullptr;
+  ClusterId cluster;
+  std::uint64_t value_bytes_max = 0;
+  std::string request_id_prefix;   ///< Of the ids that the server makes.
+  std::uint64_t next_request = 1;  ///< As above.
+  std::size_t connections = 0;
+  std::string date;            ///< The value of the Date header now.
+  bool shutting_down = false;  ///< Whoever comes now is refused.
+};
+
+/// One connection's HTTP/1.x conversation, without the socket: bytes in, bytes out.
+///
+/// Requests may be pipelined and are answered in their order. Reads of one connection run side by
+/// side; a write waits for all before it and all after it wait for the write, as RFC 9112 9.3.2
+/// wants it. At most kPipelineMax run at once, and none is begun while kOutputPauseBytes wait to be
+/// sent: meanwhile input stays where it is.
+///
+/// Loop thread only.
+class HttpSession {
+ public:
+  static constexpr std::size_t kPipelineMax = 32;
+  static constexpr std::size_t kOutputPauseBytes = 1 * kMiB;
+  /// A refused request's body up to this size is read and dropped, so that the connection lives on.
+  static constexpr std::uint64_t kDiscardBytesMax = 64 * kKiB;
+
+  /// What the session waits for: the server has a time-out for each.
+  enum class Waiting : std::uint8_t { kRequest, kHead, kBody, kCore };
+
+  /// `number` names the session in tickets.
+  HttpSession(SessionContext& context, std::uint32_t number);
+
+  /// Bytes that arrived. Keeps what it can't use yet.
+  void Receive(std::string_view bytes);
+  /// A request of this session ended.
+  void Complete(std::uint32_t exchange, const Completion& completion);
+  /// Goes on with input that waited, once output() was sent.
+  void Resume() { Pump({}); }
+  /// The server shuts down: the replies to what runs are the last.
+  void Finish();
+
+  /// What is to be sent next; the owner takes from its front.
+  std::string& output() { return out_; }
+  /// Whether more bytes would be of use now.
+  bool wants_input() const { return !closing_ && input_.size() < kInputMax && !Paused(); }
+  /// Nothing more will come out: close once output() is sent.
+  bool finished() const { return closing_ && exchanges_.empty(); }
+  bool idle() const { return exchanges_.empty() && !held_ && !parser_.started(); }
+  Waiting waiting() const;
+  /// How many requests' heads have come.
+  std::uint32_t begun() const { return next_exchange_; }
+
+ private:
+  static constexpr std::size_t kInputMax = 2 * kHeaderBytesMax;
+
+  /// A request from its head to its reply.
+  struct Exchange {
+    Plan plan;
+    std::uint32_t number = 0;
+    bool head_only = false;
+    bool keep_alive = true;
+    int minor_version = 1;
+    Format format = Format::kJson;
+    std::string request_id;
+    std::uint64_t begun_us = 0;
+    bool done = false;
+    std::string reply;  // waits for those before it
+  };
+
+  bool Paused() const;
+  void Pump(std::string_view bytes);
+  /// Uses bytes of `rest`; false: stop for now.
+  bool Take(std::string_view* rest);
+  void OnHead();
+  void OnError();
+  void BeginExchange();
+  bool MayStart(const Exchange& exchange) const;
+  void Start(Exchange exchange);
+  void Execute(Exchange& exchange);
+  void Answer(Exchange& exchange, const Completion& completion);
+  void AnswerRead(Exchange& exchange, const Completion& completion);
+  void AnswerWrite(Exchange& exchange, const Completion& completion);
+  void AnswerError(Exchange& exchange, const proto::Error& error, const Completion* completion);
+  void AnswerText(Exchange& exchange, int status, std::string_view type, std::string_view body);
+  void Send(Exchange& exchange, Reply reply);
+  void Settle();
+  std::string& Buffer(Exchange& exchange);
+  Ticket TicketOf(const Exchange& exchange) const;
+
+  SessionContext& context_;
+  std::uint32_t number_;
+  RequestParser parser_;
+  std::string input_;  // bytes that wait
+  std::string out_;
+  std::optional<Exchange> reading_;  // its body comes
+  std::optional<Exchange> held_;     // complete, and waits for its turn
+  std::deque<Exchange> exchanges_;   // running or answered, in order
+  std::uint32_t next_exchange_ = 0;
+  bool continue_owed_ = false;  // "100 Continue" goes out when all before is answered
+  bool closing_ = false;
+};
+
+}  // namespace bedrock::router

@@ -1,0 +1,111 @@
+#pragma once
+
+#include <cstdint>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/env/clock.h"
+#include "routerd/core/gateway.h"
+
+namespace bedrock::router {
+
+/// A core that answers when the test says so.
+class FakeGateway : public Gateway {
+ public:
+  struct Asked {
+    Ticket ticket;
+    bool is_write = false;
+    std::string key;
+    std::string value;
+    proto::Operation::Kind kind = proto::Operation::Kind::kPut;
+    std::vector<proto::Condition::Kind> conditions;
+    proto::Consistency consistency = proto::Consistency::kLinearizable;
+    Version min_version;
+    std::uint64_t deadline_ms = 0;
+  };
+
+  void Read(ReadRequest request) override {
+    Asked made;
+    made.ticket = request.ticket;
+    made.key = std::string(request.key.view());
+    made.consistency = request.consistency;
+    made.min_version = request.min_version;
+    made.deadline_ms = request.deadline_ms;
+    asked.push_back(std::move(made));
+  }
+  void Write(const WriteRequest& request) override {
+    Asked made;
+    made.ticket = request.ticket;
+    made.is_write = true;
+    made.key = std::string(request.operation.key);
+    made.value = std::string(request.operation.value);
+    made.kind = request.operation.kind;
+    for (const auto& condition : request.conditions) made.conditions.push_back(condition.kind);
+    made.deadline_ms = request.deadline_ms;
+    asked.push_back(std::move(made));
+  }
+  void Write(const ClientCommand& request) override {
+    Asked made;
+    made.ticket = request.ticket;
+    made.is_write = true;
+    made.value = std::string(request.command.view());
+    made.deadline_ms = request.deadline_ms;
+    asked.push_back(std::move(made));
+  }
+  ClusterView Cluster() const override { return view; }
+  CoreGauges Gauges() const override { return {}; }
+
+  static Completion Found(const Asked& asked, const std::string& value, Version version) {
+    Completion done;
+    done.ticket = asked.ticket;
+    done.found = true;
+    done.value = Bytes::Copy(value);
+    done.version = version;
+    done.read_version = Version(version.value() + 100);
+    done.served_by = NodeId(1);
+    done.leader = NodeId(2);
+    return done;
+  }
+  static Completion Absent(const Asked& asked) {
+    Completion done;
+    done.ticket = asked.ticket;
+    done.read_version = Version(100);
+    done.served_by = NodeId(1);
+    done.leader = NodeId(2);
+    return done;
+  }
+  static Completion Committed(const Asked& asked, Version version) {
+    Completion done;
+    done.ticket = asked.ticket;
+    done.is_write = true;
+    done.version = version;
+    done.served_by = NodeId(2);
+    done.leader = NodeId(2);
+    return done;
+  }
+  static Completion Failed(const Asked& asked, proto::ErrorCode code) {
+    Completion done;
+    done.ticket = asked.ticket;
+    done.is_write = asked.is_write;
+    done.error.code = code;
+    done.error.detail = "as the test says";
+    return done;
+  }
+
+  std::vector<Asked> asked;
+  ClusterView view;
+};
+
+/// A clock that only the test moves.
+class FakeClock : public Clock {
+ public:
+  std::uint64_t MonotonicMs() const override { return now_ms; }
+  std::uint64_t MonotonicUs() const override { return now_ms * 1000; }
+  std::uint64_t WallMs() const override { return 784'111'777'000; }
+
+  std::uint64_t now_ms = 10'000;
+};
+
+}  // namespace bedrock::router

@@ -1,0 +1,214 @@
+#include "routerd/http/routes.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace bedrock::router {
+namespace {
+
+using proto::Condition;
+using proto::ErrorCode;
+
+constexpr std::uint64_t kValueMax = 1000;
+
+RequestHead Head(Method method, std::string target) {
+  RequestHead head;
+  head.method = method;
+  head.target = std::move(target);
+  head.host = true;
+  return head;
+}
+Plan PlanOf(Method method, std::string target) {
+  return PlanRequest(Head(method, std::move(target)), kValueMax);
+}
+
+TEST(RoutesTest, KnowsEveryRoute) {
+  struct Case {
+    Method method;
+    const char* target;
+    Plan::Kind kind;
+    Route route;
+    const char* key;
+  };
+  for (const Case& c : {
+           Case{Method::kPut, "/put?key=k", Plan::Kind::kPut, Route::kShortForm, "k"},
+           Case{Method::kGet, "/get?key=k", Plan::Kind::kRead, Route::kShortForm, "k"},
+           Case{Method::kHead, "/get?key=k", Plan::Kind::kRead, Route::kShortForm, "k"},
+           Case{Method::kDelete, "/delete?key=k", Plan::Kind::kDelete, Route::kShortForm, "k"},
+           Case{Method::kPut, "/v1/kv/k", Plan::Kind::kPut, Route::kKv, "k"},
+           Case{Method::kGet, "/v1/kv/k", Plan::Kind::kRead, Route::kKv, "k"},
+           Case{Method::kHead, "/v1/kv/k", Plan::Kind::kRead, Route::kKv, "k"},
+           Case{Method::kDelete, "/v1/kv/k", Plan::Kind::kDelete, Route::kKv, "k"},
+           Case{Method::kGet, "/v1/cluster", Plan::Kind::kCluster, Route::kCluster, ""},
+           Case{Method::kGet, "/livez", Plan::Kind::kLive, Route::kLive, ""},
+           Case{Method::kGet, "/readyz", Plan::Kind::kReady, Route::kReady, ""},
+           Case{Method::kGet, "/metrics", Plan::Kind::kMetrics, Route::kMetrics, ""},
+           Case{Method::kGet, "/", Plan::Kind::kFront, Route::kFront, ""},
+       }) {
+    const Plan plan = PlanOf(c.method, c.target);
+    EXPECT_TRUE(plan.error.ok()) << c.target << ": " << plan.error.detail;
+    EXPECT_EQ(plan.kind, c.kind) << c.target;
+    EXPECT_EQ(plan.route, c.route) << c.target;
+    EXPECT_EQ(plan.key, c.key) << c.target;
+    EXPECT_EQ(plan.timeout_ms, 5000U);
+  }
+}
+
+TEST(RoutesTest, KeepsAKeysBytes) {
+  struct Case {
+    const char* target;
+    std::string key;
+  };
+  for (const Case& c :
+       {Case{"/v1/kv/a/b", "a/b"}, Case{"/v1/kv/a%2Fb", "a/b"}, Case{"/v1/kv//a//", "/a//"},
+        Case{"/v1/kv/../x/./y", "../x/./y"}, Case{"/v1/kv/%252F", "%2F"}, Case{"/v1/kv/a+b", "a+b"},
+        Case{"/v1/kv/%00%FF", std::string("\0\xFF", 2)}, Case{"/v1/kv/a%3Fb%23", "a?b#"},
+        Case{"/get?key=a+b%2Bc", "a b+c"}, Case{"/get?key=a/b?c", "a/b?c"}}) {
+    EXPECT_EQ(PlanOf(Method::kGet, c.target).key, c.key) << c.target;
+  }
+}
+
+TEST(RoutesTest, TakesParameters) {
+  const Plan plan = PlanOf(Method::kGet, "/v1/kv/k?consistency=stale&min_version=7&timeout=250ms");
+  EXPECT_EQ(plan.consistency, proto::Consistency::kStale);
+  EXPECT_EQ(plan.min_version, Version(7));
+  EXPECT_EQ(plan.timeout_ms, 250U);
+  EXPECT_EQ(PlanOf(Method::kGet, "/v1/kv/k?timeout=60s").timeout_ms, 60'000U);
+  EXPECT_EQ(PlanOf(Method::kGet, "/livez?timeout=1m").timeout_ms, 60'000U);
+  EXPECT_EQ(PlanOf(Method::kGet, "/v1/kv/k?timeout=1500").timeout_ms, 1500U);
+}
+
+TEST(RoutesTest, RefusesWhatItDoesNotUnderstand) {
+  struct Case {
+    Method method;
+    const char* target;
+    ErrorCode code;
+  };
+  constexpr ErrorCode kBad = ErrorCode::kInvalidArgument;
+  for (const Case& c : {
+           Case{Method::kGet, "/v1/kv/", kBad},
+           Case{Method::kGet, "/get", kBad},
+           Case{Method::kGet, "/get?key=", kBad},
+           Case{Method::kGet, "/v1/kv/a%", kBad},
+           Case{Method::kGet, "/v1/kv/a%zz", kBad},
+           Case{Method::kGet, "/get?key=%zz", kBad},
+           Case{Method::kGet, "/get?key=a&key=b", kBad},
+           Case{Method::kGet, "/get?key=a&colour=red", kBad},
+           Case{Method::kGet, "/v1/kv/a?key=b", kBad},
+           Case{Method::kGet, "/v1/kv/a?consistency=eventual", kBad},
+           Case{Method::kGet, "/v1/kv/a?min_version=x", kBad},
+           Case{Method::kGet, "/v1/kv/a?min_version=-1", kBad},
+           Case{Method::kGet, "/v1/kv/a?timeout=0", kBad},
+           Case{Method::kGet, "/v1/kv/a?timeout=61s", kBad},
+           Case{Method::kGet, "/v1/kv/a?timeout=5 s", kBad},
+           Case{Method::kGet, "/v1/kv/a?timeout=", kBad},
+           Case{Method::kPut, "/v1/kv/a?consistency=stale", kBad},
+           Case{Method::kGet, "/v1/cluster?key=a", kBad},
+           Case{Method::kGet, "nonsense", kBad},
+           Case{Method::kGet, "/v1/kv", ErrorCode::kRouteNotFound},
+           Case{Method::kGet, "/v1/txn", ErrorCode::kRouteNotFound},
+           Case{Method::kGet, "/get/", ErrorCode::kRouteNotFound},
+           Case{Method::kGet, "*", ErrorCode::kRouteNotFound},
+           Case{Method::kOther, "/v1/kv/a", ErrorCode::kMethodNotAllowed},
+           Case{Method::kGet, "/put?key=a", ErrorCode::kMethodNotAllowed},
+           Case{Method::kDelete, "/livez", ErrorCode::kMethodNotAllowed},
+       }) {
+    const Plan plan = PlanOf(c.method, c.target);
+    EXPECT_EQ(plan.kind, Plan::Kind::kRefuse) << c.target;
+    EXPECT_EQ(plan.error.code, c.code) << c.target;
+    EXPECT_FALSE(plan.error.detail.empty()) << c.target;
+  }
+}
+
+TEST(RoutesTest, NamesWhatIsNotSupportedYet) {
+  for (const char* target :
+       {"/v1/kv/a?ttl=5s", "/v1/kv/a?lease=1", "/v1/kv/a?at=5", "/v1/kv/a?max_staleness=1s"}) {
+    const Plan plan = PlanOf(Method::kPut, target);
+    EXPECT_EQ(plan.error.code, ErrorCode::kInvalidArgument);
+    EXPECT_NE(plan.error.detail.find("not supported yet"), std::string::npos) << target;
+  }
+  RequestHead head = Head(Method::kPut, "/v1/kv/a");
+  head.idempotency_key = true;
+  Plan plan = PlanRequest(head, kValueMax);
+  EXPECT_EQ(plan.error.code, ErrorCode::kInvalidArgument);
+  EXPECT_NE(plan.error.detail.find("Idempotency-Key"), std::string::npos);
+  head = Head(Method::kDelete, "/v1/kv/a");
+  head.fence = true;
+  plan = PlanRequest(head, kValueMax);
+  EXPECT_EQ(plan.error.code, ErrorCode::kInvalidArgument);
+  EXPECT_NE(plan.error.detail.find("X-Bedrock-Fence"), std::string::npos);
+}
+
+TEST(RoutesTest, TellsTheAllowedMethods) {
+  EXPECT_EQ(PlanOf(Method::kOther, "/v1/kv/a").allow, "GET, HEAD, PUT, DELETE");
+  EXPECT_EQ(PlanOf(Method::kGet, "/put?key=a").allow, "PUT");
+  EXPECT_EQ(PlanOf(Method::kPut, "/get?key=a").allow, "GET, HEAD");
+  EXPECT_EQ(PlanOf(Method::kGet, "/delete?key=a").allow, "DELETE");
+  EXPECT_EQ(PlanOf(Method::kPut, "/metrics").allow, "GET, HEAD");
+}
+
+TEST(RoutesTest, BoundsTheKey) {
+  const Plan longest = PlanOf(Method::kGet, "/v1/kv/" + std::string(8192, 'k'));
+  EXPECT_TRUE(longest.error.ok());
+  const Plan longer = PlanOf(Method::kGet, "/v1/kv/" + std::string(8193, 'k'));
+  EXPECT_EQ(longer.error.code, ErrorCode::kKeyTooLarge);
+  EXPECT_EQ(longer.error.limit, 8192U);
+  EXPECT_EQ(longer.error.actual, 8193U);
+}
+
+TEST(RoutesTest, BoundsAPutsBodyByTheValue) {
+  const Plan plan = PlanOf(Method::kPut, "/v1/kv/k");
+  EXPECT_EQ(plan.body_limit, kValueMax);
+  EXPECT_EQ(plan.body_code, ErrorCode::kValueTooLarge);
+}
+
+TEST(RoutesTest, AHostHeaderIsRequiredSinceHttp11) {
+  RequestHead head = Head(Method::kGet, "/livez");
+  head.host = false;
+  EXPECT_EQ(PlanRequest(head, kValueMax).error.code, ErrorCode::kInvalidArgument);
+  head.minor_version = 0;
+  EXPECT_TRUE(PlanRequest(head, kValueMax).error.ok());
+}
+
+Plan Conditional(Method method, std::string if_match, std::string if_none_match) {
+  RequestHead head = Head(method, "/v1/kv/k");
+  head.if_match = std::move(if_match);
+  head.if_none_match = std::move(if_none_match);
+  return PlanRequest(head, kValueMax);
+}
+
+TEST(RoutesTest, HeadersBecomeConditions) {
+  struct Case {
+    const char* if_match;
+    const char* if_none_match;
+    std::vector<Condition> conditions;
+  };
+  const Version never(UINT64_MAX);
+  using Kind = Condition::Kind;
+  for (const Case& c : {
+           Case{"", "", {}},
+           Case{"\"5\"", "", {{Kind::kVersionEquals, "k", Version(5)}}},
+           Case{"*", "", {{Kind::kExists, "k", Version()}}},
+           Case{"", "*", {{Kind::kAbsent, "k", Version()}}},
+           Case{"W/\"5\"", "", {{Kind::kVersionEquals, "k", never}}},
+           Case{"\"abc\"", "", {{Kind::kVersionEquals, "k", never}}},
+           Case{"\"0\"", "", {{Kind::kVersionEquals, "k", never}}},
+           Case{"\"abc\", W/\"4\", \"5\"", "", {{Kind::kVersionEquals, "k", Version(5)}}},
+       }) {
+    const Plan plan = Conditional(Method::kPut, c.if_match, c.if_none_match);
+    EXPECT_TRUE(plan.error.ok()) << plan.error.detail;
+    EXPECT_EQ(plan.Conditions(), c.conditions) << c.if_match << c.if_none_match;
+  }
+}
+
+TEST(RoutesTest, RefusesConditionsThatAWriteCannotCheck) {
+  EXPECT_FALSE(Conditional(Method::kPut, "\"5\", \"6\"", "").error.ok());
+  EXPECT_FALSE(Conditional(Method::kPut, "5", "").error.ok());
+  EXPECT_FALSE(Conditional(Method::kPut, "", "\"5\"").error.ok());
+  EXPECT_FALSE(Conditional(Method::kDelete, "", "*").error.ok());
+  EXPECT_TRUE(Conditional(Method::kGet, "\"5\", \"6\"", "\"7\"").error.ok());
+}
+
+}  // namespace
+}  // namespace bedrock::router
