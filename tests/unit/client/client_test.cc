@@ -122,6 +122,8 @@ class FakeRouter {
     otherwise_ = otherwise;
   }
   int heard() const { return heard_; }
+  /// The cluster that the last frame named.
+  std::uint64_t cluster_named() const { return cluster_named_; }
   const std::string& endpoint() const { return endpoint_; }
 
  private:
@@ -137,6 +139,7 @@ class FakeRouter {
   }
   void OnFrame(const std::string& from, const Bytes& bytes) {
     const proto::Frame frame = proto::DecodeFrame(bytes).value();
+    cluster_named_ = frame.header.cluster.value();
     proto::FrameWriter writer({.cluster = ClusterId(42), .node = NodeId(1), .boot = BootId(1)});
     for (const proto::Packet& packet : frame.packets) {
       ++heard_;
@@ -179,6 +182,7 @@ class FakeRouter {
   net::EventLoop loop_;
   net::Listener* listener_ = nullptr;
   std::atomic<int> heard_ = 0;
+  std::atomic<std::uint64_t> cluster_named_ = 0;
   Mutex mutex_;
   std::deque<Deed> script_ GUARDED_BY(mutex_);
   Deed otherwise_ GUARDED_BY(mutex_) = Deed::kServe;
@@ -329,6 +333,16 @@ TEST_F(ClientTest, AWrongClusterIsToldAtOnce) {
   const Status status = client->Put("k", "value");
   EXPECT_TRUE(status.IsInvalidArgument());
   EXPECT_THAT(std::string(status.message()), HasSubstr("wrong_cluster"));
+}
+
+// A router of another cluster would execute anew what the first one has executed.
+TEST_F(ClientTest, NamesTheClusterThatAnsweredFirst) {
+  const auto router = Router(1);
+  const auto client = Connect(1);
+  ASSERT_TRUE(client->Put("k", "1").ok());
+  EXPECT_EQ(router->cluster_named(), 0u);
+  ASSERT_TRUE(client->Put("k", "2").ok());
+  EXPECT_EQ(router->cluster_named(), 42u);
 }
 
 TEST_F(ClientTest, ManyThreadsShareIt) {
