@@ -79,7 +79,8 @@ struct Command {
 /// What executing a command gave. A pure function of the replicated state and the entry.
 struct CommandResult {
   /// kOk, kPreconditionFailed, kStaleSequence, or kInvalidArgument for a command that does not
-  /// decode.
+  /// decode. kOverloaded: the session table is full; as if this entry were not in the log, so that
+  /// another entry with the same command may still be executed, once.
   ErrorCode code = ErrorCode::kOk;
   Version version;  ///< The entry's own: what was written carries it.
   /// kPreconditionFailed: the version that the failing condition's key has; 0 where it is absent.

@@ -51,6 +51,9 @@ Error ErrorOf(const proto::CommandResult& result) {
     case ErrorCode::kStaleSequence:
       return MakeError(result.code, "the reply to this command is no longer kept",
                        Outcome::kUnknown);
+    case ErrorCode::kOverloaded:  // not recorded: a copy that was sent again may be executed
+      return MakeError(result.code, "the cluster keeps the replies of too many commands",
+                       Outcome::kUnknown);
     default:
       return MakeError(result.code, "the state machine refused the command");
   }

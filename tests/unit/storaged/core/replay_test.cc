@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/check.h"
 #include "common/env/manual_clock.h"
 #include "common/env/manual_executor.h"
 #include "common/env/memory_file_system.h"
@@ -246,7 +247,6 @@ class Replica {
     file_system_.Crash(random_, mode);
     ++crashes_;
     Open();
-    if (machine_ == nullptr) return;
     if (machine_->applied()) ++crashes_with_data_;
     EXPECT_GE(machine_->applied(), durable) << "what was durable is gone";
   }
@@ -259,10 +259,10 @@ class Replica {
     options.table_bytes = 8 * kKiB;
     auto engine = engine::Engine::Open(
         {.file_system = &file_system_, .clock = &clock_, .executor = executor_.get()}, options);
-    ASSERT_TRUE(engine.ok()) << engine.status().ToString();
+    CHECK_MSG(engine.ok(), engine.status().ToString());
     engine_ = std::move(engine).value();
     auto machine = StateMachine::Open(*engine_);
-    ASSERT_TRUE(machine.ok()) << machine.status().ToString();
+    CHECK_MSG(machine.ok(), machine.status().ToString());
     machine_ = std::move(machine).value();
   }
 
