@@ -1,0 +1,202 @@
+#include "routerd/messaging/client_front.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+namespace bedrock::router {
+namespace {
+
+using proto::Error;
+using proto::ErrorCode;
+
+Error MakeError(ErrorCode code, std::string detail) {
+  Error error;
+  error.code = code;
+  error.detail = std::move(detail);
+  return error;
+}
+
+Error CheckKey(const Bytes& key) {
+  if (key.empty()) return MakeError(ErrorCode::kInvalidArgument, "the key is empty");
+  if (key.size() <= proto::kKeyBytesMax) return {};
+  Error error = MakeError(ErrorCode::kKeyTooLarge, "the key is too long");
+  error.limit = proto::kKeyBytesMax;
+  error.actual = key.size();
+  return error;
+}
+
+proto::MemberStatus StatusOfMember(const MemberView& view) {
+  proto::MemberStatus status;
+  status.id = view.id;
+  status.voter = view.voter;
+  status.raft = view.raft;
+  status.client = view.client;
+  status.http = view.http;
+  status.role = view.state;
+  status.match_index = view.match_index;
+  return status;
+}
+
+}  // namespace
+
+ClientFront::ClientFront(const ClientFrontOptions& options, Gateway& gateway, Clock& clock,
+                         SendFrame send)
+    : options_(options), gateway_(gateway), clock_(clock), send_(std::move(send)) {
+  header_.cluster = options_.cluster;
+  header_.node = options_.node;
+  header_.boot = options_.boot;
+}
+
+void ClientFront::OnFrame(std::string_view from, const Bytes& frame) {
+  const std::string client(from);
+  const auto refuse_all = [&](ErrorCode code, std::string detail) {
+    Reply(client, RequestId(), proto::Refusal{MakeError(code, std::move(detail))});
+  };
+  const auto decoded = proto::DecodeFrame(frame);
+  if (!decoded.ok()) {
+    return refuse_all(ErrorCode::kInvalidArgument, std::string(decoded.status().message()));
+  }
+  if (decoded->header.protocol != proto::kProtocolVersion) {
+    return refuse_all(ErrorCode::kUnsupportedProtocol, "this node speaks protocol version " +
+                                                           std::to_string(proto::kProtocolVersion));
+  }
+  const ClusterId cluster = decoded->header.cluster;
+  for (const proto::Packet& packet : decoded->packets) {
+    if (cluster && cluster != options_.cluster) {
+      Reply(client, packet.request,
+            proto::Refusal{
+                MakeError(ErrorCode::kWrongCluster,
+                          "this node belongs to cluster " + FormatClusterId(options_.cluster))});
+    } else {
+      OnPacket(client, packet, frame.size());
+    }
+  }
+}
+
+void ClientFront::OnPacket(const std::string& from, const proto::Packet& packet,
+                           std::size_t frame_bytes) {
+  if (const auto* get = std::get_if<proto::ClientGet>(&packet.message)) {
+    Get(from, packet, *get);
+  } else if (const auto* write = std::get_if<proto::ClientWrite>(&packet.message)) {
+    Write(from, packet, *write, frame_bytes);
+  } else if (std::holds_alternative<proto::RaftStatusQuery>(packet.message)) {
+    Reply(from, packet.request, Status());
+  } else if (!std::holds_alternative<proto::Refusal>(packet.message)) {
+    // A Refusal is never answered: two that refuse each other would never end.
+    const bool unknown = std::holds_alternative<proto::UnknownKind>(packet.message);
+    Reply(from, packet.request,
+          proto::Refusal{
+              MakeError(unknown ? ErrorCode::kUnsupportedProtocol : ErrorCode::kInvalidArgument,
+                        "clients may send ClientGet, ClientWrite and RaftStatusQuery")});
+  }
+}
+
+Error ClientFront::Admit() const {
+  if (shutting_down_) {
+    return MakeError(ErrorCode::kShuttingDown, "this node's router is shutting down");
+  }
+  if (pending_.size() < kPendingMax) return {};
+  Error error = MakeError(ErrorCode::kOverloaded, "too many requests are pending on this node");
+  error.limit = kPendingMax;
+  return error;
+}
+
+std::uint64_t ClientFront::DeadlineOf(const proto::Packet& packet) const {
+  const std::uint64_t timeout = packet.timeout_ms == 0
+                                    ? kTimeoutMsDefault
+                                    : std::min<std::uint64_t>(packet.timeout_ms, kTimeoutMsMax);
+  return clock_.MonotonicMs() + timeout;
+}
+
+void ClientFront::Get(const std::string& from, const proto::Packet& packet,
+                      const proto::ClientGet& get) {
+  Error error = CheckKey(get.key);
+  if (error.ok()) error = Admit();
+  if (!error.ok()) {
+    proto::ClientGetReply reply;
+    reply.error = std::move(error);
+    return Reply(from, packet.request, reply);
+  }
+  ReadRequest read;
+  read.ticket = {Ticket::Front::kMessaging, pending_.Insert({from, packet.request}).Pack()};
+  read.key = Bytes::Copy(get.key.view());  // a slice would keep the whole frame
+  read.consistency = get.consistency;
+  read.min_version = get.min_version;
+  read.deadline_ms = DeadlineOf(packet);
+  gateway_.Read(std::move(read));
+}
+
+void ClientFront::Write(const std::string& from, const proto::Packet& packet,
+                        const proto::ClientWrite& write, std::size_t frame_bytes) {
+  if (Error error = Admit(); !error.ok()) {
+    proto::ClientWriteReply reply;
+    reply.error = std::move(error);
+    return Reply(from, packet.request, reply);
+  }
+  ClientCommand command;
+  command.ticket = {Ticket::Front::kMessaging, pending_.Insert({from, packet.request}).Pack()};
+  // What waits must not keep a frame many times its size; what fills its frame need not be copied.
+  command.command =
+      2 * write.command.size() >= frame_bytes ? write.command : Bytes::Copy(write.command.view());
+  command.deadline_ms = DeadlineOf(packet);
+  gateway_.Write(command);
+}
+
+void ClientFront::Complete(const Completion& completion) {
+  const SlotHandle handle = SlotHandle::Unpack(completion.ticket.id);
+  Pending* pending = pending_.Find(handle);
+  if (pending == nullptr) return;
+  const Pending whom = std::move(*pending);
+  pending_.Erase(handle);
+  if (completion.is_write) {
+    proto::ClientWriteReply reply;
+    reply.error = completion.error;
+    reply.version = completion.version;
+    reply.current = completion.current;
+    return Reply(whom.client, whom.request, reply);
+  }
+  proto::ClientGetReply reply;
+  reply.error = completion.error;
+  if (reply.error.ok() && !completion.found) {
+    reply.error = MakeError(ErrorCode::kKeyNotFound, "no such key");
+  }
+  reply.value = completion.value;
+  reply.version = completion.version;
+  reply.read_version = completion.read_version;
+  Reply(whom.client, whom.request, reply);
+}
+
+proto::RaftStatus ClientFront::Status() const {
+  const ClusterView view = gateway_.Cluster();
+  proto::RaftStatus status;
+  status.node = options_.node;
+  status.leader = view.leader;
+  status.term = view.term;
+  status.commit = view.commit_index;
+  status.software = options_.software;
+  status.role = proto::Role::kUnreachable;
+  for (const MemberView& member : view.members) {
+    status.members.push_back(StatusOfMember(member));
+    if (member.id != options_.node) continue;
+    status.role = member.state;
+    status.applied = member.applied_index;
+    if (member.storage_up) status.storage_health = ErrorCode::kOk;
+  }
+  return status;
+}
+
+void ClientFront::Reply(const std::string& to, RequestId request, const proto::Message& message) {
+  proto::FrameWriter& frame = frames_.try_emplace(to, header_).first->second;
+  frame.Add(request, 0, message);
+  if (frame.full()) send_(to, frame.Finish());
+}
+
+void ClientFront::Flush() {
+  for (auto& [to, frame] : frames_) {
+    if (!frame.empty()) send_(to, frame.Finish());
+  }
+  frames_.clear();
+}
+
+}  // namespace bedrock::router

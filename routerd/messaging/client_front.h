@@ -1,0 +1,81 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "common/base/bytes.h"
+#include "common/base/ids.h"
+#include "common/env/clock.h"
+#include "proto/codec.h"
+#include "proto/frame.h"
+#include "routerd/core/gateway.h"
+#include "routerd/core/slot_table.h"
+#include "routerd/core/types.h"
+
+namespace bedrock::router {
+
+struct ClientFrontOptions {
+  NodeId node;
+  ClusterId cluster;
+  BootId boot;
+  std::string software;
+};
+
+/// The ZeroMQ front: frames of clients in, frames to clients out; the sockets are the shell's.
+/// Serves ClientGet, ClientWrite and RaftStatusQuery (with what the router knows of the cluster),
+/// refuses the rest. A client that is gone loses its replies; its writes end as they end.
+///
+/// Loop thread only. Borrows the gateway and the clock.
+class ClientFront {
+ public:
+  /// Requests of all clients together; beyond it they are answered with overloaded.
+  static constexpr std::size_t kPendingMax = 32'768;
+  static constexpr std::uint64_t kTimeoutMsDefault = 5'000;  ///< For a request that states none.
+  static constexpr std::uint64_t kTimeoutMsMax = 60'000;
+
+  using SendFrame = std::function<void(const std::string& to, std::string frame)>;
+
+  ClientFront(const ClientFrontOptions& options, Gateway& gateway, Clock& clock, SendFrame send);
+
+  /// A frame of the client with routing id `from`.
+  void OnFrame(std::string_view from, const Bytes& frame);
+  /// A completion of a kMessaging ticket.
+  void Complete(const Completion& completion);
+  /// Sends what the turn has gathered, one frame a client.
+  void Flush();
+  /// From now on every new request is refused with shutting_down.
+  void Shutdown() { shutting_down_ = true; }
+
+  std::size_t pending() const { return pending_.size(); }
+
+ private:
+  struct Pending {
+    std::string client;
+    RequestId request;
+  };
+
+  void OnPacket(const std::string& from, const proto::Packet& packet, std::size_t frame_bytes);
+  void Get(const std::string& from, const proto::Packet& packet, const proto::ClientGet& get);
+  void Write(const std::string& from, const proto::Packet& packet, const proto::ClientWrite& write,
+             std::size_t frame_bytes);
+  /// kOk, or why no request is taken now.
+  proto::Error Admit() const;
+  std::uint64_t DeadlineOf(const proto::Packet& packet) const;
+  proto::RaftStatus Status() const;
+  void Reply(const std::string& to, RequestId request, const proto::Message& message);
+
+  const ClientFrontOptions options_;
+  Gateway& gateway_;
+  Clock& clock_;
+  SendFrame send_;
+  proto::FrameHeader header_;
+  SlotTable<Pending> pending_;
+  std::map<std::string, proto::FrameWriter> frames_;  // of this turn, by routing id
+  bool shutting_down_ = false;
+};
+
+}  // namespace bedrock::router
