@@ -25,7 +25,8 @@ void ApplyStream::Forget() {
 
 ApplyStream::Effect ApplyStream::OnProgress(BootId boot, const proto::ApplyProgress& progress,
                                             std::uint64_t now_ms) {
-  const bool restarted = !known_ || boot != boot_;
+  // What storaged holds beyond what was sent came from this raftd's life before.
+  const bool restarted = !known_ || boot != boot_ || progress.applied > sent_;
   const bool lost = stuck_at_ && progress.applied <= *stuck_at_ && sent_ > progress.applied;
   if (progress.applied > applied_) stuck_at_.reset();
   known_ = heard_ = true;

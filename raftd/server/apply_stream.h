@@ -23,8 +23,9 @@ namespace bedrock::raft {
 ///              first ApplyProgress of a life
 ///   unknown ───────────────────────────────► known ──► Send, Probe when silent
 ///      ▲                                       │
-///      └────────────── a send failed ──────────┘      another boot id, or no advance after a
-///                                                     Probe: kRestart, hand out from there again
+///      └────────────── a send failed ──────────┘      another boot id, more applied than was
+///                                                     sent, or no advance after a Probe:
+///                                                     kRestart, hand out from there again
 ///
 /// A pure value; one thread. Times are any monotonic milliseconds.
 class ApplyStream {

@@ -34,6 +34,8 @@ class DiskWatch {
   /// A write that proves nothing but that the disk works (RaftLog::SyncIdle) took this long.
   void Probed(std::uint64_t took_ms) { slow_ = took_ms >= limit_ms_; }
 
+  /// The last write was slow: only one more can show that the disk is well.
+  bool slow() const { return slow_; }
   bool Stalled(std::uint64_t now_ms) const {
     return slow_ || (!waiting_.empty() && now_ms - waiting_.front().second >= limit_ms_);
   }

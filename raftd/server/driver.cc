@@ -87,7 +87,8 @@ Driver::Driver(const DriverOptions& options, Recovered recovered)
               .on_idle_done =
                   [this] {
                     const std::uint64_t started_ms = *std::exchange(idle_started_ms_, {});
-                    disk_.Probed(clock_.MonotonicMs() - started_ms);
+                    written_at_ms_ = clock_.MonotonicMs();
+                    disk_.Probed(written_at_ms_ - started_ms);
                   },
               .on_failed = [this](const Status& status) { OnFailed(status); }});
 }
@@ -385,9 +386,12 @@ void Driver::Tick() {
 }
 
 void Driver::StartIdleSync() {
-  if (idle_synced_ || idle_started_ms_ || durable_ != submitted_) return;
+  if (idle_started_ms_ || durable_ != submitted_) return;
   const std::uint64_t now_ms = clock_.MonotonicMs();
-  if (now_ms - written_at_ms_ < kIdleMs) return;
+  const std::uint64_t idle_ms = now_ms - written_at_ms_;
+  // A node whose disk was slow leads nobody and may have nothing to write: it has to try the disk.
+  const bool retry = disk_.slow() && idle_ms >= options_.election_ms_min;
+  if (!retry && (idle_synced_ || idle_ms < kIdleMs)) return;
   idle_synced_ = true;
   idle_started_ms_ = now_ms;
   log_.SyncIdle();
@@ -408,7 +412,8 @@ void Driver::WatchHealth() {
     PushStatus();
   }
   if (stalled == std::exchange(stalled_, stalled)) return;
-  if (disk_stalled) log::Warning("the log's disk stalls: this node will not lead");
+  if (disk_stalled) log::Warning("the log's disk stalls: this node does not lead");
+  if (!stalled) log::Info("log and storage are well: this node may lead");
   core_.DiskStalled(stalled);
 }
 

@@ -1,0 +1,301 @@
+#include "tests/unit/raftd/server/driver_cluster.h"
+
+#include <algorithm>
+
+#include "common/base/check.h"
+#include "proto/codec.h"
+#include "raftd/log/raft_log.h"
+#include "raftd/server/log_writer.h"
+
+namespace bedrock::raft {
+
+namespace {
+
+/// Calls back before each sync.
+class WatchedLog final : public RaftLog {
+ public:
+  WatchedLog(std::unique_ptr<RaftLog> log, std::function<void()> before_sync)
+      : log_(std::move(log)), before_sync_(std::move(before_sync)) {}
+  const Recovered& recovered() const override { return log_->recovered(); }
+  Status Submit(const Write& write) override { return log_->Submit(write); }
+  Result<WriteSeq> Sync() override {
+    before_sync_();
+    return log_->Sync();
+  }
+  Status SyncIdle() override { return log_->SyncIdle(); }
+  Result<std::vector<Entry>> Read(LogIndex first, LogIndex last, std::size_t bytes_max) override {
+    return log_->Read(first, last, bytes_max);
+  }
+  Status Compact(LogIndex index) override { return log_->Compact(index); }
+  std::uint64_t SizeOnDisk() const override { return log_->SizeOnDisk(); }
+
+ private:
+  std::unique_ptr<RaftLog> log_;
+  std::function<void()> before_sync_;
+};
+
+std::string KindOf(const proto::Packet& packet) {
+  if (std::holds_alternative<AppendRequest>(packet.message)) return "append";
+  if (std::holds_alternative<AppendReply>(packet.message)) return "append reply";
+  if (std::holds_alternative<VoteRequest>(packet.message)) return "vote request";
+  if (std::holds_alternative<VoteReply>(packet.message)) return "vote reply";
+  if (std::holds_alternative<Heartbeat>(packet.message)) return "heartbeat";
+  return "other";
+}
+
+}  // namespace
+
+/// One raftd: its log, writer, transport and driver.
+class DriverCluster::NodeUnderTest final : public Transport {
+ public:
+  NodeUnderTest(DriverCluster& cluster, int id) : cluster_(cluster), id_(id) {
+    boot_ = cluster_.next_boot_++;
+    config_.node = NodeId(static_cast<std::uint64_t>(id));
+    config_.cluster = kCluster;
+    Membership membership;
+    for (int i = 1; i <= cluster_.settings_.nodes; ++i) {
+      const std::string n = std::to_string(i);
+      config_.members.push_back(
+          *config::ParseMember("n" + n + ",raft=tcp://h" + n + ":1,storage=tcp://h" + n +
+                               ":2,client=tcp://h" + n + ":3,http=h" + n + ":4"));
+      membership.voters.emplace_back(static_cast<std::uint64_t>(i));
+    }
+    const Environment environment{
+        .file_system = &cluster_.disks_[id], .clock = &cluster_.clock_, .executor = &background_};
+    auto log = RaftLog::Open(environment,
+                             {.directory = "raft",
+                              .cluster = kCluster,
+                              .node = config_.node,
+                              .segment_bytes = 256 * kKiB},
+                             membership);
+    CHECK_MSG(log.ok(), log.status().ToString());
+    log_ = std::make_unique<WatchedLog>(std::move(log).value(), [this] {
+      cluster_.Trace("n" + std::to_string(id_) + " sync");
+      if (cluster_.on_sync_) cluster_.on_sync_(id_);
+    });
+    writer_ = cluster_.settings_.writer == Writer::kInline
+                  ? MakeInlineLogWriter(*log_)
+                  : MakeThreadedLogWriter(
+                        *log_, writer_thread_,
+                        [this](std::function<void()> task) { posted_.push_back(std::move(task)); });
+    driver_ = std::make_unique<Driver>(
+        DriverOptions{.node = &config_,
+                      .core_limits = cluster_.settings_.limits,
+                      .tick_ms = kTickMs,
+                      .election_ms_min = 500,
+                      .boot = BootId(boot_),
+                      .seed = boot_,
+                      .apply = {},
+                      .desk = {},
+                      .clock = &cluster_.clock_,
+                      .log = writer_.get(),
+                      .transport = this,
+                      .on_fatal = [this](const Status& s) { cluster_.fatals_[id_] = s; }},
+        log_->recovered());
+  }
+
+  bool SendToPeer(NodeId peer, std::string frame) override {
+    const int to = static_cast<int>(peer.value());
+    const Bytes bytes(std::move(frame));
+    const proto::Frame decoded = *proto::DecodeFrame(bytes);
+    for (const proto::Packet& packet : decoded.packets) {
+      cluster_.Trace("n" + std::to_string(id_) + " -> n" + std::to_string(to) + " " +
+                     KindOf(packet));
+    }
+    if (!cluster_.running(to)) return false;
+    cluster_.network_.push_back({id_, to, Sender(), bytes});
+    return true;
+  }
+  bool SendToStorage(std::string frame) override {
+    if (!cluster_.storages_[id_].up) return false;
+    to_storage_.push_back(Bytes(std::move(frame)));
+    return true;
+  }
+  bool SendToCaller(std::string_view to, std::string frame) override {
+    if (to != kRouter) return false;
+    const proto::Frame decoded = *proto::DecodeFrame(Bytes(std::move(frame)));
+    cluster_.answers_.insert(cluster_.answers_.end(), decoded.packets.begin(),
+                             decoded.packets.end());
+    return true;
+  }
+
+  std::string Sender() const {
+    return "raftd/n" + std::to_string(id_) + "/" + std::to_string(boot_);
+  }
+  Driver& driver() { return *driver_; }
+  void set_disk_held(bool held) { disk_held_ = held; }
+
+  /// One turn. True where anything happened outside of the driver.
+  bool Turn() {
+    driver_->EndTurn();
+    bool worked = background_.RunAll() > 0;
+    if (!disk_held_) worked = writer_thread_.RunAll() > 0 || worked;
+    for (; !posted_.empty(); posted_.pop_front()) {
+      posted_.front()();
+      worked = true;
+    }
+    for (const Bytes& frame : std::exchange(to_storage_, {})) {
+      cluster_.OnStorageFrame(id_, frame);
+      worked = true;
+    }
+    return worked;
+  }
+
+ private:
+  DriverCluster& cluster_;
+  int id_;
+  std::uint64_t boot_ = 0;
+  bool disk_held_ = false;
+  config::NodeConfig config_;
+  ManualExecutor background_;
+  ManualExecutor writer_thread_;
+  std::deque<std::function<void()>> posted_;
+  std::vector<Bytes> to_storage_;
+  std::unique_ptr<RaftLog> log_;
+  std::unique_ptr<LogWriter> writer_;
+  std::unique_ptr<Driver> driver_;
+};
+
+DriverCluster::DriverCluster() = default;
+DriverCluster::~DriverCluster() = default;
+
+void DriverCluster::StartCluster(const Settings& settings) {
+  settings_ = settings;
+  for (int node = 1; node <= settings.nodes; ++node) StartNode(node);
+}
+
+void DriverCluster::TearDownCluster() {
+  nodes_.clear();
+  network_.clear();
+  isolated_.clear();
+  storages_.clear();
+  disks_.clear();
+  answers_.clear();
+}
+
+void DriverCluster::StartNode(int node) {
+  nodes_[node] = std::make_unique<NodeUnderTest>(*this, node);
+}
+
+void DriverCluster::StopNode(int node) {
+  nodes_.erase(node);
+  std::erase_if(network_, [node](const Parcel& parcel) { return parcel.to == node; });
+  Random random(1);
+  disks_[node].Crash(random, MemoryFileSystem::CrashMode::kProcessOnly);
+}
+
+void DriverCluster::Trace(std::string line) {
+  if (tracing_) trace_.push_back(std::move(line));
+}
+
+bool DriverCluster::running(int node) const { return nodes_.contains(node); }
+
+Driver& DriverCluster::driver(int node) { return nodes_.at(node)->driver(); }
+
+void DriverCluster::HoldDisk(int node, bool held) { nodes_.at(node)->set_disk_held(held); }
+
+void DriverCluster::Settle() {
+  for (bool worked = true; worked;) {
+    worked = false;
+    for (auto& [id, node] : nodes_) worked = node->Turn() || worked;
+    worked = worked || !network_.empty();
+    // One batch: what these bring forth belongs to the next turn.
+    for (std::size_t n = network_.size(); n > 0; --n) DeliverOne();
+  }
+}
+
+void DriverCluster::DeliverOne() {
+  const Parcel parcel = std::move(network_.front());
+  network_.pop_front();
+  if (!running(parcel.to) || isolated_.contains(parcel.from) || isolated_.contains(parcel.to)) {
+    return;
+  }
+  driver(parcel.to).OnFrame(parcel.sender, parcel.frame);
+}
+
+void DriverCluster::Run(std::uint64_t ms) {
+  for (std::uint64_t passed = 0; passed < ms; passed += kTickMs) {
+    clock_.AdvanceMs(kTickMs);
+    for (auto& [id, node] : nodes_) node->driver().Tick();
+    Settle();
+  }
+}
+
+int DriverCluster::Leader() const {
+  for (const auto& [id, node] : nodes_) {
+    if (node->driver().GetView().role == Role::kLeader && !isolated_.contains(id)) return id;
+  }
+  return 0;
+}
+
+int DriverCluster::RunUntilLeader() {
+  for (int i = 0; i < 1000; ++i) {
+    Run(kTickMs);
+    const int leader = Leader();
+    if (leader == 0) continue;
+    const View view = driver(leader).GetView();
+    const bool applied = std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& node) {
+      return isolated_.contains(node.first) || !storages_[node.first].up ||
+             storages_[node.first].last() == view.last_index.value();
+    });
+    if (applied && view.commit == view.last_index) return leader;
+  }
+  ADD_FAILURE() << "nobody leads";
+  return 1;
+}
+
+void DriverCluster::OnStorageFrame(int node, const Bytes& bytes) {
+  Storage& storage = storages_[node];
+  if (!storage.up) return;
+  if (storage.frames_to_lose > 0) {
+    --storage.frames_to_lose;
+    return;
+  }
+  const proto::Frame frame = *proto::DecodeFrame(bytes);
+  for (const proto::Packet& packet : frame.packets) {
+    for (const proto::Apply::Item& item : std::get<proto::Apply>(packet.message).items) {
+      if (item.entry.index.value() != storage.last() + 1) continue;  // known, or behind a gap
+      storage.applied.push_back(item);
+      if (!item.reply_to.router.empty()) storage.replies.push_back(item.reply_to);
+    }
+  }
+  proto::FrameWriter writer({.cluster = kCluster,
+                             .node = NodeId(static_cast<std::uint64_t>(node)),
+                             .boot = BootId(storage.boot)});
+  writer.Add(RequestId(), 0,
+             proto::ApplyProgress{.applied = LogIndex(storage.last()),
+                                  .durable_applied = LogIndex(storage.durable),
+                                  .health = storage.health});
+  driver(node).OnStorageFrame(Bytes(writer.Finish()));
+}
+
+void DriverCluster::Ask(int node, std::vector<proto::Packet> packets) {
+  AskWithHeader(node, {.cluster = kCluster, .node = NodeId(1), .boot = BootId(1)},
+                std::move(packets));
+}
+
+void DriverCluster::AskWithHeader(int node, const proto::FrameHeader& header,
+                                  std::vector<proto::Packet> packets) {
+  proto::FrameWriter writer(header);
+  for (const proto::Packet& packet : packets) {
+    writer.Add(packet.request, packet.timeout_ms, packet.message);
+  }
+  driver(node).OnFrame(kRouter, Bytes(writer.Finish()));
+}
+
+proto::Packet DriverCluster::Propose(std::uint64_t request, std::string command,
+                                     std::uint32_t timeout_ms) {
+  return {.request = RequestId(request),
+          .timeout_ms = timeout_ms,
+          .message = proto::Propose{Bytes(std::move(command))}};
+}
+
+std::vector<std::string> DriverCluster::Commands(int node) const {
+  std::vector<std::string> commands;
+  for (const proto::Apply::Item& item : storages_.at(node).applied) {
+    if (item.entry.kind == EntryKind::kCommand) commands.emplace_back(item.entry.payload.view());
+  }
+  return commands;
+}
+
+}  // namespace bedrock::raft
