@@ -15,10 +15,6 @@ namespace {
 
 constexpr std::string_view kMagic = "BRKTABLE";
 
-std::uint64_t BlockSeed(FileNumber number, std::uint64_t offset) {
-  return number.value() * 0x9E3779B97F4A7C15 + offset;
-}
-
 void PutHandle(std::string& out, const BlockHandle& handle) {
   PutFixed(out, handle.offset);
   PutFixed(out, handle.size);

@@ -111,6 +111,10 @@ struct TableMetadata {
 std::string EncodeTableHeader(FileNumber number);
 Status CheckTableHeader(std::string_view text, FileNumber number);
 
+/// Makes a block's hash say where it stands.
+constexpr std::uint64_t BlockSeed(FileNumber number, std::uint64_t offset) {
+  return number.value() * 0x9E3779B97F4A7C15 + offset;
+}
 /// The block as it is stored, trailer and all. Falls back to no compression where that saves less
 /// than an eighth.
 std::string SealBlock(std::string_view contents, Compression compression, FileNumber number,
