@@ -201,7 +201,8 @@ void Leader::AdvanceTrim(Node& node) const {
 
 void Leader::SendHeartbeats(Node& node) {
   for (Peer& peer : peers_) {
-    const Progress& progress = peer.progress;
+    Progress& progress = peer.progress;
+    if (progress.holds >= node.commit) progress.told_commit = node.commit;
     node.out.Send(peer.id, Heartbeat{.term = node.term(),
                                      .commit = std::min(progress.holds, node.commit),
                                      .read_round = reads_.sent(),
@@ -219,8 +220,9 @@ void Leader::SendAppends(Node& node, Peer& peer) {
   while (progress.Ready(node.log.last_index(), node.limits)) {
     if (!SendNext(node, peer)) return;
   }
+  // Followers apply promptly though no entries follow. One that does not answer learns it later.
   if (progress.state == ReplicationState::kStream && !progress.fetching &&
-      progress.told_commit < node.commit) {
+      progress.told_commit < node.commit && !progress.window.Full(node.limits)) {
     SendAppend(node, peer, {});
   }
 }

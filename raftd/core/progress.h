@@ -55,7 +55,7 @@ struct Progress {
   bool probe_sent = false;           ///< kProbe and kBehind: an answer is awaited.
   std::uint64_t probes = 0;          ///< Sent since the state changed.
   std::uint64_t probed_at = 0;       ///< When the last one was, in ticks.
-  LogIndex told_commit;              ///< The commit index of the newest append.
+  LogIndex told_commit;              ///< What the follower was last told of the commit index.
   std::optional<LogIndex> fetching;  ///< The first of the entries being read from the disk.
   bool recently_active = false;      ///< Heard from since the last check of the quorum.
   std::uint64_t round = 0;           ///< The newest read round it confirmed.

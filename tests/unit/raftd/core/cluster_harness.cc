@@ -311,7 +311,7 @@ void Cluster::Apply(Node& node, const ApplyRange& range) {
     CHECK_MSG(fresh || at->second == entry, "two nodes apply different entries at one index");
     node.applied.push_back(std::move(entry));
   }
-  if (options_.apply_at_once) node.raft->Applied(range.last, range.last);
+  node.raft->Applied(range.last, options_.compact ? range.last : LogIndex());
 }
 
 void Cluster::Check(Node& node) {

@@ -37,8 +37,8 @@ struct ClusterOptions {
   std::size_t nodes = 3;
   std::uint64_t seed = 1;
   Limits limits = {};
-  bool sync_at_once = true;   ///< Else writes wait for WriteDone or Stabilize.
-  bool apply_at_once = true;  ///< Report every range as applied, durably, when it is handed out.
+  bool sync_at_once = true;  ///< Else writes wait for WriteDone or Stabilize.
+  bool compact = true;  ///< What is applied is at once durable there, so that logs can be trimmed.
   std::optional<Membership> membership = {};  ///< In place of voters 1..nodes.
 };
 

@@ -259,7 +259,7 @@ TEST(LostLogTest, AHeartbeatAboveTheLastEntryProvesALossAndIsSurvived) {
 
 // R73: the whole way round, without anybody telling the leader.
 TEST(LostLogTest, AnIdleLeaderRefillsAFollowerThatLostItsTail) {
-  Cluster cluster({.nodes = 3, .apply_at_once = false});
+  Cluster cluster({.nodes = 3, .compact = false});
   const std::uint64_t leader = cluster.Elect();
   for (int i = 0; i < 5; ++i) cluster.Propose(leader, "a");
   cluster.Stabilize();

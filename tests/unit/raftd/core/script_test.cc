@@ -1,0 +1,255 @@
+// Runs tests/scripts/raft/*.txt: a script drives a cluster, and all that happens is compared with
+// the trace behind its "----". BEDROCK_REWRITE=1 in the environment writes the traces anew; they
+// are reviewed as diffs. tests/scripts/raft/README.md lists the commands.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/unit/raftd/core/cluster_harness.h"
+#include "tests/unit/raftd/core/lone_node.h"
+#include "tests/unit/raftd/core/trace.h"
+
+namespace bedrock::raft {
+namespace {
+
+constexpr const char* kSeparator = "----\n";
+
+std::string ReadFile(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+/// "n3", "3" or "*" (0: all).
+std::uint64_t ParseNode(const std::string& text) {
+  if (text == "*") return 0;
+  return std::stoull(text.front() == 'n' ? text.substr(1) : text);
+}
+
+/// One command: its name, its plain arguments, its key=value arguments.
+struct Command {
+  explicit Command(const std::string& line) {
+    std::istringstream words(line);
+    words >> name;
+    for (std::string word; words >> word;) {
+      const std::size_t equals = word.find('=');
+      if (equals == std::string::npos) {
+        args.push_back(word);
+      } else {
+        named[word.substr(0, equals)] = word.substr(equals + 1);
+      }
+    }
+  }
+  std::uint64_t Node(std::size_t i) const { return ParseNode(args.at(i)); }
+  std::uint64_t Number(std::size_t i) const { return std::stoull(args.at(i)); }
+  std::uint64_t Named(const std::string& key, std::uint64_t fallback) const {
+    const auto it = named.find(key);
+    return it == named.end() ? fallback : std::stoull(it->second);
+  }
+
+  std::string name;
+  std::vector<std::string> args;
+  std::map<std::string, std::string> named;
+};
+
+class ScriptRunner {
+ public:
+  /// The whole trace of `script`.
+  std::string Run(const std::string& script) {
+    std::istringstream lines(script);
+    for (std::string line; std::getline(lines, line);) {
+      if (line.empty() || line.front() == '#') continue;
+      trace_ += "> " + line + "\n";
+      Execute(Command(line));
+      if (HasFailed()) break;
+    }
+    return trace_;
+  }
+
+ private:
+  static bool HasFailed() { return ::testing::Test::HasFatalFailure(); }
+
+  void Execute(const Command& c) {
+    if (c.name == "add-nodes") return AddNodes(c);
+    ASSERT_NE(cluster_, nullptr) << "add-nodes comes first";
+    if (ExecuteInput(c) || ExecuteNetwork(c) || ExecuteNode(c)) return;
+    FAIL() << "unknown command: " << c.name;
+  }
+
+  void AddNodes(const Command& c) {
+    ClusterOptions options;
+    options.nodes = c.Number(0);
+    options.seed = c.Named("seed", 1);
+    options.sync_at_once = c.Named("manual-writes", 0) == 0;
+    options.compact = c.Named("compact", 0) == 1;
+    Limits& limits = options.limits;
+    limits.heartbeat_ticks = static_cast<std::uint32_t>(c.Named("heartbeat", 3));
+    limits.election_ticks_min = static_cast<std::uint32_t>(c.Named("election-min", 10));
+    limits.election_ticks_max = static_cast<std::uint32_t>(c.Named("election-max", 20));
+    limits.window_messages_max = c.Named("window", 64);
+    limits.append_entries_max = c.Named("append-entries", 4096);
+    limits.cache_bytes_max = c.Named("cache", 1 << 20);
+    cluster_ =
+        std::make_unique<Cluster>(options, [this](const std::string& text) { trace_ += text; });
+  }
+
+  bool ExecuteInput(const Command& c) {
+    if (c.name == "campaign") {
+      cluster_->Campaign(c.Node(0));
+    } else if (c.name == "tick" && c.args.at(0) == "all") {
+      cluster_->TickAll(c.Number(1));
+    } else if (c.name == "tick") {
+      cluster_->Tick(c.Node(0), c.Number(1));
+    } else if (c.name == "jump") {
+      cluster_->Jump(c.Node(0), c.Number(1));
+    } else if (c.name == "propose") {
+      for (std::size_t i = 1; i < c.args.size(); ++i) Propose(c.Node(0), c.args[i]);
+    } else if (c.name == "read") {
+      cluster_->Read(c.Node(0), std::stoull(c.args.at(1).substr(1)));
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  bool ExecuteNetwork(const Command& c) {
+    if (c.name == "deliver" || c.name == "drop" || c.name == "cut") {
+      const std::string& link = c.args.at(0);
+      const std::size_t arrow = link.find("->");
+      const std::uint64_t from = ParseNode(link.substr(0, arrow));
+      const std::uint64_t to = ParseNode(link.substr(arrow + 2));
+      if (c.name == "deliver") cluster_->Deliver(from, to);
+      if (c.name == "drop") {
+        trace_ += "lost " + std::to_string(cluster_->Drop(from, to)) + " messages\n";
+      }
+      if (c.name == "cut") cluster_->Cut(from, to);
+    } else if (c.name == "stabilize") {
+      cluster_->Stabilize();
+    } else if (c.name == "isolate") {
+      cluster_->Isolate(c.Node(0));
+    } else if (c.name == "heal") {
+      cluster_->Heal();
+    } else if (c.name == "link-reset") {
+      cluster_->at(c.Node(0)).LinkReset(NodeId(c.Node(1)));
+      cluster_->Run(c.Node(0));
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  bool ExecuteNode(const Command& c) {
+    if (c.name == "write-done") {
+      cluster_->WriteDone(c.Node(0),
+                          c.args.size() > 1 ? std::optional(WriteSeq(c.Number(1))) : std::nullopt);
+    } else if (c.name == "crash") {
+      cluster_->Crash(c.Node(0));
+    } else if (c.name == "restart") {
+      cluster_->Restart(c.Node(0));
+    } else if (c.name == "stall" || c.name == "unstall") {
+      cluster_->DiskStalled(c.Node(0), c.name == "stall");
+    } else if (c.name == "disk") {
+      SetDisk(c);
+    } else if (c.name == "show") {
+      for (std::uint64_t id : cluster_->ids()) {
+        if (c.args.empty() || c.Node(0) == id) Show(id);
+      }
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  void Propose(std::uint64_t id, const std::string& payload) {
+    const Proposed proposed = cluster_->Propose(id, payload);
+    if (proposed.refused) {
+      trace_ += *proposed.refused == Refused::kBusy ? "refused: busy\n" : "refused: not leader\n";
+    } else {
+      trace_ += "accepted at " + std::to_string(proposed.term.value()) + ":" +
+                std::to_string(proposed.first.value()) + "\n";
+    }
+  }
+
+  /// disk 3 [term=4] [vote=2] [log=1,1,3] [hint=2] [damaged=2..3] [lost=5] [keep=2]: of a node that
+  /// is down.
+  void SetDisk(const Command& c) {
+    FakeDisk& disk = cluster_->disk(c.Node(0));
+    disk.vote.term = Term(c.Named("term", disk.vote.term.value()));
+    disk.vote.candidate = NodeId(c.Named("vote", disk.vote.candidate.value()));
+    if (c.named.contains("log")) {
+      disk.entries.clear();
+      std::istringstream terms(c.named.at("log"));
+      for (std::string term; std::getline(terms, term, ',');) {
+        disk.entries.push_back(
+            MakeEntry(std::stoull(term), disk.last_index().Next().value(), "t" + term));
+      }
+    }
+    disk.entries.resize(c.Named("keep", disk.entries.size()));
+    disk.commit_hint = LogIndex(c.Named("hint", disk.commit_hint.value()));
+    disk.health.lost_up_to = LogIndex(c.Named("lost", 0));
+    if (c.named.contains("damaged")) {
+      const std::string& range = c.named.at("damaged");
+      disk.health.damaged = IndexRange{LogIndex(std::stoull(range)),
+                                       LogIndex(std::stoull(range.substr(range.find("..") + 2)))};
+    }
+  }
+
+  void Show(std::uint64_t id) {
+    trace_ += "n" + std::to_string(id) + " ";
+    if (!cluster_->up(id)) {
+      trace_ += "is down\n";
+      return;
+    }
+    std::string terms;
+    for (std::uint64_t term : TermsOf(cluster_->at(id))) terms += " " + std::to_string(term);
+    trace_ += Describe(cluster_->view(id)) + "\n  terms" + terms + "\n  applied " +
+              cluster_->Applied(id) + "\n";
+  }
+
+  std::unique_ptr<Cluster> cluster_;
+  std::string trace_;
+};
+
+std::vector<std::filesystem::path> Scripts() {
+  std::vector<std::filesystem::path> scripts;
+  for (const auto& file : std::filesystem::directory_iterator(BEDROCK_RAFT_SCRIPTS)) {
+    if (file.path().extension() == ".txt") scripts.push_back(file.path());
+  }
+  std::sort(scripts.begin(), scripts.end());
+  return scripts;
+}
+
+class ScriptTest : public ::testing::TestWithParam<std::filesystem::path> {};
+
+TEST_P(ScriptTest, GivesTheTraceItShould) {
+  const std::string text = ReadFile(GetParam());
+  const std::size_t separator = text.find(kSeparator);
+  const std::string script = text.substr(0, separator);
+  const std::string expected =
+      separator == std::string::npos ? "" : text.substr(separator + std::string(kSeparator).size());
+  const std::string trace = ScriptRunner().Run(script);
+  if (std::getenv("BEDROCK_REWRITE") != nullptr) {
+    std::ofstream(GetParam()) << script << kSeparator << trace;
+    return;
+  }
+  EXPECT_EQ(trace, expected) << "BEDROCK_REWRITE=1 rewrites " << GetParam();
+}
+
+INSTANTIATE_TEST_SUITE_P(Raft, ScriptTest, ::testing::ValuesIn(Scripts()), [](const auto& param) {
+  std::string name = param.param.stem().string();
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
+}  // namespace
+}  // namespace bedrock::raft
