@@ -113,7 +113,7 @@ class Client::Impl {
     for (std::size_t router = 0; router < options_.endpoints.size(); ++router) {
       auto link =
           net::Link::Connect(loop_, context_, options_.endpoints[router], routing_id,
-                             [this, router](Bytes frame) { OnFrame(router, std::move(frame)); });
+                             [this, router](const Bytes& frame) { OnFrame(router, frame); });
       if (!link.ok()) return link.status().Prefixed("connect to " + options_.endpoints[router]);
       links_.push_back(std::move(link).value());
     }
@@ -140,7 +140,7 @@ class Client::Impl {
   }
 
  private:
-  void OnFrame(std::size_t router, Bytes bytes) {
+  void OnFrame(std::size_t router, const Bytes& bytes) {
     const std::uint64_t now_ms = clock_.MonotonicMs();
     const Result<proto::Frame> frame = proto::DecodeFrame(bytes);
     if (!frame.ok() || frame->header.protocol != proto::kProtocolVersion) {
@@ -227,7 +227,7 @@ class Client::Impl {
   std::optional<ThreadExecutor> thread_;  // the caller's of Start and the destructor
 };
 
-Result<std::unique_ptr<Client>> Client::Connect(ClientOptions options) {
+Result<std::unique_ptr<Client>> Client::Connect(const ClientOptions& options) {
   if (Status status = options.Validate(); !status.ok()) return status;
   auto impl = std::make_unique<Impl>(options);
   if (Status status = impl->Start(); !status.ok()) return status;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kHeaderFields = 6;  // with the array of packets
 constexpr std::size_t kPacketFields = 4;
+constexpr char kArray32 = '\xdd';  // msgpack's tag
 // Of a packet without fields: the least that a claimed packet takes.
 constexpr std::size_t kPacketBytesMin = 5;
 
@@ -98,7 +99,6 @@ void FrameWriter::Begin() {
   writer.Put(header_.node);
   writer.Put(header_.boot);
   // The array's size is not known yet: the longest form, array 32, has room for any.
-  constexpr char kArray32 = '\xdd';
   buffer_.push_back(kArray32);
   count_at_ = buffer_.size();
   buffer_.append(sizeof(std::uint32_t), '\0');

@@ -125,7 +125,7 @@ MsgpackReader::Head MsgpackReader::TakeHead() {
   if (tag < 0x80 || tag >= 0xe0) {
     head = {.empty = tag == 0};
   } else if (tag < 0x90) {
-    head = {.type = Head::Type::kMap, .size = (tag & 0x0fU) * 2};
+    head = {.type = Head::Type::kMap, .size = std::uint64_t{tag & 0x0fU} * 2};
   } else if (tag < 0xa0) {
     head = {.type = Head::Type::kArray, .size = tag & 0x0fU};
   } else if (tag < 0xc0) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/base/bytes.h"
+#include "common/base/check.h"
 #include "common/base/ids.h"
 #include "common/base/typed_bool.h"
 #include "proto/fields.h"
@@ -73,7 +74,7 @@ class WireWriter {
   requires std::is_enum_v<E>
   void Put(E value) { packer_.pack_uint8(static_cast<std::uint8_t>(value)); }
   void Put(std::string_view bytes) {
-    const auto size = static_cast<std::uint32_t>(bytes.size());
+    const std::uint32_t size = CheckedSize(bytes.size());
     packer_.pack_bin(size);
     packer_.pack_bin_body(bytes.data(), size);
   }
@@ -83,7 +84,7 @@ class WireWriter {
     Put(std::string_view(binary.text));
   }
   void Put(const std::string& text) {
-    const auto size = static_cast<std::uint32_t>(text.size());
+    const std::uint32_t size = CheckedSize(text.size());
     packer_.pack_str(size);
     packer_.pack_str_body(text.data(), size);
   }
@@ -105,9 +106,14 @@ class WireWriter {
   }
   void Put(FormatNumber) { packer_.pack_uint64(kCommandFormat); }
 
-  void PutArraySize(std::size_t size) { packer_.pack_array(static_cast<std::uint32_t>(size)); }
+  void PutArraySize(std::size_t size) { packer_.pack_array(CheckedSize(size)); }
 
  private:
+  static std::uint32_t CheckedSize(std::size_t size) {
+    CHECK_MSG(size <= std::numeric_limits<std::uint32_t>::max(), "too large for msgpack");
+    return static_cast<std::uint32_t>(size);
+  }
+
   msgpack::packer<Sink> packer_;
 };
 

@@ -93,7 +93,7 @@ class Client {
  public:
   /// Does not wait for the cluster: calls do, until their deadlines. invalid_argument for options
   /// out of bounds.
-  static Result<std::unique_ptr<Client>> Connect(ClientOptions options);
+  static Result<std::unique_ptr<Client>> Connect(const ClientOptions& options);
 
   class Impl;
   /// For Connect: nobody else has an Impl.

@@ -25,7 +25,8 @@ class StrongId {
   /// How far this is above `other`. REQUIRES: other <= *this.
   constexpr std::uint64_t operator-(StrongId other) const { return value_ - other.value_; }
 
-  constexpr auto operator<=>(const StrongId&) const = default;
+  // The linter takes the comparison's hidden 0 for a null pointer.
+  constexpr auto operator<=>(const StrongId&) const = default;  // NOLINT(modernize-use-nullptr)
 
  private:
   std::uint64_t value_ = 0;
