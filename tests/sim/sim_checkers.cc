@@ -1,0 +1,516 @@
+#include "tests/sim/sim_checkers.h"
+
+#include <algorithm>
+#include <sstream>
+#include <variant>
+
+#include "common/codec/coding.h"
+#include "tests/sim/sim_trace.h"
+
+namespace bedrock::sim {
+
+using raft::AppendReply;
+using raft::AppendRequest;
+using raft::Heartbeat;
+using raft::Output;
+using raft::Role;
+using raft::View;
+using raft::VoteReply;
+using raft::VoteRequest;
+using raft::Write;
+using raft::WriteSeq;
+
+namespace {
+
+/// Joins what it is given into one text.
+template <typename... Parts>
+std::string Text(const Parts&... parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+std::string Name(NodeId node) { return FormatNodeId(node); }
+
+}  // namespace
+
+std::uint64_t ProposalOf(const raft::Entry& entry) {
+  if (entry.kind != raft::EntryKind::kCommand || entry.payload.size() < 8) return 0;
+  return LoadFixed<std::uint64_t>(entry.payload.data());
+}
+
+EntryMark MarkOf(const raft::Entry& entry, WriteSeq seq) {
+  return {entry.term, HashEntry(entry), ProposalOf(entry), seq};
+}
+
+void LogModel::Apply(const Write& write) {
+  if (write.vote.has_value()) {
+    vote = *write.vote;
+    vote_seq = write.seq;
+  }
+  if (write.cut_from.has_value()) {
+    marks.resize(std::min<std::size_t>(marks.size(), write.cut_from->value() - 1));
+  }
+  for (const raft::Entry& entry : write.entries) marks.push_back(MarkOf(entry, write.seq));
+}
+
+const EntryMark* LogModel::At(LogIndex index) const {
+  if (!index || index > last()) return nullptr;
+  return &marks[index.value() - 1];
+}
+
+std::optional<Term> LogModel::TermAt(LogIndex index) const {
+  if (!index) return Term();
+  const EntryMark* mark = At(index);
+  return mark == nullptr ? std::nullopt : std::optional(mark->term);
+}
+
+SimCheckers::SimCheckers(std::uint64_t nodes) : node_count_(nodes), nodes_(nodes) {}
+
+void SimCheckers::Fail(std::string_view invariant, const std::string& seen) {
+  if (failure_.empty()) failure_ = std::string(invariant) + ": " + seen;
+}
+
+void SimCheckers::OnOutput(const View& view, const Output& output) {
+  const NodeId node = view.id;
+  if (output.write.has_value()) OnWrite(node, *output.write);
+  OnView(view);
+  const WriteSeq reported = at(node).reported;
+  for (const raft::Outgoing& outgoing : output.now) {
+    CheckMessage(node, outgoing, reported);
+    OnLeaves(node, outgoing);
+  }
+  for (const raft::HeldMessage& held : output.held) {
+    if (held.after > at(node).submitted) {
+      Fail("a message waits for a write that was given",
+           Text(Name(node), " waits for ", held.after.value()));
+    }
+    CheckMessage(node, held.outgoing, std::max(held.after, reported));
+  }
+}
+
+void SimCheckers::OnWrite(NodeId node, const Write& write) {
+  NodeState& state = at(node);
+  if (write.seq <= state.submitted) {
+    Fail("writes are numbered upwards", Text(Name(node), " seq ", write.seq.value()));
+  }
+  state.submitted = write.seq;
+  if (write.vote.has_value()) {
+    const raft::Vote& old = state.memory.vote;
+    const bool changed =
+        write.vote->term == old.term && old.candidate && write.vote->candidate != old.candidate;
+    if (write.vote->term < old.term || changed) {
+      Fail("a vote stands for its term",
+           Text(Name(node), " moves from term ", old.term.value(), " to ", write.vote->term.value(),
+                ", candidate ", Name(write.vote->candidate)));
+    }
+  }
+  if (write.cut_from.has_value()) {
+    const LogIndex cut = *write.cut_from;
+    const EntryMark* mark = state.memory.At(cut);
+    const bool known =
+        mark != nullptr && cut <= committed() && committed_[cut.value() - 1].term == mark->term;
+    if (cut <= state.commit || known || mark == nullptr) {
+      Fail("a committed entry is never cut",
+           Text(Name(node), " cuts from ", cut.value(), " with commit ", state.commit.value()));
+    }
+  }
+  CheckEntries(node, write);
+  state.memory.Apply(write);
+  state.pending.push_back(write);
+  if (state.memory.vote.term < state.memory.TermAt(state.memory.last())) {
+    Fail("no entry is newer than its node's term", Name(node));
+  }
+}
+
+void SimCheckers::CheckEntries(NodeId node, const Write& write) {
+  const LogModel& memory = at(node).memory;
+  LogIndex prev = write.cut_from.has_value() ? write.cut_from->Prev() : memory.last();
+  std::optional<Term> prev_term = memory.TermAt(prev);
+  for (const raft::Entry& entry : write.entries) {
+    if (entry.index != prev.Next() || !prev_term.has_value() || entry.term < *prev_term) {
+      Fail("logs have no gaps and their terms never decrease",
+           Text(Name(node), " index ", entry.index.value(), " term ", entry.term.value()));
+      return;
+    }
+    const Identity identity{HashEntry(entry), *prev_term};
+    const auto [known, fresh] =
+        entries_.try_emplace(HashMix(entry.term.value(), entry.index.value()), identity);
+    if (!fresh &&
+        (known->second.hash != identity.hash || known->second.prev_term != identity.prev_term)) {
+      Fail("log matching: an index and a term name one entry and all before it",
+           Text(Name(node), " index ", entry.index.value(), " term ", entry.term.value()));
+    }
+    prev = entry.index;
+    prev_term = entry.term;
+  }
+}
+
+void SimCheckers::CheckMessage(NodeId node, const raft::Outgoing& outgoing, WriteSeq durable) {
+  const NodeState& state = at(node);
+  if (const auto* reply = std::get_if<VoteReply>(&outgoing.message)) {
+    if (!reply->pre_vote && reply->granted) {
+      CheckVoteGiven(node, reply->term, outgoing.to, durable);
+    }
+  } else if (const auto* request = std::get_if<VoteRequest>(&outgoing.message)) {
+    if (request->last_index != state.memory.last() ||
+        request->last_term != state.memory.TermAt(state.memory.last())) {
+      Fail("a candidate names its last entry", Name(node));
+    }
+    if (!request->pre_vote) CheckVoteGiven(node, request->term, node, durable);
+  } else if (const auto* append = std::get_if<AppendRequest>(&outgoing.message)) {
+    OnLeader(node, append->term);
+    CheckAppend(node, *append);
+    CheckTrim(append->trim);
+  } else if (const auto* heartbeat = std::get_if<Heartbeat>(&outgoing.message)) {
+    OnLeader(node, heartbeat->term);
+    CheckTrim(heartbeat->trim);
+  } else if (const auto* accepted = std::get_if<AppendReply>(&outgoing.message)) {
+    if (accepted->accepted) CheckAccepted(node, outgoing.to, *accepted, durable);
+  }
+}
+
+/// A vote for others or itself is about to leave: it must be durable by then.
+void SimCheckers::CheckVoteGiven(NodeId node, Term term, NodeId candidate, WriteSeq durable) {
+  const LogModel& memory = at(node).memory;
+  if (memory.vote != raft::Vote{term, candidate} || memory.vote_seq > durable) {
+    Fail("a vote is durable before it leaves",
+         Text(Name(node), " votes for ", Name(candidate), " in term ", term.value(), " with write ",
+              memory.vote_seq.value(), " and ", durable.value(), " durable"));
+  }
+}
+
+/// A vote counts from when it leaves: one that a crash took with it may be given anew.
+void SimCheckers::OnLeaves(NodeId node, const raft::Outgoing& outgoing) {
+  Term term;
+  NodeId candidate;
+  if (const auto* reply = std::get_if<VoteReply>(&outgoing.message)) {
+    if (reply->pre_vote || !reply->granted) return;
+    term = reply->term;
+    candidate = outgoing.to;
+  } else if (const auto* request = std::get_if<VoteRequest>(&outgoing.message)) {
+    if (request->pre_vote) return;
+    term = request->term;
+    candidate = node;
+  } else {
+    return;
+  }
+  const auto [given, fresh] = votes_.try_emplace({node, term}, candidate);
+  if (!fresh && given->second != candidate) {
+    Fail("one vote a node and term", Text(Name(node), " in term ", term.value(), " for ",
+                                          Name(given->second), " and ", Name(candidate)));
+  }
+}
+
+void SimCheckers::CheckAppend(NodeId node, const AppendRequest& append) {
+  const LogModel& memory = at(node).memory;
+  LogIndex index = append.prev_index;
+  std::optional<Term> term = append.prev_term;
+  bool same = memory.TermAt(index) == term;
+  for (const raft::Entry& entry : append.entries) {
+    index = index.Next();
+    term = entry.term;
+    const EntryMark* mark = memory.At(index);
+    same = same && entry.index == index && mark != nullptr && mark->term == entry.term &&
+           mark->hash == HashEntry(entry);
+  }
+  if (!same) Fail("a leader sends its own log", Text(Name(node), " up to ", index.value()));
+  // The view is looked at once the outputs are carried out, so the commit here may be newer.
+  appended_[{append.term, index}] = *term;
+}
+
+/// "My log is yours up to this index, durably": the entries' last writes must be done.
+void SimCheckers::CheckAccepted(NodeId node, NodeId leader, const AppendReply& reply,
+                                WriteSeq durable) {
+  const NodeState& state = at(node);
+  const EntryMark* mark = state.memory.At(reply.index);
+  const auto leads = leaders_.find(reply.term);
+  if (leads == leaders_.end() || leads->second != leader) {
+    Fail("only the leader of the term is answered", Text(Name(node), " to ", Name(leader)));
+    return;
+  }
+  if (!reply.index) return;
+  if (mark == nullptr || mark->seq > durable) {
+    Fail("nothing is acknowledged before it is durable",
+         Text(Name(node), " acknowledges ", reply.index.value(), " with ", durable.value(),
+              " durable"));
+    return;
+  }
+  const auto sent = appended_.find({reply.term, reply.index});
+  const bool proved = sent != appended_.end() && sent->second == mark->term;
+  const bool known =
+      reply.index <= committed() && committed_[reply.index.value() - 1].term == mark->term;
+  if (!proved && !known) {
+    Fail("an acknowledgement names what the request proved",
+         Text(Name(node), " index ", reply.index.value(), " term ", reply.term.value()));
+  }
+}
+
+/// What leaders let go of is on every member's disk.
+void SimCheckers::CheckTrim(LogIndex trim) {
+  for (std::uint64_t i = 0; i < node_count_; ++i) {
+    if (nodes_[i].disk.last() < trim) {
+      Fail("only what every member holds is trimmed",
+           Text("trim ", trim.value(), ", n", i + 1, " holds ", nodes_[i].disk.last().value()));
+    }
+  }
+}
+
+/// The first sign that a node leads a term.
+void SimCheckers::OnLeader(NodeId node, Term term) {
+  const auto [leader, fresh] = leaders_.try_emplace(term, node);
+  if (leader->second != node) {
+    Fail("one leader a term",
+         Text(Name(leader->second), " and ", Name(node), " in term ", term.value()));
+  }
+  if (!fresh) return;
+  const NodeState& state = at(node);
+  std::uint64_t votes = state.disk.vote == raft::Vote{term, node} ? 1 : 0;
+  for (std::uint64_t i = 1; i <= node_count_; ++i) {
+    const auto vote = votes_.find({NodeId(i), term});
+    if (NodeId(i) != node && vote != votes_.end() && vote->second == node) ++votes;
+  }
+  if (votes < quorum()) {
+    Fail("a leader has the durable votes of a quorum",
+         Text(Name(node), " in term ", term.value(), " has ", votes));
+  }
+  // A paused candidate may learn late that it won: what later terms committed is not its business.
+  const auto later =
+      std::partition_point(committed_.begin(), committed_.end(),
+                           [term](const Committed& entry) { return entry.by < term; });
+  if (later == committed_.begin()) return;
+  const LogIndex index(static_cast<std::uint64_t>(later - committed_.begin()));
+  const EntryMark* mark = state.memory.At(index);
+  const Committed& known = committed_[index.value() - 1];
+  if (mark == nullptr || mark->term != known.term || mark->hash != known.hash) {
+    Fail("leader completeness: a leader holds every committed entry",
+         Text(Name(node), " in term ", term.value(), " lacks ", index.value()));
+  }
+}
+
+void SimCheckers::OnSynced(NodeId node, WriteSeq seq) {
+  NodeState& state = at(node);
+  if (seq > state.submitted) {
+    Fail("a log syncs what it was given", Text(Name(node), " seq ", seq.value()));
+  }
+  while (!state.pending.empty() && state.pending.front().seq <= seq) {
+    state.disk.Apply(state.pending.front());
+    state.pending.pop_front();
+  }
+}
+
+void SimCheckers::OnReported(NodeId node, WriteSeq seq) { at(node).reported = seq; }
+
+void SimCheckers::OnReleased(NodeId node, const raft::HeldMessage& held) {
+  if (held.after > at(node).reported) {
+    Fail("no held message leaves early", Text(Name(node), " after ", held.after.value()));
+  }
+  OnLeaves(node, held.outgoing);
+}
+
+void SimCheckers::OnView(const View& view) {
+  NodeState& state = at(view.id);
+  if (view.term < state.term || view.commit < state.commit || view.applied < state.applied) {
+    Fail("term, commit and applied never go back",
+         Text(Name(view.id), " term ", view.term.value(), " commit ", view.commit.value(),
+              " applied ", view.applied.value()));
+  }
+  if (view.term != state.memory.vote.term || view.last_index != state.memory.last()) {
+    Fail("the core is what its writes say",
+         Text(Name(view.id), " term ", view.term.value(), " last ", view.last_index.value()));
+  }
+  if (view.applied > view.commit && view.applied > committed()) {
+    Fail("only committed entries are applied", Name(view.id));
+  }
+  state.term = view.term;
+  state.applied = view.applied;
+  if (view.role == Role::kLeader) OnLeader(view.id, view.term);
+  if (view.commit > state.commit) OnCommit(view, std::exchange(state.commit, view.commit));
+  if (view.role == Role::kLeader) CheckMatches(view);
+}
+
+void SimCheckers::OnCommit(const View& view, LogIndex old_commit) {
+  const LogModel& memory = at(view.id).memory;
+  if (view.commit > memory.last()) {
+    Fail("a log holds what it commits", Name(view.id));
+    return;
+  }
+  const bool leads = view.role == Role::kLeader;
+  if (leads) {
+    const Term term = memory.At(view.commit)->term;
+    if (term != view.term) {
+      Fail("a leader commits by an entry of its own term",
+           Text(Name(view.id), " commits ", view.commit.value(), " of term ", term.value(),
+                " in term ", view.term.value()));
+    }
+    std::uint64_t holders = 0;
+    for (const NodeState& other : nodes_) holders += other.disk.TermAt(view.commit) == term;
+    if (holders < quorum()) {
+      Fail("a committed entry is durable on a quorum",
+           Text(Name(view.id), " commits ", view.commit.value(), " held by ", holders));
+    }
+  }
+  for (LogIndex index = old_commit.Next(); index <= view.commit; index = index.Next()) {
+    const EntryMark& mark = *memory.At(index);
+    if (index <= committed()) {
+      const Committed& known = committed_[index.value() - 1];
+      if (known.term != mark.term || known.hash != mark.hash) {
+        Fail("a committed entry never changes", Text(Name(view.id), " index ", index.value()));
+      }
+      continue;
+    }
+    if (!leads) {
+      Fail("only a leader commits first", Text(Name(view.id), " index ", index.value()));
+    }
+    const std::uint64_t chain = committed_.empty() ? 0 : committed_.back().chain;
+    if (!committed_.empty() && committed_.back().by > view.term) {
+      Fail("a deposed leader commits nothing new",
+           Text(Name(view.id), " index ", index.value(), " term ", view.term.value()));
+    }
+    committed_.push_back({mark.term, mark.hash, HashMix(chain, mark.hash), view.term});
+    if (mark.proposal == 0) continue;
+    if (!committed_proposals_.insert(mark.proposal).second || refused_.contains(mark.proposal)) {
+      Fail("a proposal is committed at most once, and never when it was refused",
+           Text("proposal ", mark.proposal, " at ", index.value()));
+    }
+  }
+}
+
+void SimCheckers::CheckMatches(const View& view) {
+  NodeState& state = at(view.id);
+  if (state.match_term != view.term) {
+    state.match.clear();
+    state.match_term = view.term;
+  }
+  for (const raft::MemberProgress& member : view.members) {
+    LogIndex& match = state.match[member.id];
+    if (member.match == match) continue;
+    if (member.match < match) {
+      Fail("match never goes back in a term", Text(Name(view.id), " of ", Name(member.id)));
+    }
+    match = member.match;
+    // One that has moved on to a later term may have cut what it truthfully acknowledged; nothing
+    // can be committed by it any more (paper 5.4.3).
+    if (at(member.id).memory.vote.term > view.term) continue;
+    if (at(member.id).disk.TermAt(match) != state.memory.TermAt(match)) {
+      Fail("a leader knows only of durable entries",
+           Text(Name(view.id), " believes ", Name(member.id), " has ", match.value()));
+    }
+  }
+}
+
+void SimCheckers::OnOpened(NodeId node, const raft::Recovered& recovered,
+                           const std::vector<raft::Entry>& entries) {
+  NodeState& state = at(node);
+  const auto fits = [&](const LogModel& model) {
+    if (model.last() != recovered.last_index) return false;
+    if (model.TermAt(recovered.prev_index) != recovered.prev_term) return false;
+    std::size_t run = 0;
+    for (LogIndex i = recovered.prev_index.Next(); i <= model.last(); i = i.Next()) {
+      while (run + 1 < recovered.terms.size() && recovered.terms[run + 1].first <= i) ++run;
+      if (run >= recovered.terms.size() || recovered.terms[run].term != model.At(i)->term) {
+        return false;
+      }
+    }
+    return true;
+  };
+  LogModel model = state.disk;
+  auto next = state.pending.begin();
+  while (!fits(model) && next != state.pending.end()) model.Apply(*next++);
+  if (!fits(model)) {
+    Fail("a crash leaves the log of some moment since the last sync",
+         Text(Name(node), " synced ", state.disk.last().value(), ", submitted ",
+              state.memory.last().value(), ", recovered ", recovered.last_index.value()));
+    return;
+  }
+  // The vote has a file of its own and goes first: it may be newer than the log, never older.
+  bool vote_fits = model.vote == recovered.vote;
+  for (; !vote_fits && next != state.pending.end(); ++next) {
+    if (next->vote.has_value()) vote_fits = *next->vote == recovered.vote;
+  }
+  if (!vote_fits) {
+    Fail("a synced vote is never forgotten",
+         Text(Name(node), " synced term ", state.disk.vote.term.value(), ", recovered ",
+              recovered.vote.term.value(), " for ", Name(recovered.vote.candidate)));
+  }
+  if (recovered.health.damaged.has_value() || recovered.health.lost_up_to) {
+    Fail("a crash alone damages nothing", Name(node));
+  }
+  if (recovered.commit_hint > committed()) {
+    Fail("a commit hint is a lower bound", Text(Name(node), " ", recovered.commit_hint.value()));
+  }
+  for (const raft::Entry& entry : entries) {
+    const EntryMark* mark = model.At(entry.index);
+    if (mark == nullptr || mark->hash != HashEntry(entry) || mark->term != entry.term) {
+      Fail("entries read back as they were written",
+           Text(Name(node), " index ", entry.index.value()));
+    }
+  }
+  if (recovered.prev_index.value() + entries.size() != recovered.last_index.value()) {
+    Fail("a log reads back whole", Name(node));
+  }
+  model.vote = recovered.vote;
+  model.vote_seq = {};
+  for (EntryMark& mark : model.marks) mark.seq = {};
+  state.memory = model;
+  state.disk = std::move(model);
+  state.pending.clear();
+  state.submitted = {};
+  state.reported = {};
+}
+
+void SimCheckers::OnStopped(NodeId node) {
+  NodeState& state = at(node);
+  // The promises of the next life are checked against the disk; what only memory knew may be gone.
+  state.term = {};
+  state.commit = {};
+  state.applied = {};
+  state.match.clear();
+  for (auto read = reads_.begin(); read != reads_.end();) {
+    read = read->second.node == node ? reads_.erase(read) : std::next(read);
+  }
+}
+
+void SimCheckers::OnApplied(NodeId node, const raft::Entry& entry, std::uint64_t chain) {
+  if (entry.index > committed()) {
+    Fail("only committed entries are applied", Text(Name(node), " index ", entry.index.value()));
+    return;
+  }
+  const Committed& known = committed_[entry.index.value() - 1];
+  if (known.term != entry.term || known.hash != HashEntry(entry) || known.chain != chain) {
+    Fail("state machines apply the same prefix", Text(Name(node), " index ", entry.index.value()));
+  }
+  const EntryMark* mark = at(node).disk.At(entry.index);
+  if (mark == nullptr || mark->term != entry.term) {
+    Fail("only locally durable entries are applied",
+         Text(Name(node), " index ", entry.index.value()));
+  }
+}
+
+void SimCheckers::OnStateMachineLost(NodeId node, LogIndex applied) {
+  at(node).applied = std::min(at(node).applied, applied);
+}
+
+void SimCheckers::OnRead(NodeId node, raft::Ticket ticket) { reads_[ticket] = {node, committed()}; }
+
+void SimCheckers::OnReadReady(raft::Ticket ticket, LogIndex index) {
+  const auto read = reads_.find(ticket);
+  if (read == reads_.end()) {
+    Fail("a read is answered once", Text("ticket ", ticket.value()));
+    return;
+  }
+  if (index < read->second.index_min || index > committed()) {
+    Fail("a read sees everything committed before it began",
+         Text(Name(read->second.node), " ticket ", ticket.value(), " reads at ", index.value(),
+              ", began at ", read->second.index_min.value()));
+  }
+  reads_.erase(read);
+}
+
+void SimCheckers::OnReadFailed(raft::Ticket ticket) {
+  if (reads_.erase(ticket) == 0) {
+    Fail("a read is answered once", Text("ticket ", ticket.value()));
+  }
+}
+
+}  // namespace bedrock::sim

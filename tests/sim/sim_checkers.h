@@ -1,0 +1,151 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "raftd/core/raft.h"
+#include "raftd/core/types.h"
+
+namespace bedrock::sim {
+
+/// What an entry is, without its bytes.
+struct EntryMark {
+  Term term;
+  std::uint64_t hash = 0;
+  std::uint64_t proposal = 0;  ///< The number at the head of a command's payload; 0 for a no-op.
+  raft::WriteSeq seq;          ///< The write that wrote it last, in this life of the process.
+};
+
+/// A log and a vote as the writes given so far make them: the simplest thing that could be right.
+/// Keeps every entry from index 1 on, whatever the real log has compacted.
+struct LogModel {
+  std::vector<EntryMark> marks;
+  raft::Vote vote;
+  raft::WriteSeq vote_seq;
+
+  void Apply(const raft::Write& write);
+  LogIndex last() const { return LogIndex(marks.size()); }
+  const EntryMark* At(LogIndex index) const;
+  /// Term 0 for index 0; none behind the end.
+  std::optional<Term> TermAt(LogIndex index) const;
+};
+
+/// Watches everything that nodes say and do and holds it against what Raft promises (raft.md
+/// section 5, "After every event"). Everything is incremental: an event costs what it changed.
+///
+/// The first broken invariant is kept and nothing more is checked after it. One thread.
+class SimCheckers {
+ public:
+  /// Nodes 1 to `nodes`, all voters.
+  explicit SimCheckers(std::uint64_t nodes);
+
+  bool failed() const { return !failure_.empty(); }
+  /// "invariant: what was seen".
+  const std::string& failure() const { return failure_; }
+  void Fail(std::string_view invariant, const std::string& seen);
+
+  /// A core gave this, nothing of it is carried out yet, and the core stands at `view` now.
+  void OnOutput(const raft::View& view, const raft::Output& output);
+  /// The log says that writes up to `seq` are on the disk.
+  void OnSynced(NodeId node, raft::WriteSeq seq);
+  /// The core is about to hear it.
+  void OnReported(NodeId node, raft::WriteSeq seq);
+  /// A message that was held leaves.
+  void OnReleased(NodeId node, const raft::HeldMessage& held);
+  /// A log was opened: it must be what some prefix of the writes made, no shorter than what was
+  /// synced. `entries` are all that the log holds, read back.
+  void OnOpened(NodeId node, const raft::Recovered& recovered,
+                const std::vector<raft::Entry>& entries);
+  void OnStopped(NodeId node);
+
+  /// The state machine takes this entry as the next one. `chain` is the hash of all it has taken.
+  void OnApplied(NodeId node, const raft::Entry& entry, std::uint64_t chain);
+  /// The state machine goes back to what it had made durable.
+  void OnStateMachineLost(NodeId node, LogIndex applied);
+
+  void OnRefused(std::uint64_t proposal) { refused_.insert(proposal); }
+  void OnRead(NodeId node, raft::Ticket ticket);
+  void OnReadReady(raft::Ticket ticket, LogIndex index);
+  void OnReadFailed(raft::Ticket ticket);
+
+  LogIndex committed() const { return LogIndex(committed_.size()); }
+  std::uint64_t leaders() const { return leaders_.size(); }
+  std::uint64_t reads_waiting() const { return reads_.size(); }
+
+ private:
+  struct NodeState {
+    LogModel memory;                  ///< As submitted.
+    LogModel disk;                    ///< As synced.
+    std::deque<raft::Write> pending;  ///< Between the two, in order.
+    raft::WriteSeq submitted;
+    raft::WriteSeq reported;
+    Term term;
+    LogIndex commit;
+    LogIndex applied;
+    Term match_term;
+    std::map<NodeId, LogIndex> match;
+  };
+
+  struct Committed {
+    Term term;
+    std::uint64_t hash = 0;
+    std::uint64_t chain = 0;
+    Term by;  ///< The term whose leader committed it first; never decreases along the log.
+  };
+
+  struct PendingRead {
+    NodeId node;
+    LogIndex index_min;
+  };
+
+  /// What is the same wherever an entry of this index and term stands.
+  struct Identity {
+    std::uint64_t hash = 0;
+    Term prev_term;
+  };
+
+  NodeState& at(NodeId node) { return nodes_.at(node.value() - 1); }
+  std::uint64_t quorum() const { return nodes_.size() / 2 + 1; }
+
+  void OnView(const raft::View& view);
+  void OnWrite(NodeId node, const raft::Write& write);
+  void CheckEntries(NodeId node, const raft::Write& write);
+  void CheckMessage(NodeId node, const raft::Outgoing& outgoing, raft::WriteSeq durable);
+  void CheckAppend(NodeId node, const raft::AppendRequest& append);
+  void CheckAccepted(NodeId node, NodeId leader, const raft::AppendReply& reply,
+                     raft::WriteSeq durable);
+  void CheckTrim(LogIndex trim);
+  void OnLeaves(NodeId node, const raft::Outgoing& outgoing);
+  void CheckVoteGiven(NodeId node, Term term, NodeId candidate, raft::WriteSeq durable);
+  void OnLeader(NodeId node, Term term);
+  void OnCommit(const raft::View& view, LogIndex old_commit);
+  void CheckMatches(const raft::View& view);
+
+  const std::uint64_t node_count_;
+  std::vector<NodeState> nodes_;
+  std::string failure_;
+
+  std::map<Term, NodeId> leaders_;                       // over all history
+  std::map<std::pair<NodeId, Term>, NodeId> votes_;      // given: the promise has left the node
+  std::map<std::pair<Term, LogIndex>, Term> appended_;   // (term of the leader, last index) sent
+  std::unordered_map<std::uint64_t, Identity> entries_;  // by hash of (term, index)
+  std::vector<Committed> committed_;
+  std::set<std::uint64_t> committed_proposals_;
+  std::set<std::uint64_t> refused_;
+  std::map<raft::Ticket, PendingRead> reads_;
+};
+
+/// The number at the head of a command's payload.
+std::uint64_t ProposalOf(const raft::Entry& entry);
+EntryMark MarkOf(const raft::Entry& entry, raft::WriteSeq seq);
+
+}  // namespace bedrock::sim

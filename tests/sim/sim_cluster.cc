@@ -1,0 +1,346 @@
+#include "tests/sim/sim_cluster.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <sstream>
+#include <utility>
+
+namespace bedrock::sim {
+
+using Kind = SimTrace::Kind;
+using CrashMode = MemoryFileSystem::CrashMode;
+
+namespace {
+
+constexpr TimeUs kPauseUsMean = 300'000;
+constexpr TimeUs kStallUsMean = 500'000;
+constexpr TimeUs kFullUsMean = 500'000;
+constexpr std::uint64_t kCrashPointCallsMax = 12;
+
+}  // namespace
+
+SimCluster::SimCluster(const SimOptions& options, PrintTrace print)
+    : options_(options),
+      streams_(options.seed),
+      trace_(print),
+      checkers_(options.nodes),
+      network_(options_, streams_.network, scheduler_, trace_,
+               [this](NodeId from, NodeId to, const SimNetwork::MessagePtr& message) {
+                 node(to).Receive(from, message);
+               }),
+      in_core_(options.nodes, true) {
+  const SimWorld world{options_, scheduler_, trace_, checkers_, stats_};
+  for (std::uint64_t i = 1; i <= options_.nodes; ++i) {
+    nodes_.push_back(
+        std::make_unique<SimNode>(NodeId(i), world, network_, streams_.disk.Fork(100 + i)));
+    const std::uint64_t skew = options_.clock_skew_per_mille;
+    nodes_.back()->SetClock(streams_.clock.Between(1000 - skew, 1000 + skew));
+  }
+}
+
+SimCluster::~SimCluster() = default;
+
+SimResult SimCluster::Run() {
+  for (const auto& each : nodes_) each->Start();
+  ScheduleProposals();
+  ScheduleReads();
+  ScheduleNemesis();
+  RunFaults();
+  if (!checkers_.failed()) RunHealed();
+  stats_.events = scheduler_.events_run();
+  stats_.leaders = checkers_.leaders();
+  stats_.committed = checkers_.committed().value();
+  SimResult result{
+      .ok = !checkers_.failed(), .failure = {}, .trace_hash = trace_.hash(), .stats = stats_};
+  if (!result.ok) result.failure = Describe();
+  return result;
+}
+
+std::string SimCluster::Describe() const {
+  std::ostringstream out;
+  out << "seed " << options_.seed << " after " << scheduler_.now() << "us and "
+      << scheduler_.events_run() << " events\n"
+      << checkers_.failure() << "\n"
+      << options_.ToString() << "\nlast events:\n"
+      << trace_.Last();
+  for (const auto& each : nodes_) {
+    out << FormatNodeId(each->id()) << ": ";
+    const auto view = each->view();
+    if (!view.has_value()) {
+      out << "down\n";
+      continue;
+    }
+    out << "role " << static_cast<int>(view->role) << " term " << view->term.value() << " last "
+        << view->last_index.value() << " durable " << view->durable_index.value() << " commit "
+        << view->commit.value() << " applied " << each->applied().value() << "\n";
+  }
+  return out.str();
+}
+
+bool SimCluster::RunUntil(TimeUs deadline, const std::function<bool()>& done) {
+  while (!checkers_.failed() && scheduler_.now() < deadline) {
+    if (done()) return true;
+    if (!scheduler_.RunOne()) break;
+  }
+  return done();
+}
+
+void SimCluster::RunFaults() {
+  RunUntil(options_.duration_us, [] { return false; });
+}
+
+void SimCluster::Heal() {
+  trace_.Add(scheduler_.now(), Kind::kPhase, 0, 2);
+  healed_ = true;
+  std::vector<NodeId> order;
+  for (const auto& each : nodes_) order.push_back(each->id());
+  if (options_.majority_only) {
+    for (std::size_t i = order.size(); i > 1; --i) {
+      std::swap(order[i - 1], order[streams_.nemesis.Below(i)]);
+    }
+    for (std::size_t i = order.size() / 2 + 1; i < order.size(); ++i) {
+      in_core_[order[i].value() - 1] = false;
+      node(order[i]).StopForEver();
+    }
+  }
+  for (const NodeId from : order) {
+    for (const NodeId to : order) network_.Heal(from, to);
+  }
+  network_.Calm();
+  for (const auto& each : nodes_) {
+    if (in_core_[each->id().value() - 1]) each->Calm();
+  }
+}
+
+/// One leader, and every log of the core ends where its own does, committed and applied.
+bool SimCluster::Converged() const {
+  std::uint64_t leaders = 0;
+  std::optional<raft::View> first;
+  for (const auto& each : nodes_) {
+    if (!in_core_[each->id().value() - 1]) continue;
+    const auto view = each->view();
+    if (!view.has_value() || each->life() != SimNode::Life::kUp) return false;
+    if (view->role == raft::Role::kLeader) ++leaders;
+    if (!first.has_value()) first = view;
+    if (view->term != first->term || view->last_index != first->last_index ||
+        view->commit != view->last_index || each->applied() != view->last_index) {
+      return false;
+    }
+  }
+  return leaders == 1;
+}
+
+bool SimCluster::Answered() const { return checkers_.reads_waiting() == 0; }
+
+void SimCluster::RunHealed() {
+  Heal();
+  // An election takes a few timeouts, even where votes split; catching up takes a round trip an
+  // entry where the windows are tiny.
+  const auto bound = [&] {
+    const TimeUs timeout = options_.limits.election_ticks_max * options_.tick_us * 2;
+    std::uint64_t entries = 1'000;
+    for (const auto& each : nodes_) {
+      const auto view = each->view();
+      if (view.has_value()) entries = std::max(entries, view->last_index.value() + 1'000);
+    }
+    return scheduler_.now() + 30 * timeout +
+           entries * (options_.sync_us_max + options_.report_us_max + 5'000);
+  };
+  if (!RunUntil(bound(), [&] { return Converged(); })) {
+    checkers_.Fail("a healed majority elects a leader and converges", "it did not");
+    return;
+  }
+  const LogIndex before = checkers_.committed();
+  for (const auto& each : nodes_) {
+    if (!in_core_[each->id().value() - 1]) continue;
+    each->Propose({++proposals_}, 8);
+    each->Read(raft::Ticket(++tickets_));
+  }
+  const auto served = [&] { return Converged() && Answered() && checkers_.committed() > before; };
+  if (!RunUntil(bound(), served)) {
+    checkers_.Fail("a healed majority serves writes and reads", "it did not");
+  }
+}
+
+void SimCluster::ScheduleProposals() {
+  scheduler_.After(DrawExponential(streams_.workload, options_.proposal_us_mean), [this] {
+    if (healed_) return;
+    Propose();
+    ScheduleProposals();
+  });
+}
+
+/// Mostly a node that believes it leads, so that something gets done; sometimes any.
+NodeId SimCluster::ProposalTarget() {
+  if (streams_.workload.Chance(1, 10)) return AnyNode(streams_.workload);
+  std::vector<NodeId> leaders;
+  for (const auto& each : nodes_) {
+    const auto view = each->view();
+    if (view.has_value() && view->role == raft::Role::kLeader) leaders.push_back(each->id());
+  }
+  if (leaders.empty()) return AnyNode(streams_.workload);
+  return leaders[streams_.workload.Below(leaders.size())];
+}
+
+void SimCluster::Propose() {
+  std::vector<std::uint64_t> proposals(streams_.workload.Between(1, options_.proposal_entries_max));
+  for (std::uint64_t& proposal : proposals) proposal = ++proposals_;
+  const std::uint64_t bytes = streams_.workload.Below(options_.payload_bytes_max + 1);
+  node(ProposalTarget()).Propose(proposals, bytes);
+}
+
+void SimCluster::ScheduleReads() {
+  scheduler_.After(DrawExponential(streams_.workload, options_.read_us_mean), [this] {
+    if (healed_) return;
+    Read();
+    ScheduleReads();
+  });
+}
+
+void SimCluster::Read() { node(AnyNode(streams_.workload)).Read(raft::Ticket(++tickets_)); }
+
+void SimCluster::ScheduleNemesis() {
+  scheduler_.After(DrawExponential(streams_.nemesis, options_.nemesis_us_mean), [this] {
+    if (healed_) return;
+    Disturb();
+    ScheduleNemesis();
+  });
+}
+
+void SimCluster::Disturb() {
+  Random& random = streams_.nemesis;
+  const NodeId target = AnyNode(random);
+  const NodeId other = AnyNode(random);
+  const TimeUs pause = DrawExponential(random, kPauseUsMean);
+  const TimeUs stall = DrawExponential(random, kStallUsMean);
+  const TimeUs full = DrawExponential(random, kFullUsMean);
+  const std::uint64_t calls = random.Between(1, kCrashPointCallsMax);
+  const std::uint64_t calls_in_sync = random.Between(1, 2);  // the write, and the sync after it
+  const std::vector<std::pair<std::uint64_t, std::function<void()>>> actions = {
+      {options_.weight_partition, [this] { PartitionNodes(); }},
+      {options_.weight_one_way, [this] { CutOneLink(); }},
+      {options_.weight_heal, [this] { HealSome(); }},
+      {options_.weight_crash, [&] { CrashOne(target); }},
+      {options_.weight_crash_all, [this] { CrashAll(); }},
+      {options_.weight_crash_point, [&] { node(target).ArmCrashPoint(calls); }},
+      {options_.weight_crash_point, [&] { node(target).ArmCrashInSync(calls_in_sync); }},
+      {options_.weight_pause, [&] { node(target).Pause(pause); }},
+      {options_.weight_stall, [&] { node(target).StallDisk(stall); }},
+      {options_.weight_full_disk, [&] { node(target).FillDisk(full); }},
+      {options_.weight_failed_sync, [&] { node(target).FailNextSync(); }},
+      {options_.weight_link_reset, [&] { node(target).LinkReset(other); }},
+  };
+  std::uint64_t total = 0;
+  for (const auto& [weight, action] : actions) total += weight;
+  std::uint64_t drawn = random.Below(total);
+  for (const auto& [weight, action] : actions) {
+    if (drawn < weight) {
+      action();
+      return;
+    }
+    drawn -= weight;
+  }
+}
+
+/// Two sides, drawn node by node, or one node alone, that hear nothing of each other.
+void SimCluster::PartitionNodes() {
+  ++stats_.cuts;
+  Random& random = streams_.nemesis;
+  std::vector<bool> side(options_.nodes, false);
+  if (random.Chance(1, 2)) {
+    side[random.Below(options_.nodes)] = true;
+  } else {
+    for (std::size_t i = 0; i < side.size(); ++i) side[i] = random.Chance(1, 2);
+  }
+  for (std::uint64_t from = 1; from <= options_.nodes; ++from) {
+    for (std::uint64_t to = 1; to <= options_.nodes; ++to) {
+      if (side[from - 1] != side[to - 1]) network_.Cut(NodeId(from), NodeId(to));
+    }
+  }
+}
+
+/// One direction of one link, or everything that a node sends or everything that it hears.
+void SimCluster::CutOneLink() {
+  ++stats_.cuts;
+  Random& random = streams_.nemesis;
+  const NodeId target = AnyNode(random);
+  const NodeId other = AnyNode(random);
+  const std::uint64_t shape = random.Below(3);
+  for (const auto& each : nodes_) {
+    const NodeId peer = each->id();
+    if (peer == target || (shape == 0 && peer != other)) continue;
+    if (shape == 2) {
+      network_.Cut(peer, target);
+    } else {
+      network_.Cut(target, peer);
+    }
+  }
+}
+
+/// All links, or each with an even chance, so that they come back in any order.
+void SimCluster::HealSome() {
+  Random& random = streams_.nemesis;
+  const bool all = random.Chance(1, 2);
+  for (std::uint64_t from = 1; from <= options_.nodes; ++from) {
+    for (std::uint64_t to = 1; to <= options_.nodes; ++to) {
+      if (random.Chance(1, 2) || all) network_.Heal(NodeId(from), NodeId(to));
+    }
+  }
+}
+
+void SimCluster::CrashOne(NodeId target) {
+  Random& random = streams_.nemesis;
+  const TimeUs down = DrawExponential(random, options_.down_us_mean);
+  switch (random.Below(6)) {
+    case 0:
+      node(target).Crash(CrashMode::kProcessOnly, SimNode::LoseStateMachine::kNo, down);
+      return;
+    case 1:
+      node(target).Crash(CrashMode::kProcessOnly, SimNode::LoseStateMachine::kYes, down);
+      return;
+    case 2:
+      node(target).RestartStateMachine();
+      return;
+    case 3:
+      node(target).Crash(CrashMode::kLoseUnsynced, SimNode::LoseStateMachine::kYes, down);
+      return;
+    default:
+      node(target).Crash(CrashMode::kRandom, SimNode::LoseStateMachine::kYes, down);
+  }
+}
+
+/// A power cut in the whole room.
+void SimCluster::CrashAll() {
+  for (const auto& each : nodes_) {
+    each->Crash(CrashMode::kRandom, SimNode::LoseStateMachine::kYes,
+                DrawExponential(streams_.nemesis, options_.down_us_mean));
+  }
+}
+
+namespace {
+
+/// The run that a failing CHECK interrupts; a signal handler can be reached by nothing else.
+const SimCluster* interrupted_run = nullptr;
+
+/// A CHECK in the core or the log is a find like any other: says which seed and how it came to it.
+/// Not async-signal-safe in general; abort() raises the signal in this thread, outside the heap.
+extern "C" void DescribeAbort(int /*signal*/) {
+  if (interrupted_run == nullptr) return;
+  const std::string text = std::exchange(interrupted_run, nullptr)->Describe();
+  std::fprintf(stderr, "%s", text.c_str());
+}
+
+}  // namespace
+
+SimResult RunSeed(std::uint64_t seed, PrintTrace print) {
+  SimCluster cluster(DrawOptions(seed), print);
+  interrupted_run = &cluster;
+  const auto old_handler = std::signal(SIGABRT, DescribeAbort);
+  SimResult result = cluster.Run();
+  std::signal(SIGABRT, old_handler);
+  interrupted_run = nullptr;
+  return result;
+}
+
+}  // namespace bedrock::sim

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/sim/sim_checkers.h"
+#include "tests/sim/sim_network.h"
+#include "tests/sim/sim_node.h"
+#include "tests/sim/sim_options.h"
+#include "tests/sim/sim_scheduler.h"
+#include "tests/sim/sim_trace.h"
+
+namespace bedrock::sim {
+
+/// How a run ended.
+struct SimResult {
+  bool ok = false;
+  /// The broken invariant, the options and the last events.
+  std::string failure;
+  std::uint64_t trace_hash = 0;  ///< The same for every run of the same seed and code.
+  SimStats stats;
+};
+
+/// A whole cluster in one thread, from one seed, in two phases. First everything may break and
+/// safety is checked after every event. Then what was broken is healed (or a majority of it, and
+/// the others stay away for ever) and the cluster has to elect a leader, converge and serve within
+/// a bounded time: random healing alone would hide that it hangs.
+class SimCluster {
+ public:
+  SimCluster(const SimOptions& options, PrintTrace print);
+  ~SimCluster();
+
+  SimResult Run();
+  /// The seed, what failed, the options, the last events and where each node stands.
+  std::string Describe() const;
+
+ private:
+  void RunFaults();
+  void RunHealed();
+  bool RunUntil(TimeUs deadline, const std::function<bool()>& done);
+  void Heal();
+  bool Converged() const;
+  bool Answered() const;
+
+  // Clients.
+  void ScheduleProposals();
+  void ScheduleReads();
+  void Propose();
+  void Read();
+  NodeId AnyNode(Random& random) const { return NodeId(1 + random.Below(options_.nodes)); }
+  NodeId ProposalTarget();
+
+  // Nemesis.
+  void ScheduleNemesis();
+  void Disturb();
+  void PartitionNodes();
+  void CutOneLink();
+  void HealSome();
+  void CrashOne(NodeId node);
+  void CrashAll();
+
+  SimNode& node(NodeId id) { return *nodes_.at(id.value() - 1); }
+
+  const SimOptions options_;
+  SimStreams streams_;
+  SimScheduler scheduler_;
+  SimTrace trace_;
+  SimCheckers checkers_;
+  SimStats stats_;
+  SimNetwork network_;
+  std::vector<std::unique_ptr<SimNode>> nodes_;
+  std::vector<bool> in_core_;  ///< Healed in the second phase.
+  bool healed_ = false;
+  std::uint64_t proposals_ = 0;
+  std::uint64_t tickets_ = 0;
+};
+
+/// Runs one seed. A CHECK that fails in it ends the process after Describe was printed.
+SimResult RunSeed(std::uint64_t seed, PrintTrace print);
+
+}  // namespace bedrock::sim

@@ -1,0 +1,552 @@
+#include "tests/sim/sim_node.h"
+
+#include <algorithm>
+#include <sstream>
+#include <string>
+#include <utility>
+
+#include "common/codec/coding.h"
+
+namespace bedrock::sim {
+
+using Kind = SimTrace::Kind;
+using CrashMode = MemoryFileSystem::CrashMode;
+
+namespace {
+
+constexpr std::size_t kPausedInputsMax = 20'000;
+constexpr TimeUs kIdleUs = 10'000;
+constexpr TimeUs kJobUsMax = 3'000;
+/// The bytes that a full disk still takes.
+constexpr std::uint64_t kFullDiskRoomMax = 20'000;
+constexpr std::size_t kReadBytesMax = std::size_t{1} << 20;
+
+std::string Payload(std::uint64_t proposal, std::uint64_t bytes) {
+  std::string payload;
+  PutFixed(payload, proposal);
+  payload.resize(std::max<std::size_t>(payload.size(), bytes), static_cast<char>(proposal));
+  return payload;
+}
+
+raft::Membership AllVoters(std::uint64_t nodes) {
+  raft::Membership membership;
+  for (std::uint64_t i = 1; i <= nodes; ++i) membership.voters.push_back(NodeId(i));
+  return membership;
+}
+
+}  // namespace
+
+void SimStats::Add(const SimStats& other) {
+  events += other.events;
+  leaders += other.leaders;
+  committed += other.committed;
+  acknowledged += other.acknowledged;
+  reads_served += other.reads_served;
+  process_crashes += other.process_crashes;
+  power_cuts += other.power_cuts;
+  crash_points += other.crash_points;
+  torn_tails += other.torn_tails;
+  failed_syncs += other.failed_syncs;
+  full_disks += other.full_disks;
+  pauses += other.pauses;
+  stalls += other.stalls;
+  cuts += other.cuts;
+  fetches += other.fetches;
+  compactions += other.compactions;
+}
+
+std::string SimStats::ToString() const {
+  std::ostringstream out;
+  out << "events=" << events << " leaders=" << leaders << " committed=" << committed
+      << " acknowledged=" << acknowledged << " reads_served=" << reads_served
+      << " process_crashes=" << process_crashes << " power_cuts=" << power_cuts
+      << " crash_points=" << crash_points << " torn_tails=" << torn_tails
+      << " failed_syncs=" << failed_syncs << " full_disks=" << full_disks << " pauses=" << pauses
+      << " stalls=" << stalls << " cuts=" << cuts << " fetches=" << fetches
+      << " compactions=" << compactions;
+  return out.str();
+}
+
+SimNode::SimNode(NodeId id, const SimWorld& world, SimNetwork& network, const Random& random)
+    : id_(id),
+      world_(world),
+      network_(network),
+      disk_random_(random.Fork(1)),
+      machine_random_(random.Fork(2)),
+      core_random_(random.Fork(3)),
+      executor_(random.Fork(4)),
+      environment_{.file_system = &file_system_, .clock = &clock_, .executor = &executor_} {}
+
+SimNode::~SimNode() = default;
+
+std::optional<raft::View> SimNode::view() const {
+  if (raft_ == nullptr) return std::nullopt;
+  return raft_->GetView();
+}
+
+void SimNode::Run(std::uint64_t incarnation, const std::function<void()>& input) {
+  if (incarnation != incarnation_ || life_ == Life::kDown || world_.checkers.failed()) return;
+  if (life_ == Life::kPaused) {
+    if (paused_inputs_.size() < kPausedInputsMax) paused_inputs_.push_back(input);
+    return;
+  }
+  clock_.AdvanceMonotonicUs(now() - clock_.MonotonicUs());
+  input();
+}
+
+void SimNode::Later(TimeUs delay, std::function<void()> input) {
+  world_.scheduler.After(delay, [this, incarnation = incarnation_, input = std::move(input)] {
+    Run(incarnation, input);
+  });
+}
+
+void SimNode::Start() {
+  if (life_ != Life::kDown || gone_ || world_.checkers.failed()) return;
+  ++incarnation_;
+  life_ = Life::kUp;
+  clock_.AdvanceMonotonicUs(now() - clock_.MonotonicUs());
+  const raft::LogOptions options{.directory = "raft",
+                                 .cluster = ClusterId(1),
+                                 .node = id_,
+                                 .segment_bytes = world_.options.segment_bytes,
+                                 .spare_segments = world_.options.spare_segments};
+  auto log = raft::RaftLog::Open(environment_, options, AllVoters(world_.options.nodes));
+  if (!Survives(log.status(), "open the log")) return;
+  TakeUp(std::move(log).value());
+}
+
+void SimNode::TakeUp(std::unique_ptr<raft::RaftLog> log) {
+  log_ = std::move(log);
+  const raft::Recovered& recovered = log_->recovered();
+  auto entries = ReadAll(recovered.prev_index.Next(), recovered.last_index);
+  if (!Survives(entries.status(), "read the log back")) return;
+  world_.checkers.OnOpened(id_, recovered, *entries);
+  if (world_.checkers.failed()) return;
+  if (recovered.health.torn_tail) ++world_.stats.torn_tails;
+  Trace(Kind::kStart, recovered.last_index.value(), recovered.vote.term.value(),
+        machine_.applied.value());
+  raft_ = std::make_unique<raft::Raft>(id_, world_.options.limits, recovered, core_random_.Next());
+  role_ = raft::Role::kFollower;
+  raft_->ApplyFrom(machine_.applied, machine_.durable_applied);
+  handed_ = machine_.applied;
+  RunJobs();
+  Tick();
+}
+
+Result<std::vector<raft::Entry>> SimNode::ReadAll(LogIndex first, LogIndex last) {
+  std::vector<raft::Entry> entries;
+  while (first <= last) {
+    auto part = log_->Read(first, last, kReadBytesMax);
+    if (!part.ok()) return std::move(part).status();
+    if (part->empty()) return Status::Corruption("a read gave no entry");
+    first = part->back().index.Next();
+    for (raft::Entry& entry : *part) entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+bool SimNode::Survives(const Status& status, std::string_view doing) {
+  if (file_system_.crashed()) {
+    ++world_.stats.crash_points;
+    Crash(CrashMode::kRandom, LoseStateMachine::kYes, DrawDown());
+    return false;
+  }
+  if (status.ok()) return true;
+  if (sync_fails_ || disk_full_) {
+    // raftd ends at the first failed write. After a failed sync only a look at the disk itself,
+    // without the cache that claims to hold what was never written, tells what is there: the
+    // machine is restarted, as the operator's page says.
+    const bool power = sync_fails_;
+    Crash(power ? CrashMode::kRandom : CrashMode::kProcessOnly, LoseStateMachine(power),
+          DrawDown());
+    return false;
+  }
+  world_.checkers.Fail("the log works on a disk that does",
+                       std::string(doing) + " on " + FormatNodeId(id_) + ": " + status.ToString());
+  return false;
+}
+
+void SimNode::Crash(CrashMode mode, LoseStateMachine lose, TimeUs down_us) {
+  if (life_ == Life::kDown) return;
+  const bool power = mode != CrashMode::kProcessOnly;
+  ++(power ? world_.stats.power_cuts : world_.stats.process_crashes);
+  // A power cut takes the state machine's process along.
+  const bool lost = static_cast<bool>(lose) || power;
+  Trace(Kind::kCrash, static_cast<std::uint64_t>(mode), lost ? 1 : 0);
+  // The files die first: what the log does in its destructor must not reach them.
+  file_system_.Crash(disk_random_, mode);
+  sync_fails_ = false;
+  Die();
+  if (lost) {
+    machine_.applied = machine_.durable_applied;
+    machine_.chain = machine_.durable_chain;
+  }
+  world_.scheduler.After(calm_ ? 0 : down_us, [this] { Start(); });
+}
+
+/// Forgets everything that only the process knew.
+void SimNode::Die() {
+  life_ = Life::kDown;
+  ++incarnation_;
+  executor_.Clear();
+  raft_.reset();
+  log_.reset();
+  executor_.Clear();
+  paused_inputs_.clear();
+  held_.clear();
+  to_apply_.clear();
+  proposed_.clear();
+  commit_ = {};
+  sync_scheduled_ = apply_scheduled_ = jobs_scheduled_ = told_stalled_ = false;
+  unsynced_since_ = report_at_ = 0;
+  crash_in_sync_ = 0;
+  world_.checkers.OnStopped(id_);
+}
+
+void SimNode::Receive(NodeId from, const SimNetwork::MessagePtr& message) {
+  Run(incarnation_, [this, from, message] {
+    world_.trace.AddMessage(now(), Kind::kDeliver, from, id_, message);
+    raft_->Receive(from, *message);
+    Drain();
+  });
+}
+
+void SimNode::Propose(const std::vector<std::uint64_t>& proposals, std::uint64_t payload_bytes) {
+  Run(incarnation_, [this, proposals, payload_bytes] {
+    std::vector<Bytes> payloads;
+    for (const std::uint64_t proposal : proposals) {
+      payloads.emplace_back(Payload(proposal, payload_bytes));
+    }
+    const raft::Proposed proposed = raft_->Propose(payloads, now() / 1000);
+    Trace(Kind::kPropose, proposed.first.value(), proposed.count,
+          proposed.refused.has_value() ? 1 : 0);
+    if (proposed.refused.has_value()) {
+      for (const std::uint64_t proposal : proposals) world_.checkers.OnRefused(proposal);
+    }
+    for (std::uint64_t i = 0; i < proposed.count; ++i) {
+      proposed_[proposed.first + i] = proposed.term;
+    }
+    Drain();
+  });
+}
+
+void SimNode::Read(raft::Ticket ticket) {
+  Run(incarnation_, [this, ticket] {
+    Trace(Kind::kRead, ticket.value());
+    world_.checkers.OnRead(id_, ticket);
+    raft_->Read(ticket);
+    Drain();
+  });
+}
+
+void SimNode::LinkReset(NodeId member) {
+  Run(incarnation_, [this, member] {
+    raft_->LinkReset(member);
+    Drain();
+  });
+}
+
+void SimNode::Tick() {
+  const TimeUs interval = world_.options.tick_us * rate_per_mille_ / 1000;
+  Trace(Kind::kTick, now() / interval);
+  raft_->Tick(now() / interval);
+  CheckStall();
+  Drain();
+  if (raft_ != nullptr) Later(interval, [this] { Tick(); });
+}
+
+/// As the driver does: a write that has waited for an election timeout is a stalled disk (R77).
+void SimNode::CheckStall() {
+  const TimeUs timeout = world_.options.limits.election_ticks_min * world_.options.tick_us;
+  if (told_stalled_ || unsynced_since_ == 0 || now() - unsynced_since_ < timeout) return;
+  told_stalled_ = true;
+  raft_->DiskStalled(true);
+}
+
+void SimNode::Drain() {
+  // A core that always has something to say would hang the run; nothing real comes near this.
+  constexpr int kPollsMax = 1'000'000;
+  for (int polls = 0; raft_ != nullptr && !world_.checkers.failed(); ++polls) {
+    raft::Output output = raft_->Poll();
+    Observe(output);
+    if (output.empty()) break;
+    if (polls == kPollsMax) {
+      world_.checkers.Fail("a core comes to rest", FormatNodeId(id_));
+      return;
+    }
+    CarryOut(std::move(output));
+  }
+}
+
+/// Looks at the core before anything of the output is carried out, since that may end the process.
+void SimNode::Observe(const raft::Output& output) {
+  const raft::View view = raft_->GetView();
+  world_.checkers.OnOutput(view, output);
+  if (view.role != role_) {
+    role_ = view.role;
+    Trace(Kind::kRole, static_cast<std::uint64_t>(role_), view.term.value(), view.leader.value());
+  }
+  if (view.commit != commit_) {
+    commit_ = view.commit;
+    Trace(Kind::kCommit, commit_.value());
+  }
+}
+
+void SimNode::CarryOut(raft::Output output) {
+  if (world_.checkers.failed()) return;
+  if (output.write.has_value()) Submit(*output.write);
+  if (raft_ == nullptr) return;  // the write's call crashed: nothing left this node
+  for (raft::Outgoing& outgoing : output.now) {
+    network_.Send(id_, outgoing.to, std::move(outgoing.message));
+  }
+  for (raft::HeldMessage& held : output.held) held_.push_back(std::move(held));
+  if (output.apply.has_value()) {
+    if (output.apply->first != handed_.Next()) {
+      world_.checkers.Fail("ranges to apply have no gaps", FormatNodeId(id_));
+      return;
+    }
+    handed_ = output.apply->last;
+    to_apply_.push_back(std::move(*output.apply));
+    if (!std::exchange(apply_scheduled_, true)) {
+      Later(DrawApply(), [this] { Apply(); });
+    }
+  }
+  for (const raft::ReadReady& ready : output.reads_ready) {
+    ++world_.stats.reads_served;
+    Trace(Kind::kReadReady, ready.ticket.value(), ready.index.value());
+    world_.checkers.OnReadReady(ready.ticket, ready.index);
+  }
+  for (const raft::Ticket ticket : output.reads_failed) {
+    Trace(Kind::kReadFailed, ticket.value());
+    world_.checkers.OnReadFailed(ticket);
+  }
+  for (const raft::Fetch& fetch : output.fetches) {
+    DoFetch(fetch);
+    if (raft_ == nullptr) return;
+  }
+  if (output.compact_up_to) {
+    ++world_.stats.compactions;
+    Trace(Kind::kCompact, output.compact_up_to.value());
+    if (output.compact_up_to > machine_.durable_applied) {
+      world_.checkers.Fail("only what is durably applied is compacted", FormatNodeId(id_));
+    }
+    if (Survives(log_->Compact(output.compact_up_to), "compact")) RunJobs();
+  }
+}
+
+void SimNode::Submit(const raft::Write& write) {
+  ++writes_;
+  Trace(Kind::kWrite, write.seq.value(), write.cut_from.value_or(LogIndex()).value(),
+        write.entries.size());
+  if (!Survives(log_->Submit(write), "submit")) return;
+  RunJobs();
+  if (unsynced_since_ == 0) unsynced_since_ = now();
+  if (!std::exchange(sync_scheduled_, true)) Later(DrawDiskSync(), [this] { Sync(); });
+}
+
+TimeUs SimNode::DrawDiskSync() {
+  const TimeUs latency = disk_random_.Below(world_.options.sync_us_max + 1);
+  return stalled_until_ > now() ? stalled_until_ - now() + latency : latency;
+}
+
+TimeUs SimNode::DrawApply() {
+  // Once healed a state machine keeps up; how slow it may be is no question of liveness.
+  const TimeUs latency = machine_random_.Below(world_.options.apply_us_max + 1);
+  return calm_ ? 0 : latency;
+}
+
+void SimNode::Sync() {
+  if (stalled_until_ > now()) {
+    Later(DrawDiskSync(), [this] { Sync(); });
+    return;
+  }
+  sync_scheduled_ = false;
+  if (const std::uint64_t calls = std::exchange(crash_in_sync_, 0)) ArmCrashPoint(calls);
+  const auto seq = log_->Sync();
+  if (!Survives(seq.status(), "sync")) return;
+  RunJobs();
+  Trace(Kind::kSync, seq->value());
+  world_.checkers.OnSynced(id_, *seq);
+  unsynced_since_ = 0;
+  // Reports keep their order, however long each takes.
+  const TimeUs delay = disk_random_.Below(world_.options.report_us_max + 1);
+  report_at_ = std::max(report_at_, now() + delay);
+  Later(report_at_ - now(), [this, seq = *seq] { Report(seq); });
+  Later(kIdleUs, [this, writes = writes_] { SyncIdle(writes); });
+}
+
+void SimNode::Report(raft::WriteSeq seq) {
+  Trace(Kind::kDurable, seq.value());
+  world_.checkers.OnReported(id_, seq);
+  raft_->Durable(seq);
+  if (std::exchange(told_stalled_, false)) raft_->DiskStalled(false);
+  while (!held_.empty() && held_.front().after <= seq) {
+    world_.checkers.OnReleased(id_, held_.front());
+    raft::Outgoing outgoing = std::move(held_.front().outgoing);
+    held_.pop_front();
+    network_.Send(id_, outgoing.to, std::move(outgoing.message));
+  }
+  Drain();
+}
+
+void SimNode::SyncIdle(std::uint64_t writes) {
+  if (writes == writes_ && Survives(log_->SyncIdle(), "sync when idle")) RunJobs();
+}
+
+void SimNode::DoFetch(const raft::Fetch& fetch) {
+  ++world_.stats.fetches;
+  auto entries = log_->Read(fetch.first, fetch.last, fetch.bytes_max);
+  if (!Survives(entries.status(), "fetch")) return;
+  Trace(Kind::kFetch, fetch.follower.value(), fetch.first.value(), entries->size());
+  // The disk takes its time: the log may have been cut when the core gets what it asked for.
+  Later(disk_random_.Below(world_.options.report_us_max + 1),
+        [this, follower = fetch.follower, entries = std::move(*entries)] {
+          raft_->Fetched(follower, entries);
+          Drain();
+        });
+}
+
+void SimNode::Apply() {
+  apply_scheduled_ = false;
+  if (to_apply_.empty()) return;
+  const raft::ApplyRange range = std::move(to_apply_.front());
+  to_apply_.pop_front();
+  const LogIndex in_memory = range.entries.empty() ? range.last.Next() : range.entries[0].index;
+  auto read = ReadAll(range.first, in_memory.Prev());
+  if (!Survives(read.status(), "read to apply")) return;
+  for (const raft::Entry& entry : *read) ApplyEntry(entry);
+  for (const raft::Entry& entry : range.entries) ApplyEntry(entry);
+  if (machine_.applied != range.last) {
+    world_.checkers.Fail("a range to apply is whole", FormatNodeId(id_));
+    return;
+  }
+  if (calm_ || machine_random_.Chance(world_.options.flush, 1000)) {
+    machine_.durable_applied = machine_.applied;
+    machine_.durable_chain = machine_.chain;
+  }
+  Trace(Kind::kApply, range.first.value(), range.last.value(), machine_.durable_applied.value());
+  raft_->Applied(machine_.applied, machine_.durable_applied);
+  if (!to_apply_.empty() && !std::exchange(apply_scheduled_, true)) {
+    Later(DrawApply(), [this] { Apply(); });
+  }
+  Drain();
+}
+
+void SimNode::ApplyEntry(const raft::Entry& entry) {
+  if (entry.index != machine_.applied.Next()) {
+    world_.checkers.Fail("entries are applied in order, once", FormatNodeId(id_));
+    return;
+  }
+  machine_.applied = entry.index;
+  machine_.chain = HashMix(machine_.chain, HashEntry(entry));
+  world_.checkers.OnApplied(id_, entry, machine_.chain);
+  const auto proposed = proposed_.find(entry.index);
+  if (proposed == proposed_.end()) return;
+  if (proposed->second == entry.term) ++world_.stats.acknowledged;
+  proposed_.erase(proposed);
+}
+
+void SimNode::RestartStateMachine() {
+  Run(incarnation_, [this] {
+    machine_.applied = machine_.durable_applied;
+    machine_.chain = machine_.durable_chain;
+    to_apply_.clear();
+    handed_ = machine_.applied;
+    Trace(Kind::kCrash, UINT64_MAX, 1);
+    world_.checkers.OnStateMachineLost(id_, machine_.applied);
+    raft_->ApplyFrom(machine_.applied, machine_.applied);
+    Drain();
+  });
+}
+
+/// The log's background jobs, one at a time, some time later.
+void SimNode::RunJobs() {
+  if (executor_.waiting() == 0 || std::exchange(jobs_scheduled_, true)) return;
+  Later(disk_random_.Below(kJobUsMax + 1), [this] {
+    jobs_scheduled_ = false;
+    executor_.RunOne();
+    if (Survives(Status::Ok(), "run a job")) RunJobs();
+  });
+}
+
+void SimNode::ArmCrashPoint(std::uint64_t calls) {
+  if (life_ == Life::kDown || calm_ || file_system_.crashed()) return;
+  Trace(Kind::kFault, calls);
+  file_system_.CrashAtMutation(file_system_.mutations() + calls);
+}
+
+void SimNode::ArmCrashInSync(std::uint64_t calls) {
+  if (life_ != Life::kDown && !calm_) crash_in_sync_ = calls;
+}
+
+void SimNode::FailNextSync() {
+  if (life_ == Life::kDown || calm_) return;
+  ++world_.stats.failed_syncs;
+  sync_fails_ = true;
+  Trace(Kind::kFault, 0);
+  file_system_.Inject({.operations = {MemoryFileSystem::Operation::kSync},
+                       .path_suffix = "",
+                       .nth = 1,
+                       .forever = MemoryFileSystem::Forever::kNo,
+                       .error = StatusCode::kIoError});
+}
+
+void SimNode::FillDisk(TimeUs us) {
+  if (disk_full_ || calm_) return;
+  ++world_.stats.full_disks;
+  disk_full_ = true;
+  Trace(Kind::kFull, us);
+  const std::uint64_t free = file_system_.FreeSpace("/").value_or(0);
+  const std::uint64_t used = MemoryFileSystem::kUnlimited - free;
+  file_system_.SetCapacity(used + disk_random_.Below(kFullDiskRoomMax));
+  world_.scheduler.After(us, [this] {
+    disk_full_ = false;
+    file_system_.SetCapacity(MemoryFileSystem::kUnlimited);
+  });
+}
+
+void SimNode::StallDisk(TimeUs us) {
+  if (calm_) return;
+  ++world_.stats.stalls;
+  Trace(Kind::kStall, us);
+  stalled_until_ = now() + us;
+}
+
+void SimNode::Pause(TimeUs us) {
+  if (life_ != Life::kUp || calm_) return;
+  ++world_.stats.pauses;
+  Trace(Kind::kPause, us);
+  life_ = Life::kPaused;
+  world_.scheduler.After(us, [this, incarnation = incarnation_] {
+    if (incarnation != incarnation_ || life_ != Life::kPaused) return;
+    Trace(Kind::kResume);
+    life_ = Life::kUp;
+    // A burst, as when a stopped process goes on: its inputs in the order in which they came.
+    std::deque<std::function<void()>> inputs = std::exchange(paused_inputs_, {});
+    for (const auto& input : inputs) Run(incarnation, input);
+  });
+}
+
+void SimNode::SetClock(std::uint64_t rate_per_mille) { rate_per_mille_ = rate_per_mille; }
+
+void SimNode::Calm() {
+  calm_ = true;
+  crash_in_sync_ = 0;
+  stalled_until_ = 0;
+  disk_full_ = false;
+  file_system_.SetCapacity(MemoryFileSystem::kUnlimited);
+  if (!file_system_.crashed()) {
+    file_system_.ClearFaults();
+    sync_fails_ = false;
+    file_system_.CrashAtMutation(UINT64_MAX);
+  }
+  Start();
+}
+
+void SimNode::StopForEver() {
+  gone_ = true;
+  if (life_ == Life::kDown) return;
+  Crash(CrashMode::kProcessOnly, LoseStateMachine::kNo, 0);
+}
+
+}  // namespace bedrock::sim

@@ -1,0 +1,188 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/bytes.h"
+#include "common/base/ids.h"
+#include "common/base/typed_bool.h"
+#include "common/env/manual_clock.h"
+#include "common/env/manual_executor.h"
+#include "common/env/memory_file_system.h"
+#include "common/env/random.h"
+#include "raftd/core/raft.h"
+#include "raftd/log/raft_log.h"
+#include "tests/sim/sim_checkers.h"
+#include "tests/sim/sim_network.h"
+#include "tests/sim/sim_options.h"
+#include "tests/sim/sim_scheduler.h"
+#include "tests/sim/sim_trace.h"
+
+namespace bedrock::sim {
+
+/// What happened in a run, for tests that the simulator really does what it says.
+struct SimStats {
+  std::uint64_t events = 0;
+  std::uint64_t leaders = 0;
+  std::uint64_t committed = 0;
+  std::uint64_t acknowledged = 0;
+  std::uint64_t reads_served = 0;
+  std::uint64_t process_crashes = 0;
+  std::uint64_t power_cuts = 0;
+  std::uint64_t crash_points = 0;  ///< Crashes in the middle of a call to the disk.
+  std::uint64_t torn_tails = 0;
+  std::uint64_t failed_syncs = 0;
+  std::uint64_t full_disks = 0;
+  std::uint64_t pauses = 0;
+  std::uint64_t stalls = 0;
+  std::uint64_t cuts = 0;
+  std::uint64_t fetches = 0;
+  std::uint64_t compactions = 0;
+
+  void Add(const SimStats& other);
+  std::string ToString() const;
+};
+
+/// What all parts of a run share. Borrowed.
+struct SimWorld {
+  const SimOptions& options;
+  SimScheduler& scheduler;
+  SimTrace& trace;
+  SimCheckers& checkers;
+  SimStats& stats;
+};
+
+/// One raftd and its state machine: the real core and the real log, in a shell that carries out
+/// what the core asks as raftd's driver does, but on simulated time, files and links. One thread.
+///
+/// Writes are submitted, messages of `now` leave, the log syncs some time later, and the core hears
+/// of it some time after that; so messages, cuts and crashes fall between any two of these.
+class SimNode {
+ public:
+  enum class Life : std::uint8_t { kUp, kPaused, kDown };
+  using LoseStateMachine = TypedBool<struct LoseStateMachineTag>;
+
+  SimNode(NodeId id, const SimWorld& world, SimNetwork& network, const Random& random);
+  ~SimNode();
+  SimNode(const SimNode&) = delete;
+  SimNode& operator=(const SimNode&) = delete;
+
+  // What happens to it. Each is fine in every life.
+  void Start();
+  void Receive(NodeId from, const SimNetwork::MessagePtr& message);
+  void Propose(const std::vector<std::uint64_t>& proposals, std::uint64_t payload_bytes);
+  void Read(raft::Ticket ticket);
+  void LinkReset(NodeId member);
+  /// Ends the process, and starts it again after `down_us`.
+  void Crash(MemoryFileSystem::CrashMode mode, LoseStateMachine lose, TimeUs down_us);
+  /// Only the state machine's process ends; it comes back as it was durably.
+  void RestartStateMachine();
+  /// Crashes in the middle of the `calls`-th next call that changes the disk.
+  void ArmCrashPoint(std::uint64_t calls);
+  /// The same, counted from the log's next sync: torn batches come from there.
+  void ArmCrashInSync(std::uint64_t calls);
+  void FailNextSync();
+  void FillDisk(TimeUs us);
+  void StallDisk(TimeUs us);
+  void Pause(TimeUs us);
+  void SetClock(std::uint64_t rate_per_mille);
+  /// Ends all faults of its own and starts it where it is down; nothing of that kind comes again.
+  void Calm();
+  void StopForEver();
+
+  NodeId id() const { return id_; }
+  Life life() const { return life_; }
+  /// None while it is down.
+  std::optional<raft::View> view() const;
+  LogIndex applied() const { return machine_.applied; }
+
+ private:
+  /// The state machine: a hash chain over what it has applied, and how much of it is durable.
+  struct Machine {
+    LogIndex applied;
+    std::uint64_t chain = 0;
+    LogIndex durable_applied;
+    std::uint64_t durable_chain = 0;
+  };
+
+  /// Runs an input in this life of the process: later when it is paused, never when it has ended.
+  void Run(std::uint64_t incarnation, const std::function<void()>& input);
+  void Later(TimeUs delay, std::function<void()> input);
+
+  void Drain();
+  void Observe(const raft::Output& output);
+  void CarryOut(raft::Output output);
+  void Submit(const raft::Write& write);
+  void Sync();
+  void Report(raft::WriteSeq seq);
+  void SyncIdle(std::uint64_t writes);
+  void Apply();
+  void ApplyEntry(const raft::Entry& entry);
+  void DoFetch(const raft::Fetch& fetch);
+  void RunJobs();
+  void Tick();
+  void CheckStall();
+  void TakeUp(std::unique_ptr<raft::RaftLog> log);
+  Result<std::vector<raft::Entry>> ReadAll(LogIndex first, LogIndex last);
+  /// After each call to the log or its jobs. False, and the process has ended, where it failed.
+  bool Survives(const Status& status, std::string_view doing);
+  void Die();
+  TimeUs DrawDiskSync();
+  TimeUs DrawApply();
+  TimeUs DrawDown() { return DrawExponential(disk_random_, world_.options.down_us_mean); }
+  TimeUs now() const { return world_.scheduler.now(); }
+  void Trace(SimTrace::Kind kind, std::uint64_t a = 0, std::uint64_t b = 0, std::uint64_t c = 0) {
+    world_.trace.Add(now(), kind, id_.value(), a, b, c);
+  }
+
+  const NodeId id_;
+  const SimWorld world_;
+  SimNetwork& network_;
+  Random disk_random_;
+  Random machine_random_;
+  Random core_random_;
+
+  MemoryFileSystem file_system_;
+  ManualClock clock_;
+  ManualExecutor executor_;
+  const Environment environment_;
+
+  Life life_ = Life::kDown;
+  std::uint64_t incarnation_ = 0;
+  bool calm_ = false;
+  bool gone_ = false;
+  std::deque<std::function<void()>> paused_inputs_;
+
+  std::unique_ptr<raft::RaftLog> log_;
+  std::unique_ptr<raft::Raft> raft_;
+  raft::Role role_ = raft::Role::kFollower;
+  LogIndex commit_;
+  std::deque<raft::HeldMessage> held_;
+  bool sync_scheduled_ = false;
+  std::uint64_t writes_ = 0;
+  TimeUs unsynced_since_ = 0;  ///< 0: nothing waits.
+  TimeUs report_at_ = 0;
+  bool told_stalled_ = false;
+  bool jobs_scheduled_ = false;
+
+  Machine machine_;
+  std::deque<raft::ApplyRange> to_apply_;
+  bool apply_scheduled_ = false;
+  LogIndex handed_;
+  std::map<LogIndex, Term> proposed_;  ///< Waiting for their entry to be applied here.
+
+  std::uint64_t rate_per_mille_ = 1'000;
+  TimeUs stalled_until_ = 0;
+
+  std::uint64_t crash_in_sync_ = 0;  ///< 0: none.
+  bool sync_fails_ = false;
+  bool disk_full_ = false;
+};
+
+}  // namespace bedrock::sim

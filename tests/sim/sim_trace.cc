@@ -1,0 +1,205 @@
+#include "tests/sim/sim_trace.h"
+
+#include <array>
+#include <cstdio>
+#include <sstream>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace bedrock::sim {
+
+namespace {
+
+struct KindText {
+  std::string_view name;
+  std::array<std::string_view, 3> fields;
+};
+
+constexpr std::array<KindText, 26> kKinds = {{
+    {"send", {}},
+    {"drop", {}},
+    {"deliver", {}},
+    {"tick", {"tick"}},
+    {"write", {"seq", "cut_from", "entries"}},
+    {"sync", {"seq"}},
+    {"durable", {"seq"}},
+    {"apply", {"first", "last", "durable"}},
+    {"propose", {"first", "count", "refused"}},
+    {"read", {"ticket"}},
+    {"read_ready", {"ticket", "index"}},
+    {"read_failed", {"ticket"}},
+    {"role", {"role", "term", "leader"}},
+    {"commit", {"commit"}},
+    {"compact", {"up_to"}},
+    {"fetch", {"follower", "first", "count"}},
+    {"start", {"last", "term", "applied"}},
+    {"crash", {"mode", "state_machine_lost"}},
+    {"pause", {"us"}},
+    {"resume", {}},
+    {"cut", {"to"}},
+    {"heal", {"to"}},
+    {"stall", {"us"}},
+    {"full", {"us"}},
+    {"fault", {"calls"}},
+    {"phase", {"phase"}},
+}};
+
+std::uint64_t HashBytes(std::string_view bytes) {
+  std::uint64_t hash = 0xCBF29CE484222325ULL;  // FNV-1a
+  for (const char c : bytes) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ULL;
+  }
+  return hash;
+}
+
+/// Calls `visit(name, number)` for each field, in order: one list for hashing and for people.
+template <typename Visit>
+struct Fields {
+  Visit visit;
+
+  void operator()(const raft::VoteRequest& m) const {
+    visit("pre", static_cast<bool>(m.pre_vote) ? 1 : 0);
+    visit("term", m.term.value());
+    visit("last_index", m.last_index.value());
+    visit("last_term", m.last_term.value());
+  }
+  void operator()(const raft::VoteReply& m) const {
+    visit("pre", static_cast<bool>(m.pre_vote) ? 1 : 0);
+    visit("term", m.term.value());
+    visit("granted", m.granted ? 1 : 0);
+  }
+  void operator()(const raft::AppendRequest& m) const {
+    visit("term", m.term.value());
+    visit("prev", m.prev_index.value());
+    visit("prev_term", m.prev_term.value());
+    visit("commit", m.commit.value());
+    visit("round", m.read_round);
+    visit("trim", m.trim.value());
+    visit("entries", m.entries.size());
+    if (!m.entries.empty()) visit("last_term", m.entries.back().term.value());
+  }
+  void operator()(const raft::AppendReply& m) const {
+    visit("term", m.term.value());
+    visit("accepted", m.accepted ? 1 : 0);
+    visit("index", m.index.value());
+    visit("hint_index", m.hint_index.value());
+    visit("hint_term", m.hint_term.value());
+    visit("round", m.read_round);
+  }
+  void operator()(const raft::Heartbeat& m) const {
+    visit("term", m.term.value());
+    visit("commit", m.commit.value());
+    visit("round", m.read_round);
+    visit("trim", m.trim.value());
+  }
+  void operator()(const raft::HeartbeatReply& m) const {
+    visit("term", m.term.value());
+    visit("round", m.read_round);
+  }
+  void operator()(const raft::ReadIndexRequest& m) const {
+    visit("term", m.term.value());
+    visit("number", m.number);
+  }
+  void operator()(const raft::ReadIndexReply& m) const {
+    visit("term", m.term.value());
+    visit("number", m.number);
+    visit("granted", m.granted ? 1 : 0);
+    visit("index", m.index.value());
+  }
+};
+
+template <typename Visit>
+void ForEachField(const raft::Message& message, Visit visit) {
+  std::visit(Fields<Visit>{visit}, message);
+}
+
+constexpr std::array<std::string_view, std::variant_size_v<raft::Message>> kMessageNames = {
+    "VoteRequest", "VoteReply",      "AppendRequest",    "AppendReply",
+    "Heartbeat",   "HeartbeatReply", "ReadIndexRequest", "ReadIndexReply"};
+
+}  // namespace
+
+std::uint64_t HashMix(std::uint64_t a, std::uint64_t b) {
+  std::uint64_t z = a * 0x9E3779B97F4A7C15ULL + b;
+  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
+  z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
+  return z ^ (z >> 31);
+}
+
+std::uint64_t HashEntry(const raft::Entry& entry) {
+  const std::uint64_t head = HashMix(static_cast<std::uint64_t>(entry.kind), entry.time_ms);
+  return HashMix(head, HashBytes(entry.payload.view()));
+}
+
+std::uint64_t HashMessage(const raft::Message& message) {
+  std::uint64_t hash = message.index();
+  ForEachField(message,
+               [&](std::string_view, std::uint64_t value) { hash = HashMix(hash, value); });
+  if (const auto* append = std::get_if<raft::AppendRequest>(&message)) {
+    for (const raft::Entry& entry : append->entries) {
+      hash = HashMix(hash, HashMix(entry.term.value(), HashEntry(entry)));
+    }
+  }
+  return hash;
+}
+
+std::string Describe(const raft::Message& message) {
+  std::ostringstream out;
+  out << kMessageNames.at(message.index());
+  ForEachField(message, [&](std::string_view name, std::uint64_t value) {
+    out << ' ' << name << '=' << value;
+  });
+  return out.str();
+}
+
+void SimTrace::Mix(std::uint64_t value) { hash_ = HashMix(hash_, value); }
+
+void SimTrace::Add(TimeUs at, Kind kind, std::uint64_t node, std::uint64_t a, std::uint64_t b,
+                   std::uint64_t c) {
+  Mix(at);
+  Mix(static_cast<std::uint64_t>(kind) << 8U | node);
+  Mix(a);
+  Mix(b);
+  Mix(c);
+  if (kind == Kind::kTick) return;  // they would push out everything else
+  Keep({at, kind, node, a, b, c, {}});
+}
+
+void SimTrace::AddMessage(TimeUs at, Kind kind, NodeId from, NodeId to,
+                          std::shared_ptr<const raft::Message> message) {
+  Mix(at);
+  Mix(static_cast<std::uint64_t>(kind) << 16U | from.value() << 8U | to.value());
+  Mix(HashMessage(*message));
+  Keep({at, kind, from.value(), to.value(), 0, 0, std::move(message)});
+}
+
+void SimTrace::Keep(Event event) {
+  if (print_) std::printf("%s\n", Format(event).c_str());
+  last_.push_back(std::move(event));
+  if (last_.size() > kKept) last_.pop_front();
+}
+
+std::string SimTrace::Format(const Event& event) {
+  std::ostringstream out;
+  const KindText& text = kKinds.at(static_cast<std::size_t>(event.kind));
+  out << event.at << "us n" << event.node << ' ' << text.name;
+  if (event.message != nullptr) {
+    out << " to n" << event.a << ' ' << Describe(*event.message);
+    return out.str();
+  }
+  const std::array<std::uint64_t, 3> values = {event.a, event.b, event.c};
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (!text.fields.at(i).empty()) out << ' ' << text.fields.at(i) << '=' << values.at(i);
+  }
+  return out.str();
+}
+
+std::string SimTrace::Last() const {
+  std::string text;
+  for (const Event& event : last_) text += Format(event) + "\n";
+  return text;
+}
+
+}  // namespace bedrock::sim
