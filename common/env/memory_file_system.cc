@@ -148,7 +148,8 @@ void Inode::Crash(Random& random, MemoryFileSystem::CrashMode mode) {
   if (mode == MemoryFileSystem::CrashMode::kKeepUnsynced) {
     SyncAll();
   } else if (mode == MemoryFileSystem::CrashMode::kRandom && !unsynced.empty()) {
-    enum Fate : std::uint64_t { kLost, kKept, kCut, kTorn, kFates };
+    // Torn most often: that is what recovery finds hardest.
+    enum Fate : std::uint64_t { kLost, kKept, kCut, kTorn, kFates = kTorn + 3 };
     switch (random.Below(kFates)) {
       case kLost:
         break;
