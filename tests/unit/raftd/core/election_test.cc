@@ -230,7 +230,7 @@ TEST(ElectionTest, APreVoteOfAnOldTermIsRefusedAloud) {
 TEST(ElectionTest, AMajorityAlwaysFindsALeader) {
   for (std::uint64_t mix = 0; mix < 64; ++mix) {
     Cluster cluster({.nodes = 3, .seed = mix + 1});
-    for (std::uint64_t id : {1, 2, 3}) {
+    for (std::uint64_t id : {1U, 2U, 3U}) {
       cluster.Crash(id);
       const std::uint64_t kind = mix >> (2 * (id - 1)) & 3;
       cluster.disk(id).vote = {Term(1 + 2 * kind), NodeId(kind == 2 ? id : 0)};
@@ -238,7 +238,7 @@ TEST(ElectionTest, AMajorityAlwaysFindsALeader) {
         cluster.disk(id).entries.push_back(MakeEntry(kind, i, std::to_string(kind)));
       }
     }
-    for (std::uint64_t id : {1, 2, 3}) cluster.Restart(id);
+    for (std::uint64_t id : {1U, 2U, 3U}) cluster.Restart(id);
     cluster.Isolate(mix % 3 + 1);
     ASSERT_NE(cluster.Elect(), 0U) << mix;
   }

@@ -462,7 +462,7 @@ TEST(PaperSection53, TheLeaderBringsEveryLogOfFigure7IntoLine) {
     fill(1, leaders);
     fill(2, theirs);
     fill(3, {});
-    for (std::uint64_t id : {1, 2, 3}) cluster.Restart(id);
+    for (std::uint64_t id : {1U, 2U, 3U}) cluster.Restart(id);
     // Node 3 lacks everything and votes for node 1, which leads over node 2's objections.
     cluster.Cut(2, 1);
     cluster.Cut(2, 3);

@@ -62,7 +62,7 @@ TEST(LeaderReadTest, AnAnswerConfirmsOnlyReadsThatCameBeforeItsRoundWasSent) {
 // R51: rounds count up, whatever numbers the callers use.
 TEST(LeaderReadTest, TicketsMayRepeatAndNeverReachTheWire) {
   LoneNode node = CommittedLeader();
-  for (const std::uint64_t ticket : {5, 5, 1}) {
+  for (const std::uint64_t ticket : {5U, 5U, 1U}) {
     node.Read(ticket);
     const auto beats = node.TakeTo<Heartbeat>(2);
     ASSERT_EQ(beats.size(), 1U);
@@ -172,7 +172,7 @@ TEST(LeaderReadTest, TooManyReadsAreFailedAndNotKept) {
   Limits limits;
   limits.reads_pending_max = 2;
   LoneNode node = CommittedLeader(limits);
-  for (const std::uint64_t ticket : {1, 2, 3}) node.Read(ticket);
+  for (const std::uint64_t ticket : {1U, 2U, 3U}) node.Read(ticket);
   EXPECT_EQ(node.reads_failed, std::vector<Ticket>{Ticket(3)});
 }
 
@@ -185,7 +185,7 @@ LoneNode FollowerOfTwo(const Limits& limits = {}) {
 
 TEST(FollowerReadTest, ReadersShareOneRequest) {
   LoneNode node = FollowerOfTwo();
-  for (const std::uint64_t ticket : {1, 2, 3}) node.raft.Read(Ticket(ticket));
+  for (const std::uint64_t ticket : {1U, 2U, 3U}) node.raft.Read(Ticket(ticket));
   node.Run();
   const auto requests = node.TakeTo<ReadIndexRequest>(2);
   ASSERT_EQ(requests.size(), 1U);
