@@ -22,10 +22,6 @@ if(BEDROCK_SANITIZE)
   # Asio orders its handlers by fences, which TSan does not see; null fences keep the mutexes it does see.
   target_compile_definitions(bedrock_flags INTERFACE BOOST_ASIO_DISABLE_FENCED_BLOCK)
 endif()
-if(BEDROCK_SANITIZE MATCHES "thread")
-  # Asio has fences, which TSan does not model; Asio's queues are guarded by mutexes all the same.
-  target_compile_options(bedrock_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
-endif()
 if(BEDROCK_FUZZERS)
   target_compile_options(bedrock_flags INTERFACE -fsanitize=fuzzer-no-link,address,undefined
                          -fno-sanitize-recover=all)
