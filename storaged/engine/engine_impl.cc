@@ -84,6 +84,8 @@ EngineImpl::EngineImpl(const Environment& environment, EngineOptions options,
   client_state_ = background_.state.client_state;
   watermark_ = background_.state.watermark;
   compaction_wanted_ = PickCompaction(*recovered.tables, options_.level0_files_trigger).has_value();
+  manifest_missing_ = background_.manifest == nullptr;
+  if (manifest_missing_) flush_pause_.why = Status::NoSpace("open: no space for a new MANIFEST");
   Schedule();
 }
 
@@ -270,13 +272,14 @@ Status EngineImpl::Verify() const {
 bool EngineImpl::MayRun(WorkKind kind, std::uint64_t now_ms) const {
   if (!failure_.ok()) return false;
   if (kind == WorkKind::kFlush) {
-    return !frozen_.empty() && (flush_pause_.why.ok() || now_ms >= flush_pause_.until_ms);
+    return (!frozen_.empty() || manifest_missing_) &&
+           (flush_pause_.why.ok() || now_ms >= flush_pause_.until_ms);
   }
   return compaction_wanted_ && (compaction_pause_.why.ok() || now_ms >= compaction_pause_.until_ms);
 }
 
 void EngineImpl::Schedule() {
-  if (step_posted_ || (frozen_.empty() && !compaction_wanted_)) return;
+  if (step_posted_ || (frozen_.empty() && !compaction_wanted_ && !manifest_missing_)) return;
   const std::uint64_t now_ms = environment_.clock->MonotonicMs();
   const bool flush = MayRun(WorkKind::kFlush, now_ms);
   if (!flush && !MayRun(WorkKind::kCompaction, now_ms)) return;
@@ -317,6 +320,15 @@ void EngineImpl::RunStep() {
 // ---- Background
 
 void EngineImpl::StepFlush() {
+  bool manifest_missing = false;
+  {
+    MutexLock lock(mutex_);
+    manifest_missing = manifest_missing_;
+  }
+  if (manifest_missing) {
+    BeginMissingManifest();
+    return;
+  }
   Work& work = background_.flush;
   switch (work.stage) {
     case Work::Stage::kIdle:
@@ -364,6 +376,26 @@ MergeJob::Parameters EngineImpl::JobParameters(std::unique_ptr<InternalIterator>
             background_.next_file = number.Next();
             return number;
           }};
+}
+
+void EngineImpl::BeginMissingManifest() {
+  // A compaction may have begun one meanwhile.
+  const Status begun =
+      background_.manifest == nullptr ? BeginManifest(background_.state) : Status();
+  if (begun.IsNoSpace()) {
+    PauseWork(WorkKind::kFlush, begun.Prefixed("open"), InputDamaged::kNo);
+    return;
+  }
+  if (!begun.ok()) {
+    Fail(begun.Prefixed("open"));
+    return;
+  }
+  {
+    MutexLock lock(mutex_);
+    manifest_missing_ = false;
+    flush_pause_ = {};
+  }
+  NotifyProgress();
 }
 
 void EngineImpl::BeginFlush() {

@@ -123,6 +123,8 @@ class EngineImpl final : public Engine {
   void StepFlush() EXCLUDES(mutex_);
   void StepCompaction() EXCLUDES(mutex_);
   void BeginFlush() EXCLUDES(mutex_);
+  /// Begins the MANIFEST that there was no space for when the directory was opened.
+  void BeginMissingManifest() EXCLUDES(mutex_);
   void BeginCompaction() EXCLUDES(mutex_);
   void Write(WorkKind kind, Work& work) EXCLUDES(mutex_);
   /// Makes the outputs and what the edit says durable and live, all at once. Where it fails it has
@@ -168,6 +170,7 @@ class EngineImpl final : public Engine {
   AppliedMark durable_ GUARDED_BY(mutex_);
   std::string client_state_ GUARDED_BY(mutex_);
   Version watermark_ GUARDED_BY(mutex_);
+  bool manifest_missing_ GUARDED_BY(mutex_) = false;  ///< Since the open.
   bool compaction_wanted_ GUARDED_BY(mutex_) = false;
   bool obsolete_waiting_ GUARDED_BY(mutex_) = false;
   bool step_posted_ GUARDED_BY(mutex_) = false;

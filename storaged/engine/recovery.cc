@@ -35,8 +35,10 @@ class Recovery {
     RETURN_IF_ERROR(OpenTables());
     const FileNumber number = recovered_.state.next_file;
     recovered_.state.next_file = number.Next();
-    ASSIGN_OR_RETURN(recovered_.manifest,
-                     ManifestWriter::Create(file_system_, directory_, number, recovered_.state));
+    auto manifest = ManifestWriter::Create(file_system_, directory_, number, recovered_.state);
+    if (manifest.status().IsNoSpace() && number > FileNumber(1)) return std::move(recovered_);
+    if (!manifest.ok()) return std::move(manifest).status();
+    recovered_.manifest = std::move(manifest).value();
     RemoveUnreferenced();
     return std::move(recovered_);
   }

@@ -15,7 +15,7 @@ namespace bedrock::engine {
 struct Recovered {
   std::unique_ptr<FileLock> lock;
   ManifestState state;
-  std::unique_ptr<ManifestWriter> manifest;
+  std::unique_ptr<ManifestWriter> manifest;  ///< Null where the disk is full.
   std::shared_ptr<const TableSet> tables;
 };
 
@@ -24,6 +24,10 @@ struct Recovered {
 ///
 /// unavailable: another process has it. corruption: it must not be served; nothing was changed. A
 /// directory without CURRENT is new only where nothing in it can be of a database.
+///
+/// A full disk must not keep a database from being read: without space for the new MANIFEST it is
+/// opened all the same, nothing is removed, and the first commit has to begin a MANIFEST. A new
+/// database needs the space, though.
 Result<Recovered> Recover(FileSystem& file_system, const std::string& directory,
                           const std::shared_ptr<DataBlockCache>& cache);
 

@@ -85,10 +85,6 @@ Status TableBuilder::EndDataBlock(std::optional<InternalKeyView> next) {
 
 Status TableBuilder::Add(InternalKeyView key, std::string_view value) {
   RETURN_IF_ERROR(status_);
-  if (properties_.entries == 0) {
-    metadata_.smallest = key.user_key;
-    properties_.version_min = key.version();
-  }
   if (!data_.empty() && data_.EstimatedBytes() >= options_.block_bytes) {
     RETURN_IF_ERROR(Remember(EndDataBlock(key)));
   }
@@ -97,12 +93,7 @@ Status TableBuilder::Add(InternalKeyView key, std::string_view value) {
   }
   last_user_key_ = key.user_key;
   data_.Add(key, value);
-  ++properties_.entries;
-  if (key.kind() == EntryKind::kDelete) ++properties_.tombstones;
-  properties_.version_min = std::min(properties_.version_min, key.version());
-  properties_.version_max = std::max(properties_.version_max, key.version());
-  properties_.key_bytes += key.user_key.size();
-  properties_.value_bytes += value.size();
+  properties_.Count(key, value.size());
   return {};
 }
 
@@ -116,6 +107,7 @@ Result<TableMetadata> TableBuilder::Finish() {
     ASSIGN_OR_RETURN(footer.filter, WriteBlock(filter_->Finish(), Compression::kNone));
   }
   ASSIGN_OR_RETURN(footer.index, WriteBlock(index_.Finish(), Compression::kNone));
+  properties_.largest = last_user_key_;
   ASSIGN_OR_RETURN(footer.properties, WriteBlock(properties_.Encode(), Compression::kNone));
   footer.content_hash = hash_.Digest();
   buffer_ += footer.Encode();
@@ -123,7 +115,8 @@ Result<TableMetadata> TableBuilder::Finish() {
   RETURN_IF_ERROR(file_->Sync());
   metadata_.size = written_;
   metadata_.content_hash = footer.content_hash;
-  metadata_.largest = last_user_key_;
+  metadata_.smallest = properties_.smallest;
+  metadata_.largest = properties_.largest;
   metadata_.version_min = properties_.version_min;
   metadata_.version_max = properties_.version_max;
   metadata_.entries = properties_.entries;

@@ -2,11 +2,11 @@
 
 #include <lz4.h>
 
+#include <algorithm>
 #include <array>
 
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
-#include "storaged/engine/keys/internal_key.h"
 #include "storaged/engine/table/hash.h"
 
 namespace bedrock::engine {
@@ -107,35 +107,66 @@ Result<TableFooter> TableFooter::Decode(std::string_view text) {
   return footer;
 }
 
+void TableProperties::Count(InternalKeyView key, std::size_t entry_value_bytes) {
+  if (entries == 0) {
+    smallest = key.user_key;
+    version_min = key.version();
+  }
+  ++entries;
+  if (key.kind() == EntryKind::kDelete) ++tombstones;
+  version_min = std::min(version_min, key.version());
+  version_max = std::max(version_max, key.version());
+  key_bytes += key.user_key.size();
+  value_bytes += entry_value_bytes;
+}
+
 std::string TableProperties::Encode() const {
-  const std::array<std::uint64_t, 7> values = {
+  const std::array<std::uint64_t, 7> numbers = {
       entries,   tombstones,  version_min.value(), version_max.value(),
       key_bytes, value_bytes, data_blocks};
   std::string out;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    PutVarint(out, i + 1);
-    PutVarint(out, values[i]);
+  std::uint64_t tag = 0;
+  for (const std::uint64_t number : numbers) {
+    std::string value;
+    PutVarint(value, number);
+    PutVarint(out, ++tag);
+    PutLengthPrefixed(out, value);
+  }
+  for (const std::string* key : {&smallest, &largest}) {
+    PutVarint(out, ++tag);
+    PutLengthPrefixed(out, *key);
   }
   return out;
 }
 
 Result<TableProperties> TableProperties::Decode(std::string_view text) {
-  std::array<std::uint64_t, 8> values{};
+  constexpr std::size_t kNumbers = 7;
+  std::array<std::uint64_t, kNumbers> numbers{};
+  TableProperties properties;
   ByteReader reader(text);
   while (!reader.failed() && !reader.rest().empty()) {
     const auto tag = reader.Varint();
-    const auto value = reader.Varint();
-    if (!reader.failed() && *tag < values.size()) values[*tag] = *value;
+    const auto value = reader.LengthPrefixed();
+    if (reader.failed()) break;
+    if (*tag >= 1 && *tag <= kNumbers) {
+      ByteReader number_reader(*value);
+      const auto number = number_reader.Varint();
+      if (!number_reader.AtEnd()) return Status::Corruption("malformed properties");
+      numbers[*tag - 1] = *number;
+    } else if (*tag == kNumbers + 1) {
+      properties.smallest = *value;
+    } else if (*tag == kNumbers + 2) {
+      properties.largest = *value;
+    }
   }
   if (reader.failed()) return Status::Corruption("malformed properties");
-  TableProperties properties;
-  properties.entries = values[1];
-  properties.tombstones = values[2];
-  properties.version_min = Version(values[3]);
-  properties.version_max = Version(values[4]);
-  properties.key_bytes = values[5];
-  properties.value_bytes = values[6];
-  properties.data_blocks = values[7];
+  properties.entries = numbers[0];
+  properties.tombstones = numbers[1];
+  properties.version_min = Version(numbers[2]);
+  properties.version_max = Version(numbers[3]);
+  properties.key_bytes = numbers[4];
+  properties.value_bytes = numbers[5];
+  properties.data_blocks = numbers[6];
   return properties;
 }
 

@@ -11,6 +11,7 @@
 #include "common/base/ids.h"
 #include "common/codec/coding.h"
 #include "common/env/file_system.h"
+#include "storaged/engine/keys/internal_key.h"
 
 namespace bedrock::engine {
 
@@ -78,7 +79,8 @@ struct TableFooter {
   static Result<TableFooter> Decode(std::string_view text);
 };
 
-/// Counts over a table. Stored as pairs of varints, tag (1, 2, … in this order) and value; readers
+/// What a table says of itself, for tools and for a rescue without the MANIFEST. Stored as fields:
+/// a varint tag (1, 2, … in this order), the value's length and bytes; numbers as varints. Readers
 /// skip tags they don't know.
 struct TableProperties {
   std::uint64_t entries = 0;
@@ -88,9 +90,14 @@ struct TableProperties {
   std::uint64_t key_bytes = 0;    ///< User keys, uncompressed.
   std::uint64_t value_bytes = 0;  ///< Uncompressed.
   std::uint64_t data_blocks = 0;
+  std::string smallest;  ///< User keys, both bounds closed.
+  std::string largest;
 
+  /// Takes in an entry. `largest` is left to the caller, who knows the last one.
+  void Count(InternalKeyView key, std::size_t entry_value_bytes);
   std::string Encode() const;
   static Result<TableProperties> Decode(std::string_view text);
+  friend bool operator==(const TableProperties&, const TableProperties&) = default;
 };
 
 /// What the MANIFEST knows of a table.

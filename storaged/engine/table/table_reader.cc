@@ -127,7 +127,8 @@ Status TableReader::VerifyContentHash() const {
 }
 
 Status TableReader::VerifyEntries() const {
-  std::uint64_t entries = 0;
+  TableProperties seen;
+  seen.data_blocks = index_->size();
   InternalKey last;
   for (std::size_t i = 0; i < index_->size(); ++i) {
     const auto handle = BlockHandle::Decode(index_->Value(i));
@@ -136,16 +137,19 @@ Status TableReader::VerifyEntries() const {
     ASSIGN_OR_RETURN(auto block, Block::Parse(std::move(contents)));
     BlockCursor cursor;
     for (cursor.Reset(std::move(block), 0); cursor.Valid(); cursor.Next()) {
-      if ((entries > 0 && cursor.key() <= last.view()) ||
-          cursor.key().user_key > metadata_.largest || cursor.key().user_key < metadata_.smallest) {
+      if (seen.entries > 0 && cursor.key() <= last.view()) {
         return Status::Corruption("block at offset " + std::to_string(handle->offset) +
                                   ": entries out of order");
       }
       last = {std::string(cursor.key().user_key), cursor.key().trailer};
-      ++entries;
+      seen.Count(last.view(), cursor.value().size());
     }
   }
-  if (entries != metadata_.entries) return Status::Corruption("entries are missing");
+  seen.largest = last.user_key;
+  if (seen != properties_ || seen.entries != metadata_.entries ||
+      seen.smallest != metadata_.smallest || seen.largest != metadata_.largest) {
+    return Status::Corruption("the entries are not those that were counted");
+  }
   return {};
 }
 

@@ -201,6 +201,34 @@ TEST_F(EngineFaultTest, AManifestThatFindsTheDiskFullIsBegunAnew) {
   ExpectEqualAt(*engine_, model_, kNewest, Version(0));
 }
 
+TEST_F(EngineFaultTest, AFullDiskIsOpenedForReadingAndHealsByItself) {
+  ASSERT_TRUE(Put("a", "1").ok());
+  Flush();
+  world_.disk.SetCapacity(1);
+  Restart();
+  ASSERT_NE(engine_, nullptr);
+  EXPECT_EQ(engine_->Stats().state, EngineState::kNoSpace);
+  ExpectDurable(LogIndex(1));
+  EXPECT_EQ(engine_->Get("a", kNewest)->value, "1");
+  ASSERT_TRUE(Put("b", "2").ok());
+  Flush();
+  Wait();
+  ExpectDurable(LogIndex(1));
+  Restart();
+  ASSERT_NE(engine_, nullptr) << "as often as it takes";
+  ExpectDurable(LogIndex(1));
+  world_.disk.SetCapacity(MemoryFileSystem::kUnlimited);
+  Wait();
+  EXPECT_EQ(engine_->Stats().state, EngineState::kHealthy) << "without a flush";
+  ASSERT_TRUE(Put("b", "2").ok());
+  Flush();
+  ExpectDurable(LogIndex(2));
+  Restart();
+  ExpectDurable(LogIndex(2));
+  ExpectEqualAt(*engine_, model_, kNewest, Version(0));
+  EXPECT_EQ(TablesOnDisk(), 2u);
+}
+
 TEST_F(EngineFaultTest, ADamagedTableFailsItsReadsOnlyAndStopsNoWrites) {
   options_.block_cache_bytes = 0;
   Restart();
