@@ -17,8 +17,7 @@ LogView::LogView(const Recovered& recovered, std::size_t cache_bytes_max)
   CHECK(prev_.index <= last_);
   CHECK(runs_.empty() == (prev_.index == last_));
   if (recovered.health.damaged) {
-    const LogIndex from = recovered.health.damaged->first;
-    CHECK(prev_.index < from);
+    const LogIndex from = std::max(recovered.health.damaged->first, first_index());
     if (from <= last_) {
       last_ = from.Prev();
       std::erase_if(runs_, [from](const TermRun& run) { return run.first >= from; });

@@ -209,11 +209,15 @@ void Raft::Impl::Tick(std::uint64_t now) {
   }
   if (now < node_.timer.deadline) return;
   // After a pause the leader's messages may still be queued: hear them before running against it.
-  if (jumped || !node_.Promotable()) {
+  if (jumped) {
     node_.ResetTimer();
-    return;
+  } else if (node_.Promotable()) {
+    Campaign();
+  } else {
+    // It can't run, but the leader is gone for it, too: its readers must not wait for ever.
+    if (leader()) BecomeFollower(node_.term());
+    node_.ResetTimer();
   }
-  Campaign();
 }
 
 bool Raft::Impl::WouldVote(NodeId from, const VoteRequest& request) const {

@@ -178,7 +178,8 @@ class Raft {
   /// everything up to `applied`, up to `durable_applied` on disk, and nothing more. Ranges are
   /// handed out from there again. A core starts as if told the index before the first entry. An
   /// `applied` above the log's last index proves that the log lost entries (R74): the node then
-  /// waits for a leader to refill it and hands out nothing until it is past that. REQUIRES:
+  /// waits for a leader to refill it and hands out nothing until it is past that. One below the
+  /// entry before View::first_index needs what is compacted: nothing is handed out. REQUIRES:
   /// durable_applied <= applied.
   void ApplyFrom(LogIndex applied, LogIndex durable_applied);
   /// Answers a Fetch. Late and doubtful answers are ignored.

@@ -293,6 +293,20 @@ TEST(ElectionTest, OnlyAHealthyVoterCampaigns) {
   EXPECT_TRUE(never_campaigns(damaged, false));
 }
 
+// R11: who can't run still notices that the leader is gone.
+TEST(ElectionTest, ANodeThatMayNotCampaignForgetsASilentLeaderAndFailsItsReaders) {
+  Recovered recovered = LogOfTerms({}, 0);
+  recovered.membership.voters = {NodeId(2), NodeId(3)};
+  recovered.membership.learners = {NodeId(1)};
+  LoneNode node(recovered);
+  node.Receive(2, Beat(1));
+  node.Read(1);
+  EXPECT_EQ(node.view().leader, NodeId(2));
+  node.Tick(Limits().election_ticks_max);
+  EXPECT_EQ(node.view().leader, NodeId());
+  EXPECT_EQ(node.reads_failed, std::vector<Ticket>{Ticket(1)});
+}
+
 // R12
 TEST(ElectionTest, TheLiveLeadersOwnPreVoteIsNotRefusedForItsOwnSake) {
   LoneNode node = LoneNode::Fresh();
@@ -401,6 +415,56 @@ TEST(CheckQuorumTest, ALeaderThatHearsNoMajorityStepsDown) {
   node.Receive(2, HeartbeatReply{node.term(), 0});  // One of four: no majority.
   node.Tick(Limits().election_ticks_min);
   EXPECT_EQ(node.view().role, Role::kFollower);
+}
+
+/// Node 1 of {1, 2, 3} on the way from {1, 4, 5}, with learner 6.
+Recovered Joint() {
+  Recovered recovered = LogOfTerms({}, 0);
+  recovered.membership.outgoing = {NodeId(1), NodeId(4), NodeId(5)};
+  recovered.membership.learners = {NodeId(6)};
+  return recovered;
+}
+
+// R41
+TEST(JointMembershipTest, ElectionsCommitsAndTheQuorumCheckNeedBothMajorities) {
+  LoneNode node(Joint());
+  node.TickUntilCampaign();
+  EXPECT_EQ(node.Take<VoteRequest>().size(), 4U);  // Every voter, no learner.
+  for (const bool pre_vote : {true, false}) {
+    const Role before = node.view().role;
+    const auto grant = [&](std::uint64_t from) {
+      node.Receive(from, VoteReply{PreVote(pre_vote), Term(1), true});
+    };
+    grant(2);
+    grant(3);
+    grant(6);
+    EXPECT_EQ(node.view().role, before);
+    grant(4);
+    EXPECT_NE(node.view().role, before);
+  }
+  ASSERT_EQ(node.view().role, Role::kLeader);
+  EXPECT_EQ(node.view().members.size(), 5U);
+  for (std::uint64_t from : {2U, 3U, 6U}) node.AcknowledgeAll(from);
+  EXPECT_EQ(node.view().commit, LogIndex(0));
+  node.AcknowledgeAll(5);
+  EXPECT_EQ(node.view().commit, LogIndex(1));
+  node.Tick(Limits().election_ticks_min);
+  for (std::uint64_t from : {2U, 3U}) node.Receive(from, HeartbeatReply{node.term(), 0});
+  node.Tick(Limits().election_ticks_min);
+  EXPECT_EQ(node.view().role, Role::kFollower);
+}
+
+TEST(LearnerTest, IsFedAndDoesNotCount) {
+  Recovered recovered = LogOfTerms({}, 0);
+  recovered.membership.voters = {NodeId(1), NodeId(2)};
+  recovered.membership.learners = {NodeId(3)};
+  LoneNode node(recovered);
+  node.BecomeLeader();
+  EXPECT_EQ(node.TakeTo<AppendRequest>(3).size(), 1U);
+  node.AcknowledgeAll(3);
+  EXPECT_EQ(node.view().commit, LogIndex(0));
+  node.AcknowledgeAll(2);
+  EXPECT_EQ(node.view().commit, LogIndex(1));
 }
 
 TEST(CheckQuorumTest, AnIsolatedLeaderStepsDownWithinTwoElectionTimeouts) {

@@ -135,6 +135,18 @@ TEST(LogViewTest, ADamagedLogEndsBeforeTheDamage) {
   EXPECT_EQ(log.TermAt(LogIndex(4)), std::nullopt);
 }
 
+TEST(LogViewTest, DamageThatReachesBelowTheFirstEntryLeavesNothing) {
+  Recovered recovered = LogOfTerms({}, 3);
+  recovered.prev_index = LogIndex(4);
+  recovered.prev_term = Term(2);
+  recovered.last_index = LogIndex(6);
+  recovered.terms = {{LogIndex(5), Term(3)}};
+  recovered.health.damaged = IndexRange{LogIndex(2), LogIndex(5)};
+  const LogView log(recovered, 1);
+  EXPECT_EQ(log.last_index(), LogIndex(4));
+  EXPECT_EQ(log.last_term(), Term(2));
+}
+
 TEST(WriteQueueTest, NumbersTheWriteBeforeItIsMade) {
   LogView log(LogOfTerms({}, 0), 1);
   WriteQueue writes{LogIndex()};
