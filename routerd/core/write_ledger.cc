@@ -51,9 +51,8 @@ Error ErrorOf(const proto::CommandResult& result) {
     case ErrorCode::kStaleSequence:
       return MakeError(result.code, "the reply to this command is no longer kept",
                        Outcome::kUnknown);
-    case ErrorCode::kOverloaded:  // not recorded: a copy that was sent again may be executed
-      return MakeError(result.code, "the cluster keeps the replies of too many commands",
-                       Outcome::kUnknown);
+    case ErrorCode::kOverloaded:
+      return MakeError(result.code, "the cluster keeps the replies of too many commands");
     default:
       return MakeError(result.code, "the state machine refused the command");
   }
@@ -194,6 +193,10 @@ void WriteLedger::OnReply(NodeId from, const RequestName& name, const proto::Com
                           std::uint64_t now_ms, Effects* effects) {
   Write* write = writes_.Find(name.handle);
   if (write == nullptr) return;  // answered before
+  if (reply.result.code == ErrorCode::kOverloaded) {
+    // As if this attempt's entry were not in the log; another attempt's may still be executed.
+    return OnRefused(from, name, ErrorOf(reply.result), now_ms, effects);
+  }
   Completion completion;
   completion.error = ErrorOf(reply.result);
   completion.version = reply.result.version;

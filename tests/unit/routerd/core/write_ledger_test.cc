@@ -233,6 +233,31 @@ TEST_F(WriteLedgerTest, AForgottenReplyLeavesTheOutcomeUnknown) {
   EXPECT_EQ(Poll().completions.at(0).error.outcome, Outcome::kUnknown);
 }
 
+TEST_F(WriteLedgerTest, AFullSessionTableEndsTheOnlyAttemptWithNothingDone) {
+  Elect(kN2, Term(1));
+  const Send propose = ProposeOne(1);
+  proto::CommandReply full;
+  full.result.code = ErrorCode::kOverloaded;
+  Hear(kN2, Daemon::kStoraged, propose.request, full);
+  const Completion done = Poll().completions.at(0);
+  EXPECT_EQ(done.error.code, ErrorCode::kOverloaded);
+  EXPECT_EQ(done.error.outcome, Outcome::kNone);
+}
+
+TEST_F(WriteLedgerTest, AFullSessionTableSaysNothingOfAnotherOpenAttempt) {
+  Elect(kN2, Term(1));
+  ProposeOne(1, 300);
+  Elect(kN3, Term(2));
+  const Send second = Poll().sends.at(0);
+  proto::CommandReply full;
+  full.result.code = ErrorCode::kOverloaded;
+  Hear(kN3, Daemon::kStoraged, second.request, full);
+  EXPECT_TRUE(Poll().completions.empty());
+  const Effects effects = Pass(320);
+  EXPECT_EQ(effects.completions.at(0).error.code, ErrorCode::kDeadlineExceeded);
+  EXPECT_EQ(effects.completions.at(0).error.outcome, Outcome::kUnknown);
+}
+
 TEST_F(WriteLedgerTest, TooLargeIsToldBeforeAnythingIsSent) {
   Elect(kN2, Term(1));
   Put(1, std::string(proto::kKeyBytesMax + 1, 'k'));
