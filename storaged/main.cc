@@ -31,8 +31,9 @@ struct Options {
   /// More takes longer to flush and to replay after a crash, and makes fewer files.
   std::uint64_t memtable_bytes = 64 * kMiB;
   std::uint64_t block_cache_bytes = 64 * kMiB;
-  /// Flushes and compactions. More than the disk and idle processors can use is wasted.
-  std::uint64_t background_threads = 2;
+  /// Flushes and compactions. The engine runs one step of them at a time, so more than one thread
+  /// only takes over where another is slow to wake.
+  std::uint64_t background_threads = 1;
 
   std::vector<std::string> Endpoints() const {
     if (!listen.empty()) return listen;
@@ -53,8 +54,10 @@ void AddFlags(config::FlagSet& flags, Options& options) {
                  options.memtable_bytes);
   flags.ByteSize("block-cache-bytes", "Memory for blocks of files that were read.",
                  options.block_cache_bytes);
-  flags.Number("background-threads", "Threads for flushes and compactions.",
-               options.background_threads, 1, 64);
+  flags.Number(
+      "background-threads",
+      "Threads for flushes and compactions; one keeps up, the engine runs one step at a time.",
+      options.background_threads, 1, 64);
   flags.Check([&options] {
     if (options.memtable_bytes >= 64 * kKiB && options.memtable_bytes <= 4 * kGiB) {
       return Status::Ok();

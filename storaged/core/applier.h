@@ -25,7 +25,7 @@ inline constexpr std::size_t kBytesPerRunMax = 4 * kMiB;
 /// What is applied but not durable is flushed beyond these, also where the memtable has room: the
 /// Raft log can't be trimmed above it, and a restart replays it.
 inline constexpr std::uint64_t kUnflushedBytesMax = 64 * kMiB;
-inline constexpr std::uint64_t kUnflushedMsMax = 10 * 60 * 1000;
+inline constexpr std::uint64_t kUnflushedMsMax = 600'000;
 
 /// Takes batches of committed entries from raftd, applies them in order, and starts flushes.
 ///

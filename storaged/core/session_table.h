@@ -18,9 +18,9 @@ inline constexpr std::size_t kSessionsMax = 65'536;
 inline constexpr std::size_t kRepliesPerSessionMax = 65'536;
 inline constexpr std::size_t kRepliesMax = 262'144;  ///< Of all sessions together.
 /// A session that was silent for longer than this, by the session clock, is dropped.
-inline constexpr std::uint64_t kSessionIdleMsMax = 10 * 60 * 1000;
+inline constexpr std::uint64_t kSessionIdleMsMax = 600'000;
 /// The most that the session clock moves from one entry to the next.
-inline constexpr std::uint64_t kSessionClockStepMsMax = 60 * 1000;
+inline constexpr std::uint64_t kSessionClockStepMsMax = 60'000;
 
 /// What makes commands safe to send again: the reply to every command that its sender may still ask
 /// for, by session and sequence number (Raft thesis 6.3). Part of the replicated state: every

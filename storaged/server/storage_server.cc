@@ -52,10 +52,10 @@ Status StorageServer::Open(net::MessageContext& context, const ServerOptions& op
       StorageCore::Options{
           .cluster = options.cluster, .node = options.node, .software = options.software});
   engine_->OnProgress([this] { loop_.Post([this] { core_->EngineProgressed(); }); });
-  ASSIGN_OR_RETURN(listener_, net::Listener::Bind(loop_, context, options.listen,
-                                                  [this](std::string_view from, Bytes frame) {
-                                                    OnFrame(from, frame);
-                                                  }));
+  ASSIGN_OR_RETURN(
+      listener_, net::Listener::Bind(
+                     loop_, context, options.listen,
+                     [this](std::string_view from, const Bytes& frame) { OnFrame(from, frame); }));
   loop_.AtTurnEnd([this] { OnTurnEnd(); });
   tick_ = loop_.Every(kTickMs, [this] { core_->Tick(); });
   log::Info("serving", {{"applied", engine_->applied().index},

@@ -12,7 +12,6 @@
 namespace bedrock::storage {
 namespace {
 
-using proto::ErrorCode;
 using State = Applier::State;
 
 class ApplierTest : public ::testing::Test {
@@ -26,6 +25,7 @@ class ApplierTest : public ::testing::Test {
   static proto::Apply Batch(std::uint64_t first, std::uint64_t last,
                             const std::string& value = "v") {
     proto::Apply batch;
+    batch.items.reserve(last - first + 1);
     for (std::uint64_t i = first; i <= last; ++i) {
       batch.items.push_back(
           {.entry = MakeEntry(i, PutCommand(7, i, "k" + std::to_string(i), value)),

@@ -43,8 +43,8 @@ class LogMaker {
     for (std::uint64_t index = 1; index <= kEntries; ++index) {
       // Now and then a leader's clock is hours ahead, or the cluster was quiet for some minutes.
       time_ms_ += random_.Below(200);
-      if (random_.Chance(1, 100)) time_ms_ += random_.Below(4 * 60 * 1000);
-      if (random_.Chance(1, 500)) time_ms_ += 6 * 60 * 60 * 1000;
+      if (random_.Chance(1, 100)) time_ms_ += random_.Below(240'000);
+      if (random_.Chance(1, 500)) time_ms_ += 21'600'000;
       log.push_back(EntryAt(index));
       log.back().time_ms = time_ms_;
     }
@@ -203,6 +203,7 @@ class Replica {
       Disturb();
     }
     std::vector<CommandResult> out;
+    out.reserve(results.size());
     for (const auto& result : results) out.push_back(result.value_or(CommandResult{}));
     return out;
   }
@@ -282,6 +283,7 @@ TEST_P(ReplayTest, ReplicasThatCrashAndReplayEndAlikeAndAsTheModelSays) {
   const std::vector<raft::Entry> log = LogMaker(GetParam()).Make();
   Model model;
   std::vector<CommandResult> expected;
+  expected.reserve(log.size());
   for (const auto& entry : log) expected.push_back(model.Apply(entry));
 
   Replica a(2 * GetParam());

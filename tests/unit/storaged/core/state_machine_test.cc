@@ -121,6 +121,7 @@ TEST_F(StateMachineTest, TheLastOperationOfAKeyWins) {
 TEST_F(StateMachineTest, ManyOperationsOfOneCommandAllLand) {
   proto::Command command = MakeCommand(7, 1);
   std::vector<std::string> keys;
+  keys.reserve(1'000);
   for (int i = 0; i < 1'000; ++i)
     keys.push_back("key-" + std::string(static_cast<std::size_t>(i % 90), 'x') + std::to_string(i));
   for (const auto& key : keys) command.operations.push_back(PutOf(key, key));

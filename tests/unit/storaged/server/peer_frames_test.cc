@@ -61,8 +61,8 @@ TEST_F(PeerFramesTest, FlushesOnce) {
 }
 
 TEST_F(PeerFramesTest, AFullFrameLeavesAtOnceAndNothingIsLost) {
-  constexpr std::uint64_t kReplies = 40;
-  for (std::uint64_t i = 1; i <= kReplies; ++i) {
+  constexpr std::uint64_t replies = 40;
+  for (std::uint64_t i = 1; i <= replies; ++i) {
     frames_.Add("a", RequestId(i), Reply(std::string(100 * kKiB, 'v')));
   }
   EXPECT_GE(sent_.size(), 3u);
@@ -72,7 +72,7 @@ TEST_F(PeerFramesTest, AFullFrameLeavesAtOnceAndNothingIsLost) {
     EXPECT_LT(sent_[i].second.size(), proto::kFrameBytesTarget + 200 * kKiB);
     for (const auto& packet : Decoded(i).packets) EXPECT_EQ(packet.request, RequestId(next++));
   }
-  EXPECT_EQ(next, kReplies + 1);
+  EXPECT_EQ(next, replies + 1);
 }
 
 TEST_F(PeerFramesTest, TheLargestValueFitsBehindAnyFrame) {

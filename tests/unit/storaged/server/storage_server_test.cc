@@ -33,7 +33,7 @@ class Peer {
   Peer(net::EventLoop& loop, net::MessageContext& context, const std::string& endpoint,
        const std::string& routing_id)
       : loop_(loop) {
-    link_ = net::Link::Connect(loop, context, endpoint, routing_id, [this](Bytes bytes) {
+    link_ = net::Link::Connect(loop, context, endpoint, routing_id, [this](const Bytes& bytes) {
               const auto frame = proto::DecodeFrame(bytes);
               ASSERT_TRUE(frame.ok()) << frame.status().ToString();
               for (const auto& packet : frame->packets) received.push_back(packet);
@@ -344,7 +344,7 @@ TEST_F(StorageServerTest, DamagedBytesOfATableAreNamedAndNotServed) {
     if (name.ends_with(".sst")) table = name;
   }
   ASSERT_NE(table, "");
-  ASSERT_TRUE(files_.FlipBit("storage/" + table, 8 * 300).ok());
+  ASSERT_TRUE(files_.FlipBit("storage/" + table, 2'400).ok());
   Start();
   const auto read = Get("k1");
   EXPECT_EQ(read.error.code, ErrorCode::kCorruption);
