@@ -245,11 +245,11 @@ Status SegmentedRaftLog::TakeVote(const RecoveredSegments& found) {
 void SegmentedRaftLog::TakeLoss(const RecoveredSegments& found) {
   const VoteSlot& marks = vote_file_->content();
   const LogIndex last = index_.last_index();
-  LogIndex proved = std::max(marks.proved_index, found.commit_hint);
+  LogIndex proved = std::max({marks.proved_index, found.commit_hint, mark_});
   if (marks.segment > found.segments.back().number)
     proved = std::max(proved, marks.segment_prev_index.Next());
   if (found.truncated) proved = std::max(proved, last.Next());
-  if (proved > last) lost_up_to_ = proved;
+  if (proved > last) lost_up_to_ = std::min(proved, kIndexMax);
   damaged_ = found.damaged;
   commit_hint_ = hint_written_ = found.commit_hint;
 }
@@ -683,8 +683,10 @@ Status SegmentedRaftLog::Compact(LogIndex index) {
   // A cut that was only submitted must not be lost together with what it cut.
   RETURN_IF_ERROR(Flush());
   // The mark is durable before anything goes: a log that begins late without it has lost segments.
-  mark_ = std::max(mark_, index);
-  mark_term_ = index_.TermAt(mark_);
+  if (index > mark_) {
+    mark_ = index;
+    mark_term_ = index_.TermAt(index);
+  }
   RETURN_IF_ERROR(WriteVoteFile());
   while (droppable(segments_.front())) {
     const Segment& oldest = segments_.front();

@@ -64,6 +64,9 @@ class Replay {
       at_.offset = reader.offset();
       if (reader.Next() != record::Finding::kRecord) return Contradicts("a batch changed");
       const record::Record& record = reader.record();
+      const bool is_vote = record.type == static_cast<std::uint8_t>(RecordType::kVote);
+      if (!is_vote && LogIndex(record.ordinal) > kIndexMax)
+        return Contradicts("an index that is too high");
       if (record.type == static_cast<std::uint8_t>(RecordType::kEnd)) break;
       RETURN_IF_ERROR(ApplyRecord(record));
     }
@@ -175,7 +178,8 @@ class Replay {
   Status LowerTerms(Term term) {
     EntryIndex& log = out_.index;
     if (term >= log.last_term()) return Status::Ok();
-    if (log.LowerTerms(term) < suspect_first_) return Contradicts("a term goes back");
+    if (term < log.prev_term() || log.LowerTerms(term) < suspect_first_)
+      return Contradicts("a term goes back");
     return Status::Ok();
   }
 

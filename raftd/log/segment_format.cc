@@ -99,7 +99,9 @@ Result<SegmentHeader> DecodeSegmentHeader(std::string_view page) {
   header.commit_hint = LogIndex(in.Take());
   header.mark = LogIndex(in.Take());
   header.chain = static_cast<std::uint32_t>(in.Take());
-  if (first_index != header.prev_index.value() + 1)
+  const bool plausible = header.prev_index <= kIndexMax && header.commit_hint <= kIndexMax &&
+                         header.mark <= kIndexMax && header.prev_end <= kSegmentBytesMax;
+  if (first_index != header.prev_index.value() + 1 || !plausible)
     return Status::Corruption("the header contradicts itself");
   return header;
 }
@@ -139,6 +141,9 @@ std::optional<VoteSlot> DecodeVoteSlot(std::string_view page) {
   slot.segment_prev_index = LogIndex(in.Take());
   slot.proved_index = LogIndex(in.Take());
   slot.mark = LogIndex(in.Take());
+  const bool plausible = slot.segment_prev_index <= kIndexMax && slot.proved_index <= kIndexMax &&
+                         slot.mark <= kIndexMax;
+  if (!plausible) return std::nullopt;
   return slot;
 }
 

@@ -75,6 +75,8 @@ inline constexpr std::uint64_t kSegmentBytesMin = 4 * kPageBytes;
 /// No segment file is larger: what is, isn't ours.
 inline constexpr std::uint64_t kSegmentBytesMax = std::uint64_t{1} << 30;
 inline constexpr std::size_t kEntryPrefixBytes = 9;  ///< time_ms and kind before an entry's bytes.
+/// No index is higher: what claims to be is no log of ours.
+inline constexpr LogIndex kIndexMax(std::uint64_t{1} << 56);
 /// No entry's bytes are more.
 inline constexpr std::size_t kEntryBytesMax = record::kPayloadBytesMax - kEntryPrefixBytes;
 /// What the smallest ENTRY takes: bounds how many entries damaged bytes can have held.
