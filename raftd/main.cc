@@ -1,10 +1,6 @@
-#include <cstdio>
-#include <string>
-
 #include "common/config/flags.h"
 #include "common/env/posix_file_system.h"
-#include "common/logging/log.h"
-#include "common/process/process.h"
+#include "common/process/daemon.h"
 #include "raftd/server/options.h"
 #include "raftd/server/server.h"
 
@@ -16,12 +12,7 @@ int main(int argc, char** argv) {
   raft::AddFlags(flags, options);
   if (const auto exit_code = flags.Parse(argc, argv)) return *exit_code;
 
-  log::InitLogging("raftd", options.node.node, *log::ParseLevel(options.node.log_level));
   PosixFileSystem file_system;
-  const Status entered = process::EnterDataDirectory(file_system, options.node.data_directory);
-  if (!entered.ok()) {
-    log::Error("can't use the data directory", {{"error", entered}});
-    return process::kExitFailed;
-  }
-  return raft::RunServer(options);
+  return process::RunDaemon("raftd", options.node, file_system,
+                            [&] { return raft::RunServer(file_system, options); });
 }

@@ -12,6 +12,7 @@
 #include "common/logging/log.h"
 #include "common/net/event_loop.h"
 #include "common/net/message_socket.h"
+#include "common/process/daemon.h"
 #include "common/process/process.h"
 #include "routerd/server/router_server.h"
 
@@ -95,17 +96,15 @@ router::ServerOptions ServerOptionsOf(const Options& options) {
   return server;
 }
 
-int FailedToStart(const Status& status) {
-  log::Error("could not start", {{"error", status}});
-  return process::kExitFailed;
-}
-
 int Serve(const Options& options) {
   PosixClock clock;
   net::EventLoop loop;
   net::MessageContext context;
   auto server = router::RouterServer::Start(loop, context, clock, ServerOptionsOf(options));
-  if (!server.ok()) return FailedToStart(server.status());
+  if (!server.ok()) {
+    log::Error("could not start", {{"error", server.status()}});
+    return process::kExitFailed;
+  }
   for (const std::string& address : options.Http()) log::Info("serving", {{"http", address}});
   loop.OnStopSignal([&server] { (*server)->BeginStop(); });
   loop.Run();
@@ -120,17 +119,9 @@ int Main(int argc, const char* const* argv) {
                         "retries safely, answers.");
   AddFlags(flags, options);
   if (const auto exit_code = flags.Parse(argc, argv)) return *exit_code;
-  const auto level = log::ParseLevel(options.node.log_level);
-  log::InitLogging(kProgram, options.node.node, level.value_or(log::Level::kInfo));
-
   PosixFileSystem file_system;
-  if (const auto status = process::EnterDataDirectory(file_system, options.node.data_directory);
-      !status.ok()) {
-    return FailedToStart(status);
-  }
-  const auto pid_file = process::PidFile::Write(file_system, kProgram);
-  if (!pid_file.ok()) return FailedToStart(pid_file.status());
-  return Serve(options);
+  return process::RunDaemon(kProgram, options.node, file_system,
+                            [&options] { return Serve(options); });
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "common/logging/log.h"
 #include "common/net/event_loop.h"
 #include "common/net/message_socket.h"
+#include "common/process/daemon.h"
 #include "common/process/process.h"
 #include "storaged/server/storage_server.h"
 
@@ -113,17 +114,9 @@ int Main(int argc, const char* const* argv) {
                         "reads of routers.");
   AddFlags(flags, options);
   if (const auto exit_code = flags.Parse(argc, argv)) return *exit_code;
-  const auto level = log::ParseLevel(options.node.log_level);
-  log::InitLogging(kProgram, options.node.node, level.value_or(log::Level::kInfo));
-
   PosixFileSystem file_system;
-  if (const auto status = process::EnterDataDirectory(file_system, options.node.data_directory);
-      !status.ok()) {
-    return FailedToStart(status);
-  }
-  const auto pid_file = process::PidFile::Write(file_system, kProgram);
-  if (!pid_file.ok()) return FailedToStart(pid_file.status());
-  return Serve(file_system, options);
+  return process::RunDaemon(kProgram, options.node, file_system,
+                            [&file_system, &options] { return Serve(file_system, options); });
 }
 
 }  // namespace

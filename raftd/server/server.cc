@@ -10,7 +10,6 @@
 
 #include "common/base/status_macros.h"
 #include "common/env/posix_clock.h"
-#include "common/env/posix_file_system.h"
 #include "common/env/random.h"
 #include "common/env/thread_executor.h"
 #include "common/logging/log.h"
@@ -118,19 +117,12 @@ Membership MembershipOf(const config::NodeConfig& node) {
 
 }  // namespace
 
-int RunServer(const Options& options) {
+int RunServer(FileSystem& file_system, const Options& options) {
   const config::NodeConfig& node = options.node;
-  PosixFileSystem file_system;
   PosixClock clock;
   ThreadExecutor background(1);
   const Environment environment{
       .file_system = &file_system, .clock = &clock, .executor = &background};
-
-  const Result<process::PidFile> pid_file = process::PidFile::Write(file_system, "raftd");
-  if (!pid_file.ok()) {
-    log::Error("another raftd runs on this data", {{"error", pid_file.status()}});
-    return process::kExitFailed;
-  }
   Result<std::unique_ptr<RaftLog>> opened =
       RaftLog::Open(environment,
                     {.directory = "raft",

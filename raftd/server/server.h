@@ -1,5 +1,6 @@
 #pragma once
 
+#include "common/env/file_system.h"
 #include "raftd/server/options.h"
 
 namespace bedrock::raft {
@@ -9,6 +10,6 @@ namespace bedrock::raft {
 ///
 /// Gives the process's exit code: 0 after an orderly stop, or one of process.h's. Blocks; once a
 /// process.
-int RunServer(const Options& options);
+int RunServer(FileSystem& file_system, const Options& options);
 
 }  // namespace bedrock::raft
