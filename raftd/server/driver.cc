@@ -408,7 +408,8 @@ void Driver::WatchHealth() {
   const bool disk_stalled = disk_.Stalled(clock_.MonotonicMs());
   const bool stalled = disk_stalled || health != proto::ErrorCode::kOk;
   if (health != std::exchange(logged_health_, health)) {
-    log::Warning("storage health changed", {{"health", proto::ErrorCodeName(health)}});
+    log::Log(health == proto::ErrorCode::kOk ? log::Level::kInfo : log::Level::kWarning,
+             "storage health changed", {{"health", proto::ErrorCodeName(health)}});
     PushStatus();
   }
   if (stalled == std::exchange(stalled_, stalled)) return;

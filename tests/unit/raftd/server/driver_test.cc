@@ -168,7 +168,7 @@ TEST_F(DriverTest, ProposalsOfADeposedLeaderAreRefusedOnceOthersEntriesAreCommit
   Heal();
   Run(2000);
   const auto answers = TakeAnswers();
-  for (const std::uint64_t request : {1, 2}) {
+  for (const std::uint64_t request : {1U, 2U}) {
     const auto refused = AnswerTo<proto::ProposeRefused>(answers, request);
     EXPECT_EQ(refused.error.code, proto::ErrorCode::kNotLeader);
     EXPECT_EQ(refused.error.outcome, proto::Outcome::kNone);
@@ -349,7 +349,7 @@ TEST_F(DriverTest, ReadsOfATurnGetOneReadIndexThatCoversEveryWriteBefore) {
                {.request = RequestId(6), .message = proto::ReadIndexQuery{}}});
     Run(200);
     const auto answers = TakeAnswers();
-    for (const std::uint64_t request : {5, 6}) {
+    for (const std::uint64_t request : {5U, 6U}) {
       const auto answer = AnswerTo<proto::ReadIndexAnswer>(answers, request);
       EXPECT_TRUE(answer.error.ok()) << answer.error.detail;
       EXPECT_GE(answer.index, written);
