@@ -38,6 +38,7 @@ class ApplierTest : public ::testing::Test {
     std::vector<Applier::Reply> replies;
     applier_.Run(now_ms, replies);
     std::vector<std::uint64_t> requests;
+    requests.reserve(replies.size());
     for (const auto& reply : replies) requests.push_back(reply.to.request.value());
     return requests;
   }
