@@ -129,9 +129,16 @@ class AsioHttpServer final : public HttpServer {
     NetError ignored;
     for (tcp::acceptor& acceptor : acceptors_) acceptor.close(ignored);
     for (auto& [id, connection] : connections_) {
+      // Nothing was asked, so no reply can get lost: no need to wait until the client has seen it.
+      if (connection->session.idle() && connection->session.output().empty()) {
+        expired_.push_back(connection);
+        continue;
+      }
       connection->session.Finish();
       Touch(connection);
     }
+    for (const ConnectionRef& connection : expired_) Close(connection);
+    expired_.clear();
   }
 
   std::size_t connections() const override { return connections_.size(); }

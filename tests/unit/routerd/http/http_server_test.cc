@@ -336,6 +336,7 @@ TEST_F(HttpServerTest, ShutdownFinishesWhatRunsAndClosesWhatIsIdle) {
   const std::uint16_t listened = port();
   loop_.Post([this] { server_->Shutdown(); });
   RunUntilClosed(idle);
+  EXPECT_EQ(server_->connections(), 1U) << "an idle client must not hold up the end";
   EXPECT_FALSE(Client(listened).connected());
   Complete(FakeGateway::Found(gateway_.asked[0], "value", Version(1)));
   RunUntilClosed(busy);
