@@ -138,7 +138,9 @@ class PingPong {
         [&](std::string_view from, Bytes frame) { replies.emplace_back(from, frame.view()); });
     ASSERT_TRUE(bound.ok()) << bound.status().ToString();
     server_loop_.AtTurnEnd([&] {
-      for (auto& [to, frame] : replies) EXPECT_TRUE((*bound)->Send(to, std::move(frame)));
+      // Refused at the end, when the client has all it wanted and is gone. A loss before that shows
+      // as an answer that never comes.
+      for (auto& [to, frame] : replies) static_cast<void>((*bound)->Send(to, std::move(frame)));
       replies.clear();
     });
     server_loop_.Run();
