@@ -33,7 +33,7 @@ struct Outbox {
   }
 };
 
-/// What is wrong with this node's log, until a leader has put it right (raft.md section 4).
+/// What is wrong with this node's log, until a leader has put it right (raftd/log/README.md).
 struct Refill {
   /// The true last entry of a damaged log, whose part from the damage on is not used any more.
   /// Votes go by it, so that nothing that was acknowledged can be voted away, and this node does

@@ -48,7 +48,7 @@ struct Progress {
   /// The highest index the follower ever acknowledged in this term (R23).
   LogIndex match;
   /// What the follower holds durably as far as is known; counts for the commit and trim indexes. It
-  /// is `match` but for a follower that lost part of its log and says so (raft.md section 4).
+  /// is `match` but for a follower that lost part of its log and says so (raftd/log/README.md).
   LogIndex holds;
   LogIndex next;
   Window window;

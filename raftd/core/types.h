@@ -44,7 +44,7 @@ struct IndexRange {
   friend bool operator==(const IndexRange&, const IndexRange&) = default;
 };
 
-/// What recovery found (raft.md section 4). What is worse than these does not start at all.
+/// What recovery found (raftd/log/README.md). What is worse than these does not start at all.
 struct Health {
   /// Bad bytes beyond what was proved durable were cut off. Normal after a crash; the node is a
   /// full member.

@@ -30,11 +30,11 @@ struct LogOptions {
 /// thread, except that spare segments are prepared on the environment's executor.
 class RaftLog {
  public:
-  /// Opens or makes the log and recovers it, with the verdicts of raft.md section 4: clean and torn
-  /// tails give a healthy node, damage and loss are told in Recovered::health. unavailable: another
-  /// process holds it. corruption: it must not start at all (an unknown vote, another cluster or
-  /// node, a gap between segments): the operator wipes it and adds the node under a new id.
-  /// io_error is never taken for the end of the log. `membership` goes into Recovered as it is:
+  /// Opens or makes the log and recovers it, with the verdicts of raftd/log/README.md: clean and
+  /// torn tails give a healthy node, damage and loss are told in Recovered::health. unavailable:
+  /// another process holds it. corruption: it must not start at all (an unknown vote, another
+  /// cluster or node, a gap between segments): the operator wipes it and adds the node under a new
+  /// id. io_error is never taken for the end of the log. `membership` goes into Recovered as it is:
   /// members are static so far.
   static Result<std::unique_ptr<RaftLog>> Open(const Environment& environment,
                                                const LogOptions& options,

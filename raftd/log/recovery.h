@@ -42,8 +42,8 @@ struct RecoveredSegments {
   bool vote_proved = true;
 };
 
-/// Reads all segments in `directory` in order and applies the verdicts of raft.md section 4, except
-/// those that need the vote file. Changes nothing. `numbers`: of the segments in the folder,
+/// Reads all segments in `directory` in order and applies the verdicts of raftd/log/README.md,
+/// except those that need the vote file. Changes nothing. `numbers`: of the segments in the folder,
 /// ascending, at least one.
 ///
 /// corruption: another cluster's or node's segment, a damaged header, a gap, a log that contradicts

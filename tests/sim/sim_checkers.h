@@ -39,8 +39,8 @@ struct LogModel {
   std::optional<Term> TermAt(LogIndex index) const;
 };
 
-/// Watches everything that nodes say and do and holds it against what Raft promises (raft.md
-/// section 5, "After every event"). Everything is incremental: an event costs what it changed.
+/// Watches everything that nodes say and do and holds it against what Raft promises (the
+/// list is in README.md). Everything is incremental: an event costs what it changed.
 ///
 /// The first broken invariant is kept and nothing more is checked after it. One thread.
 class SimCheckers {
