@@ -153,10 +153,9 @@ bool SimNode::Survives(const Status& status, std::string_view doing) {
   }
   if (status.ok()) return true;
   if (sync_fails_ || disk_full_) {
-    // raftd ends at the first failed write. After a failed sync only a look at the disk itself,
-    // without the cache that claims to hold what was never written, tells what is there: the
-    // machine is restarted, as the operator's page says.
-    const bool power = sync_fails_;
+    // raftd ends at the first failed write, and may be started again on a cache that shows what a
+    // failed sync never wrote (fsyncgate); or somebody restarts the machine.
+    const bool power = disk_random_.Chance(1, 3);
     Crash(power ? CrashMode::kRandom : CrashMode::kProcessOnly, LoseStateMachine(power),
           DrawDown());
     return false;
