@@ -507,6 +507,11 @@ void SimCheckers::OnReadReady(raft::Ticket ticket, LogIndex index) {
   reads_.erase(read);
 }
 
+bool SimCheckers::WaitsForRead(NodeId node) const {
+  return std::any_of(reads_.begin(), reads_.end(),
+                     [node](const auto& read) { return read.second.node == node; });
+}
+
 void SimCheckers::OnReadFailed(raft::Ticket ticket) {
   if (reads_.erase(ticket) == 0) {
     Fail("a read is answered once", Text("ticket ", ticket.value()));

@@ -79,7 +79,8 @@ class SimCheckers {
 
   LogIndex committed() const { return LogIndex(committed_.size()); }
   std::uint64_t leaders() const { return leaders_.size(); }
-  std::uint64_t reads_waiting() const { return reads_.size(); }
+  /// A read that this node was asked for is not answered.
+  bool WaitsForRead(NodeId node) const;
 
  private:
   struct NodeState {

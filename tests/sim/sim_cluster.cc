@@ -101,15 +101,29 @@ void SimCluster::Heal() {
     }
     for (std::size_t i = order.size() / 2 + 1; i < order.size(); ++i) {
       in_core_[order[i].value() - 1] = false;
-      node(order[i]).StopForEver();
     }
   }
   for (const NodeId from : order) {
     for (const NodeId to : order) network_.Heal(from, to);
   }
+  for (const NodeId outsider : order) {
+    if (!in_core_[outsider.value() - 1]) SendAway(outsider);
+  }
   network_.Calm();
   for (const auto& each : nodes_) {
-    if (in_core_[each->id().value() - 1]) each->Calm();
+    each->Calm();
+  }
+}
+
+/// For ever: gone, or deaf (so a leader that goes on leading would keep the others from electing
+/// one that can commit), or dumb.
+void SimCluster::SendAway(NodeId outsider) {
+  const std::uint64_t fate = streams_.nemesis.Below(3);
+  if (fate == 0) node(outsider).StopForEver();
+  for (const auto& each : nodes_) {
+    if (each->id() == outsider) continue;
+    if (fate == 1) network_.Cut(each->id(), outsider);
+    if (fate == 2) network_.Cut(outsider, each->id());
   }
 }
 
@@ -131,7 +145,11 @@ bool SimCluster::Converged() const {
   return leaders == 1;
 }
 
-bool SimCluster::Answered() const { return checkers_.reads_waiting() == 0; }
+bool SimCluster::Answered() const {
+  return std::none_of(nodes_.begin(), nodes_.end(), [this](const auto& each) {
+    return in_core_[each->id().value() - 1] && checkers_.WaitsForRead(each->id());
+  });
+}
 
 void SimCluster::RunHealed() {
   Heal();

@@ -41,6 +41,7 @@ class SimCluster {
   void RunHealed();
   bool RunUntil(TimeUs deadline, const std::function<bool()>& done);
   void Heal();
+  void SendAway(NodeId outsider);
   bool Converged() const;
   bool Answered() const;
 

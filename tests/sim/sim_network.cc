@@ -35,7 +35,9 @@ void SimNetwork::Send(NodeId from, NodeId to, raft::Message message) {
 
 void SimNetwork::Carry(NodeId from, NodeId to, const MessagePtr& message) {
   Link& carrier = link(from, to);
-  const TimeUs delay = options_.delay_us_min + DrawExponential(random_, options_.delay_us_mean);
+  TimeUs delay = options_.delay_us_min + DrawExponential(random_, options_.delay_us_mean);
+  const TimeUs late = random_.Below(options_.late_us_max + 1);
+  if (random_.Chance(options_.late, 1000)) delay += late;
   if (carrier.in_flight >= kInFlightMax) {
     trace_.AddMessage(scheduler_.now(), SimTrace::Kind::kDrop, from, to, message);
     return;

@@ -84,10 +84,12 @@ std::optional<raft::View> SimNode::view() const {
   return raft_->GetView();
 }
 
-void SimNode::Run(std::uint64_t incarnation, const std::function<void()>& input) {
+void SimNode::Run(std::uint64_t incarnation, Source source, const std::function<void()>& input) {
   if (incarnation != incarnation_ || life_ == Life::kDown || world_.checkers.failed()) return;
   if (life_ == Life::kPaused) {
-    if (paused_inputs_.size() < kPausedInputsMax) paused_inputs_.push_back(input);
+    auto& inputs = paused_inputs_.at(static_cast<std::size_t>(source));
+    // Only what may be lost is dropped: what the process waits for itself comes in any case.
+    if (inputs.size() < kPausedInputsMax || source == Source::kProcess) inputs.push_back(input);
     return;
   }
   clock_.AdvanceMonotonicUs(now() - clock_.MonotonicUs());
@@ -96,7 +98,7 @@ void SimNode::Run(std::uint64_t incarnation, const std::function<void()>& input)
 
 void SimNode::Later(TimeUs delay, std::function<void()> input) {
   world_.scheduler.After(delay, [this, incarnation = incarnation_, input = std::move(input)] {
-    Run(incarnation, input);
+    Run(incarnation, Source::kProcess, input);
   });
 }
 
@@ -191,7 +193,7 @@ void SimNode::Die() {
   raft_.reset();
   log_.reset();
   executor_.Clear();
-  paused_inputs_.clear();
+  for (auto& inputs : paused_inputs_) inputs.clear();
   held_.clear();
   to_apply_.clear();
   proposed_.clear();
@@ -203,7 +205,7 @@ void SimNode::Die() {
 }
 
 void SimNode::Receive(NodeId from, const SimNetwork::MessagePtr& message) {
-  Run(incarnation_, [this, from, message] {
+  Run(incarnation_, Source::kPeers, [this, from, message] {
     world_.trace.AddMessage(now(), Kind::kDeliver, from, id_, message);
     raft_->Receive(from, *message);
     Drain();
@@ -211,7 +213,7 @@ void SimNode::Receive(NodeId from, const SimNetwork::MessagePtr& message) {
 }
 
 void SimNode::Propose(const std::vector<std::uint64_t>& proposals, std::uint64_t payload_bytes) {
-  Run(incarnation_, [this, proposals, payload_bytes] {
+  Run(incarnation_, Source::kClients, [this, proposals, payload_bytes] {
     std::vector<Bytes> payloads;
     for (const std::uint64_t proposal : proposals) {
       payloads.emplace_back(Payload(proposal, payload_bytes));
@@ -230,7 +232,7 @@ void SimNode::Propose(const std::vector<std::uint64_t>& proposals, std::uint64_t
 }
 
 void SimNode::Read(raft::Ticket ticket) {
-  Run(incarnation_, [this, ticket] {
+  Run(incarnation_, Source::kClients, [this, ticket] {
     Trace(Kind::kRead, ticket.value());
     world_.checkers.OnRead(id_, ticket);
     raft_->Read(ticket);
@@ -239,7 +241,7 @@ void SimNode::Read(raft::Ticket ticket) {
 }
 
 void SimNode::LinkReset(NodeId member) {
-  Run(incarnation_, [this, member] {
+  Run(incarnation_, Source::kPeers, [this, member] {
     raft_->LinkReset(member);
     Drain();
   });
@@ -446,7 +448,7 @@ void SimNode::ApplyEntry(const raft::Entry& entry) {
 }
 
 void SimNode::RestartStateMachine() {
-  Run(incarnation_, [this] {
+  Run(incarnation_, Source::kProcess, [this] {
     machine_.applied = machine_.durable_applied;
     machine_.chain = machine_.durable_chain;
     to_apply_.clear();
@@ -518,12 +520,26 @@ void SimNode::Pause(TimeUs us) {
   life_ = Life::kPaused;
   world_.scheduler.After(us, [this, incarnation = incarnation_] {
     if (incarnation != incarnation_ || life_ != Life::kPaused) return;
-    Trace(Kind::kResume);
-    life_ = Life::kUp;
-    // A burst, as when a stopped process goes on: its inputs in the order in which they came.
-    std::deque<std::function<void()>> inputs = std::exchange(paused_inputs_, {});
-    for (const auto& input : inputs) Run(incarnation, input);
+    Resume();
   });
+}
+
+/// A burst, as when a stopped process goes on: each source's inputs in the order in which they
+/// came, but the sources in any: they are different sockets.
+void SimNode::Resume() {
+  Trace(Kind::kResume);
+  life_ = Life::kUp;
+  auto inputs = std::exchange(paused_inputs_, {});
+  std::size_t left = 0;
+  for (const auto& queue : inputs) left += queue.size();
+  const std::uint64_t incarnation = incarnation_;
+  for (; left > 0; --left) {
+    std::size_t source = machine_random_.Below(inputs.size());
+    while (inputs.at(source).empty()) source = (source + 1) % inputs.size();
+    const auto input = std::move(inputs.at(source).front());
+    inputs.at(source).pop_front();
+    Run(incarnation, static_cast<Source>(source), input);
+  }
 }
 
 void SimNode::SetClock(std::uint64_t rate_per_mille) { rate_per_mille_ = rate_per_mille; }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -111,8 +112,12 @@ class SimNode {
     std::uint64_t durable_chain = 0;
   };
 
+  /// Where an input comes from. Those of one source keep their order.
+  enum class Source : std::uint8_t { kPeers, kClients, kProcess };
+
   /// Runs an input in this life of the process: later when it is paused, never when it has ended.
-  void Run(std::uint64_t incarnation, const std::function<void()>& input);
+  void Run(std::uint64_t incarnation, Source source, const std::function<void()>& input);
+  void Resume();
   void Later(TimeUs delay, std::function<void()> input);
 
   void Drain();
@@ -157,7 +162,7 @@ class SimNode {
   std::uint64_t incarnation_ = 0;
   bool calm_ = false;
   bool gone_ = false;
-  std::deque<std::function<void()>> paused_inputs_;
+  std::array<std::deque<std::function<void()>>, 3> paused_inputs_;  // by Source
 
   std::unique_ptr<raft::RaftLog> log_;
   std::unique_ptr<raft::Raft> raft_;

@@ -57,6 +57,9 @@ void DrawFaults(Random& random, SimOptions& options) {
   options.delay_us_min = random.Between(10, options.delay_us_mean);
   options.loss = Maybe(random, 300);
   options.duplication = Maybe(random, 300);
+  options.late = Maybe(random, 30);
+  // Beyond an election timeout: answers then reach a leader of the past.
+  options.late_us_max = 3 * options.limits.election_ticks_max * options.tick_us;
   options.sync_us_max = OneOf<4>(random, {10, 1'000, 5'000, 50'000});
   options.report_us_max = OneOf<3>(random, {1, 500, 20'000});
   options.clock_skew_per_mille = OneOf<3>(random, {0, 10, 100});
@@ -109,14 +112,14 @@ std::string SimOptions::ToString() const {
       << "B reads=" << limits.reads_pending_max << " segment=" << segment_bytes
       << "B spares=" << spare_segments << " skew=" << clock_skew_per_mille
       << " delay=" << delay_us_min << "+" << delay_us_mean << "us loss=" << loss
-      << " duplication=" << duplication << " sync=" << sync_us_max << "us report=" << report_us_max
-      << "us nemesis=" << nemesis_us_mean << "us down=" << down_us_mean
-      << "us weights: partition=" << weight_partition << " one-way=" << weight_one_way
-      << " heal=" << weight_heal << " crash=" << weight_crash << " all=" << weight_crash_all
-      << " point=" << weight_crash_point << " pause=" << weight_pause << " stall=" << weight_stall
-      << " full=" << weight_full_disk << " sync-error=" << weight_failed_sync
-      << " reset=" << weight_link_reset << " duration=" << duration_us / 1'000'000
-      << "s majority-only=" << majority_only;
+      << " duplication=" << duplication << " late=" << late << " sync=" << sync_us_max
+      << "us report=" << report_us_max << "us nemesis=" << nemesis_us_mean
+      << "us down=" << down_us_mean << "us weights: partition=" << weight_partition
+      << " one-way=" << weight_one_way << " heal=" << weight_heal << " crash=" << weight_crash
+      << " all=" << weight_crash_all << " point=" << weight_crash_point << " pause=" << weight_pause
+      << " stall=" << weight_stall << " full=" << weight_full_disk
+      << " sync-error=" << weight_failed_sync << " reset=" << weight_link_reset
+      << " duration=" << duration_us / 1'000'000 << "s majority-only=" << majority_only;
   return out.str();
 }
 

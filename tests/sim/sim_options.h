@@ -32,6 +32,8 @@ struct SimOptions {
   TimeUs delay_us_mean = 500;  ///< Of the exponential part.
   PerMille loss = 0;
   PerMille duplication = 0;
+  PerMille late = 0;  ///< Chance to be held up for up to `late_us_max`.
+  TimeUs late_us_max = 0;
 
   // Disk.
   TimeUs sync_us_max = 2'000;
@@ -63,7 +65,8 @@ struct SimOptions {
 
   TimeUs down_us_mean = 500'000;
   TimeUs duration_us = 10'000'000;  ///< Of the phase with faults.
-  /// In the second phase only a majority is healed and the others stay away for ever.
+  /// In the second phase only a majority is healed; the others are gone, or speak and hear nothing,
+  /// or hear and cannot speak, for ever.
   bool majority_only = false;
 
   std::string ToString() const;
