@@ -384,7 +384,8 @@ TEST(ProcessTest, OrderlyStopAndStartKeepEverything) {
 
 TEST(ProcessTest, EveryProgramExplainsItselfAndRefusesWrongFlags) {
   for (const Program program : kPrograms) {
-    const std::string path = std::string(BEDROCK_BIN_FOLDER) + "/" + ProgramName(program);
+    const std::string path =
+        "'" + std::string(BEDROCK_BIN_FOLDER) + "/" + ProgramName(program) + "'";
     EXPECT_EQ(std::system((path + " --help | grep -q -- --member").c_str()), 0) << path;
     EXPECT_NE(std::system((path + " --no-such-flag 2>/dev/null").c_str()), 0) << path;
     EXPECT_NE(std::system((path + " --check-config 2>/dev/null >/dev/null").c_str()), 0) << path;
