@@ -9,7 +9,7 @@ namespace bedrock::sim {
 namespace {
 
 /// Seeds of one shard; the shards are separate tests so that ctest can run them side by side.
-constexpr std::uint64_t kSeedsPerShard = 75;
+constexpr std::uint64_t kSeedsPerShard = 100;
 
 class SimSeedsTest : public testing::TestWithParam<std::uint64_t> {};
 
