@@ -28,6 +28,7 @@ constexpr int kReconnectMsMax = 1000;
 constexpr int kConnectTimeoutMs = 1000;
 /// Above this, handing the buffer over is cheaper than copying it.
 constexpr std::size_t kZeroCopyBytesMin = 64 * kKiB;
+constexpr std::size_t kOwnBufferBytesMin = 8 * kKiB;  // libzmq's in_batch_size
 constexpr std::string_view kIpcPrefix = "ipc://";
 
 Status FromZmq(std::string_view doing, const std::string& endpoint, const zmq::error_t& error) {
@@ -60,7 +61,10 @@ zmq::message_t ToMessage(std::string&& text) {
   return message;
 }
 
+/// A small message that ZeroMQ hands over is a piece of the 8 KiB that it read at once, and keeps
+/// all of them alive: a log entry of 100 bytes would cost 8 KiB of memory. So it is copied.
 Bytes ToBytes(zmq::message_t&& message) {
+  if (message.size() < kOwnBufferBytesMin) return Bytes::Copy(message.to_string_view());
   auto owner = std::make_shared<const zmq::message_t>(std::move(message));
   const std::string_view view = owner->to_string_view();
   return {std::move(owner), view};

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -116,6 +117,23 @@ TEST_P(TransportTest, FramesKeepTheirOrderAndBytesWhateverTheirSize) {
   for (std::size_t i = 1; i < sent.size(); ++i) ASSERT_TRUE(link->Send(sent[i]));
   ASSERT_TRUE(RunUntil([&] { return heard.size() == sent.size(); }));
   for (std::size_t i = 0; i < sent.size(); ++i) EXPECT_EQ(heard[i].view(), sent[i]) << i;
+}
+
+TEST_P(TransportTest, AKeptSmallFrameCostsItsSizeAndNotTheReadThatBroughtIt) {
+  if (::mallinfo2().uordblks == 0) GTEST_SKIP() << "this build's allocator does not count";
+  constexpr std::size_t kFrames = 200;
+  const std::string endpoint = Endpoint();
+  std::vector<Bytes> heard;
+  auto listener = Bind(endpoint, [&](std::string_view, Bytes frame) { heard.push_back(frame); });
+  auto link = Connect(endpoint, "a", [](Bytes) {});
+  ASSERT_TRUE(SendWhenConnected(*link, std::string(100, 'a')));
+  ASSERT_TRUE(RunUntil([&] { return heard.size() == 1; }));
+  const std::size_t before = ::mallinfo2().uordblks;
+  for (std::size_t i = 1; i <= kFrames; ++i) {  // one at a time, so that each is a read of its own
+    ASSERT_TRUE(link->Send(std::string(100, 'a')));
+    ASSERT_TRUE(RunUntil([&] { return heard.size() == i + 1; }));
+  }
+  EXPECT_LT(::mallinfo2().uordblks, before + kFrames * 2048);
 }
 
 /// Two processes' worth of loops, each in a thread of its own, each gathering what it heard and
