@@ -230,6 +230,7 @@ void WriteLedger::OnUnsent(const RequestName& name, std::uint64_t now_ms) {
   if (write == nullptr) return;
   Close(write, name.attempt);
   if (write->sent && name.attempt == write->attempts % kAttemptsMax) {
+    write->refusal = Error();
     Retry(name.handle, write, now_ms);
   }
 }
@@ -257,20 +258,38 @@ void WriteLedger::FollowLeader(std::uint64_t now_ms, Effects* effects) {
   });
 }
 
+Error WriteLedger::WhyExpired(const Write& write, std::uint64_t now_ms) const {
+  if (write.Open()) {
+    return MakeError(ErrorCode::kDeadlineExceeded,
+                     "the write was proposed, and no answer came in time", Outcome::kUnknown);
+  }
+  if (!nodes_.leader(now_ms).node) {
+    return MakeError(ErrorCode::kNoLeader, "no leader was found in time");
+  }
+  if (write.attempts == 0) {
+    return MakeError(ErrorCode::kDeadlineExceeded, "the write could not be proposed in time");
+  }
+  // A leader that takes no connection is one no longer, though nobody has said so yet.
+  if (write.refusal.ok()) {
+    return MakeError(ErrorCode::kNoLeader, "the last known leader can't be reached");
+  }
+  const std::string detail = "refused: " + write.refusal.detail;
+  switch (write.refusal.code) {
+    case ErrorCode::kNotLeader:
+    case ErrorCode::kNoLeader:
+      return MakeError(ErrorCode::kNoLeader, detail);
+    case ErrorCode::kStorageUnavailable:
+    case ErrorCode::kShuttingDown:
+      return MakeError(write.refusal.code, detail);
+    default:
+      return MakeError(ErrorCode::kDeadlineExceeded, detail);
+  }
+}
+
 void WriteLedger::Expire(SlotHandle handle, const Write& write, std::uint64_t now_ms,
                          Effects* effects) {
   Completion completion;
-  if (write.Open()) {
-    completion.error =
-        MakeError(ErrorCode::kDeadlineExceeded,
-                  "the write was proposed, and no answer came in time", Outcome::kUnknown);
-  } else if (!nodes_.leader(now_ms).node) {
-    completion.error = MakeError(ErrorCode::kNoLeader, "no leader was found in time");
-  } else {
-    completion.error = MakeError(ErrorCode::kDeadlineExceeded,
-                                 write.refusal.ok() ? "the write could not be proposed in time"
-                                                    : "refused: " + write.refusal.detail);
-  }
+  completion.error = WhyExpired(write, now_ms);
   Finish(handle, std::move(completion), now_ms, effects);
 }
 

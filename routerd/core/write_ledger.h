@@ -79,6 +79,8 @@ class WriteLedger {
   void Retry(SlotHandle handle, Write* write, std::uint64_t now_ms);
   void Close(Write* write, std::uint32_t attempt);
   void FollowLeader(std::uint64_t now_ms, Effects* effects);
+  /// What a write that ran out of time is told.
+  proto::Error WhyExpired(const Write& write, std::uint64_t now_ms) const;
   void Expire(SlotHandle handle, const Write& write, std::uint64_t now_ms, Effects* effects);
   void Finish(SlotHandle handle, Completion completion, std::uint64_t now_ms, Effects* effects);
 

@@ -184,8 +184,38 @@ TEST_F(WriteLedgerTest, ALateRefusalOfTheOpenAttemptSettlesTheOutcome) {
     }
   }
   ASSERT_EQ(effects.completions.size(), 1U);
-  EXPECT_EQ(effects.completions[0].error.code, ErrorCode::kDeadlineExceeded);
+  EXPECT_EQ(effects.completions[0].error.code, ErrorCode::kNoLeader);
   EXPECT_EQ(effects.completions[0].error.outcome, Outcome::kNone);
+}
+
+TEST_F(WriteLedgerTest, AKnownLeaderThatCannotBeReachedIsNoLeader) {
+  Elect(kN2, Term(1));
+  core_.OnUnsent(kN2, Daemon::kRaftd, ProposeOne(1, 300).request, now_);
+  Effects effects;
+  for (int step = 0; step < 40 && effects.completions.empty(); ++step) {
+    effects = Pass(10);
+    for (const Send& send : effects.sends) {
+      core_.OnUnsent(send.node, Daemon::kRaftd, send.request, now_);
+    }
+  }
+  ASSERT_EQ(effects.completions.size(), 1U);
+  EXPECT_EQ(effects.completions[0].error.code, ErrorCode::kNoLeader);
+  EXPECT_EQ(effects.completions[0].error.outcome, Outcome::kNone);
+}
+
+TEST_F(WriteLedgerTest, ALeaderThatRefusedToTheEndGivesItsReason) {
+  for (const ErrorCode code : {ErrorCode::kStorageUnavailable, ErrorCode::kShuttingDown}) {
+    Elect(kN2, Term(1));
+    RefuseProposal(ProposeOne(1, 300), code, NodeId(), Term(1));
+    Effects effects;
+    for (int step = 0; step < 40 && effects.completions.empty(); ++step) {
+      effects = Pass(10);
+      for (const Send& send : effects.sends) RefuseProposal(send, code, NodeId(), Term(1));
+    }
+    ASSERT_EQ(effects.completions.size(), 1U);
+    EXPECT_EQ(effects.completions[0].error.code, code);
+    EXPECT_EQ(effects.completions[0].error.outcome, Outcome::kNone);
+  }
 }
 
 TEST_F(WriteLedgerTest, RefusalsAboutTheRequestOrTheLoadEndIt) {
