@@ -115,7 +115,14 @@ ClusterView NodeTable::View(std::uint64_t now_ms) const {
   ClusterView cluster;
   cluster.leader = leader_.leader(now_ms).node;
   cluster.term = leader_.leader(now_ms).term;
-  for (const Node& node : nodes_) cluster.members.push_back(ViewOf(node, now_ms));
+  for (const Node& node : nodes_) {
+    MemberView member = ViewOf(node, now_ms);
+    // What it last said of itself before a later term began: nobody leads both.
+    if (member.state == proto::Role::kLeader && node.raft.term < cluster.term) {
+      member.state = proto::Role::kFollower;
+    }
+    cluster.members.push_back(std::move(member));
+  }
   // Everyone's description first, the leader's last: its word counts most.
   const auto describe = [&cluster](const Node& teller, bool leads) {
     cluster.commit_index = std::max(cluster.commit_index, teller.raft.commit);

@@ -101,6 +101,16 @@ TEST_F(NodeTableTest, TheLeadersWordGivesMatchIndexes) {
   EXPECT_EQ(view.members[1].http, "h2:8080") << "an empty address must not hide the known one";
 }
 
+TEST_F(NodeTableTest, TheLeaderOfAnEarlierTermIsNotShownAsOne) {
+  table_.OnRaftStatus(StatusOf(kN3, proto::Role::kLeader, kN3, Term(4)), 1000);
+  EXPECT_EQ(table_.View(1000).members[2].state, proto::Role::kLeader);
+  table_.OnRaftStatus(StatusOf(kN2, proto::Role::kLeader, kN2, Term(5)), 1001);
+  const ClusterView view = table_.View(1001);
+  EXPECT_EQ(view.leader, kN2);
+  EXPECT_EQ(view.members[1].state, proto::Role::kLeader);
+  EXPECT_EQ(view.members[2].state, proto::Role::kFollower);
+}
+
 TEST_F(NodeTableTest, AMemberThatTheFlagsDoNotNameIsShown) {
   proto::RaftStatus status = StatusOf(kN1, proto::Role::kFollower, kN3, Term(4));
   proto::MemberStatus joined;
