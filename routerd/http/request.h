@@ -27,8 +27,8 @@ struct RequestHead {
   bool idempotency_key = false;  ///< It carries an Idempotency-Key.
   bool fence = false;            ///< It carries an X-Bedrock-Fence.
   std::optional<std::uint64_t> content_length;
-  std::string if_match;
-  std::string if_none_match;
+  std::optional<std::string> if_match;  ///< An empty one is there, too, and must not pass for none.
+  std::optional<std::string> if_none_match;
   std::string accept;
   std::string request_id;
 

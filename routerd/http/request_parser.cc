@@ -41,6 +41,11 @@ void Join(std::string* value, std::string_view more) {
   value->append(more);
 }
 
+void Join(std::optional<std::string>* value, std::string_view more) {
+  if (!value->has_value()) value->emplace();
+  Join(&**value, more);
+}
+
 }  // namespace
 
 void RequestHead::Clear() {
@@ -54,8 +59,8 @@ void RequestHead::Clear() {
   idempotency_key = false;
   fence = false;
   content_length.reset();
-  if_match.clear();
-  if_none_match.clear();
+  if_match.reset();
+  if_none_match.reset();
   accept.clear();
   request_id.clear();
 }

@@ -109,9 +109,10 @@ Status ApplyQuery(std::string_view query, Parameters accepted, Plan* plan,
   return {};
 }
 
-Status ApplyTags(std::string_view name, const std::string& text, std::optional<TagList>* tags) {
-  if (text.empty()) return {};
-  *tags = ParseTagList(text);
+Status ApplyTags(std::string_view name, const std::optional<std::string>& text,
+                 std::optional<TagList>* tags) {
+  if (!text) return {};
+  *tags = ParseTagList(*text);
   if (tags->has_value()) return {};
   return Status::InvalidArgument(std::string(name) + " must be * or a list of entity tags");
 }

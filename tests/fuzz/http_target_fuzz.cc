@@ -52,12 +52,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   head.host = true;
   head.method = static_cast<Method>(static_cast<unsigned char>(input[0]) % 5);
   input.remove_prefix(1);
-  for (std::string* field : {&head.target, &head.if_match, &head.if_none_match}) {
+  std::string& if_match = head.if_match.emplace();
+  for (std::string* field : {&head.target, &if_match, &head.if_none_match.emplace()}) {
     const std::size_t end = input.find('\n');
     *field = std::string(input.substr(0, end));
     input.remove_prefix(end == std::string_view::npos ? input.size() : end + 1);
   }
   CheckPlan(head);
-  CheckTags(head.if_match);
+  CheckTags(if_match);
   return 0;
 }

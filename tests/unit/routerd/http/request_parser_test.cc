@@ -117,11 +117,18 @@ TEST(RequestParserTest, NothingOfOneRequestStaysForTheNext) {
   ASSERT_EQ(parser.Feed(first).progress, Progress::kHead);
   parser.Reset();
   ASSERT_EQ(parser.Feed("GET / HTTP/1.1\r\n\r\n").progress, Progress::kHead);
-  EXPECT_EQ(parser.head().if_match, "");
+  EXPECT_EQ(parser.head().if_match, std::nullopt);
   EXPECT_EQ(parser.head().request_id, "");
   EXPECT_FALSE(parser.head().idempotency_key);
   EXPECT_EQ(parser.head().minor_version, 1);
   EXPECT_TRUE(parser.head().keep_alive);
+}
+
+TEST(RequestParserTest, AnEmptyConditionIsThere) {
+  RequestParser parser;
+  ASSERT_EQ(parser.Feed("PUT / HTTP/1.1\r\nIf-Match:\r\n\r\n").progress, Progress::kHead);
+  EXPECT_EQ(parser.head().if_match, "");
+  EXPECT_EQ(parser.head().if_none_match, std::nullopt);
 }
 
 TEST(RequestParserTest, RefusesWhatIsNoHttpOrLeavesItsEndInDoubt) {
@@ -196,7 +203,7 @@ TEST(RequestParserTest, ATrailerCannotChangeTheRequest) {
   ASSERT_EQ(step.progress, Progress::kHead);
   parser.LimitBody(10, ErrorCode::kValueTooLarge);
   ASSERT_EQ(parser.Feed(std::string_view(request).substr(step.consumed)).progress, Progress::kDone);
-  EXPECT_EQ(parser.head().if_match, "");
+  EXPECT_EQ(parser.head().if_match, std::nullopt);
 }
 
 }  // namespace

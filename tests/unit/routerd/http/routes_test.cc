@@ -171,10 +171,11 @@ TEST(RoutesTest, AHostHeaderIsRequiredSinceHttp11) {
   EXPECT_TRUE(PlanRequest(head, kValueMax).error.ok());
 }
 
-Plan Conditional(Method method, std::string if_match, std::string if_none_match) {
+/// An empty text: without that header.
+Plan Conditional(Method method, const std::string& if_match, const std::string& if_none_match) {
   RequestHead head = Head(method, "/v1/kv/k");
-  head.if_match = std::move(if_match);
-  head.if_none_match = std::move(if_none_match);
+  if (!if_match.empty()) head.if_match = if_match;
+  if (!if_none_match.empty()) head.if_none_match = if_none_match;
   return PlanRequest(head, kValueMax);
 }
 
@@ -199,6 +200,17 @@ TEST(RoutesTest, HeadersBecomeConditions) {
     const Plan plan = Conditional(Method::kPut, c.if_match, c.if_none_match);
     EXPECT_TRUE(plan.error.ok()) << plan.error.detail;
     EXPECT_EQ(plan.Conditions(), c.conditions) << c.if_match << c.if_none_match;
+  }
+}
+
+TEST(RoutesTest, AnEmptyConditionIsRefusedAndNotTakenForNone) {
+  for (const Method method : {Method::kPut, Method::kDelete, Method::kGet}) {
+    RequestHead head = Head(method, "/v1/kv/k");
+    head.if_match = "";
+    EXPECT_EQ(PlanRequest(head, kValueMax).error.code, ErrorCode::kInvalidArgument);
+    head.if_match.reset();
+    head.if_none_match = "";
+    EXPECT_EQ(PlanRequest(head, kValueMax).error.code, ErrorCode::kInvalidArgument);
   }
 }
 
