@@ -228,6 +228,9 @@ RequestParser::Step RequestParser::Classify(std::string_view input, std::string_
 RequestParser::Step RequestParser::Feed(std::string_view input) {
   Impl::Parser& parser = *impl_->parser;
   std::size_t consumed = 0;
+  if (!parser.got_some()) {  // some clients end a body with an empty line (RFC 9112 2.2)
+    consumed = std::min(input.find_first_not_of("\r\n"), input.size());
+  }
   while (true) {
     if (parser.is_header_done() && !head_told_) {
       head_told_ = true;

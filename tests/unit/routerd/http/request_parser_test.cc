@@ -131,6 +131,27 @@ TEST(RequestParserTest, AnEmptyConditionIsThere) {
   EXPECT_EQ(parser.head().if_none_match, std::nullopt);
 }
 
+TEST(RequestParserTest, EmptyLinesBeforeARequestAreSkippedWhereverTheyAreCut) {
+  const std::string stream =
+      "\r\nGET /a HTTP/1.1\r\n\r\nPUT /b HTTP/1.1\r\nContent-Length: 1\r\n\r\nx\r\n\r\nGET /c "
+      "HTTP/1.1\r\n\r\n\r\n";
+  for (std::size_t cut = 0; cut <= stream.size(); ++cut) {
+    const Outcome outcome = ParseInPieces(stream, {cut});
+    EXPECT_EQ(outcome.error, ErrorCode::kOk) << cut;
+    ASSERT_EQ(outcome.requests.size(), 3U) << cut;
+    EXPECT_EQ(outcome.requests[1].body, "x") << cut;
+    EXPECT_EQ(outcome.requests[2].target, "/c") << cut;
+  }
+}
+
+TEST(RequestParserTest, EmptyLinesAreNoBeginningOfARequest) {
+  RequestParser parser;
+  const auto step = parser.Feed("\r\n\r\n");
+  EXPECT_EQ(step.progress, Progress::kNeedMore);
+  EXPECT_EQ(step.consumed, 4U);
+  EXPECT_FALSE(parser.started());
+}
+
 TEST(RequestParserTest, RefusesWhatIsNoHttpOrLeavesItsEndInDoubt) {
   for (const char* stream : {
            "nonsense\r\n\r\n",
