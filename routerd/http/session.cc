@@ -118,6 +118,7 @@ void HttpSession::BeginExchange() {
   Exchange exchange;
   exchange.number = next_exchange_++;
   exchange.head_only = head.method == Method::kHead;
+  exchange.write = head.method == Method::kPut || head.method == Method::kDelete;
   exchange.minor_version = head.minor_version;
   exchange.format = AcceptsMessagePack(head.accept) ? Format::kMessagePack : Format::kJson;
   exchange.begun_us = context_.clock->MonotonicUs();
@@ -176,8 +177,9 @@ void HttpSession::OnError() {
   Exchange exchange = std::move(*reading_);
   reading_.reset();
   exchange.keep_alive = false;
-  // The plan goes on telling what was asked; the error tells why it was not done.
-  exchange.plan.error = parser_.error();
+  // The plan goes on telling what was asked; the error tells why it was not done. What was refused
+  // before its body came was so for that first reason.
+  if (exchange.plan.error.ok()) exchange.plan.error = parser_.error();
   closing_ = true;
   Start(std::move(exchange));
 }
@@ -326,8 +328,7 @@ void HttpSession::AnswerWrite(Exchange& exchange, const Completion& completion) 
 void HttpSession::AnswerError(Exchange& exchange, const proto::Error& error,
                               const Completion* completion) {
   const bool json = exchange.format == Format::kJson;
-  const bool write = exchange.plan.is_write() || (completion != nullptr && completion->is_write);
-  const std::string body = ProblemBody(error, OfWrite(write), exchange.format);
+  const std::string body = ProblemBody(error, OfWrite(exchange.write), exchange.format);
   Reply reply;
   reply.status = proto::HttpStatus(error.code);
   reply.content_type = json ? "application/problem+json" : "application/msgpack";

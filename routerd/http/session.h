@@ -82,6 +82,7 @@ class HttpSession {
     Plan plan;
     std::uint32_t number = 0;
     bool head_only = false;
+    bool write = false;  // by its method: its errors tell the outcome
     bool keep_alive = true;
     int minor_version = 1;
     Format format = Format::kJson;

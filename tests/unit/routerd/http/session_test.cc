@@ -438,6 +438,29 @@ TEST_F(SessionTest, TheClusterIsServedAsJsonOrMessagePack) {
               HasSubstr("Content-Type: application/json\r\n"));
 }
 
+TEST_F(SessionTest, EveryRefusedWriteSaysThatNothingHappened) {
+  const std::string key(proto::kKeyBytesMax + 1, 'k');
+  for (const std::string& line :
+       {std::string("PUT /v1/kv/%zz"), std::string("PUT /v1/kv/k?foo=1"), "PUT /v1/kv/" + key,
+        std::string("DELETE /v1/kv/k?timeout=0"), std::string("DELETE /delete")}) {
+    const std::string reply = Ask(Request(line, "", "v"));
+    EXPECT_THAT(reply, HasSubstr("\"outcome\":\"none\"")) << line.substr(0, 40);
+  }
+  EXPECT_THAT(Ask(Request("GET /v1/kv/%zz")), Not(HasSubstr("outcome")));
+  EXPECT_THAT(Ask("PUT /v1/kv/k HTTP/1.1\r\nHost: h\r\nContent-Length: x\r\n\r\n"),
+              HasSubstr("\"outcome\":\"none\""));
+  EXPECT_TRUE(gateway_.asked.empty());
+}
+
+TEST_F(SessionTest, ARefusalIsToldForItsFirstReasonHoweverLongItsChunkedBodyIs) {
+  const std::string chunk = "11000\r\n" + std::string(0x11000, 'x') + "\r\n0\r\n\r\n";
+  const std::string reply = Ask(Request("PUT /v1/kv/" + std::string(proto::kKeyBytesMax + 1, 'k'),
+                                        "Transfer-Encoding: chunked\r\n") +
+                                chunk);
+  EXPECT_EQ(CodeOf(reply), "key_too_large");
+  EXPECT_THAT(reply, HasSubstr("Connection: close\r\n"));
+}
+
 TEST_F(SessionTest, ErrorsAreServedAsMessagePackToo) {
   const std::string reply = Ask(Request("GET /nowhere", "Accept: application/msgpack\r\n"));
   EXPECT_THAT(reply, StartsWith("HTTP/1.1 404"));
