@@ -22,23 +22,50 @@ constexpr std::string_view kFrontPage =
     "  PUT /put?key=K   GET /get?key=K   DELETE /delete?key=K\n"
     "  GET /v1/cluster   /livez   /readyz   /metrics\n";
 
-/// Whether a list of media ranges names application/msgpack (with any parameters but q=0).
-bool AcceptsMessagePack(std::string_view accept) {
-  while (!accept.empty()) {
-    const std::size_t end = std::min(accept.find(','), accept.size());
-    std::string_view range = accept.substr(0, end);
-    accept.remove_prefix(std::min(end + 1, accept.size()));
-    while (!range.empty() && range.front() == ' ') range.remove_prefix(1);
-    const std::size_t semicolon = std::min(range.find(';'), range.size());
-    std::string_view type = range.substr(0, semicolon);
-    while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
-    if (!EqualsIgnoringCase(type, "application/msgpack")) continue;
-    const std::string_view parameters = range.substr(semicolon);
-    const std::size_t q = parameters.find("q=0");
-    return q == std::string_view::npos ||
-           parameters.find_first_of("123456789", q + 3) != std::string_view::npos;
+std::string_view Trim(std::string_view text) {
+  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
+  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+/// Takes what stands before the next `separator` off the front.
+std::string_view TakePart(std::string_view* text, char separator) {
+  const std::size_t end = std::min(text->find(separator), text->size());
+  const std::string_view part = text->substr(0, end);
+  text->remove_prefix(std::min(end + 1, text->size()));
+  return Trim(part);
+}
+
+/// A weight (RFC 9110 12.4.2) in thousandths; one that is no weight counts as 1.
+int ParseWeight(std::string_view text) {
+  if (text.empty() || text.front() != '0') return 1000;
+  int weight = 0;
+  for (std::size_t i = 2; i < 5; ++i) {
+    const bool digit = i < text.size() && text[i] >= '0' && text[i] <= '9';
+    weight = weight * 10 + (digit ? text[i] - '0' : 0);
   }
-  return false;
+  return weight;
+}
+
+/// What a list of media ranges gives to `type`, in thousandths; 0 where it does not name it.
+int WeightOf(std::string_view accept, std::string_view type) {
+  while (!accept.empty()) {
+    std::string_view range = TakePart(&accept, ',');
+    if (!EqualsIgnoringCase(TakePart(&range, ';'), type)) continue;
+    while (!range.empty()) {
+      const std::string_view parameter = TakePart(&range, ';');
+      if (EqualsIgnoringCase(parameter.substr(0, 2), "q=")) return ParseWeight(parameter.substr(2));
+    }
+    return 1000;
+  }
+  return 0;
+}
+
+/// Whether a client that names application/msgpack likes it as well as JSON.
+bool AcceptsMessagePack(std::string_view accept) {
+  const int weight = WeightOf(accept, "application/msgpack");
+  return weight > 0 && weight >= WeightOf(accept, "application/json");
 }
 
 bool IsVisibleAscii(std::string_view text) {

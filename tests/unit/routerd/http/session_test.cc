@@ -438,6 +438,25 @@ TEST_F(SessionTest, TheClusterIsServedAsJsonOrMessagePack) {
               HasSubstr("Content-Type: application/json\r\n"));
 }
 
+TEST_F(SessionTest, OfJsonAndMessagePackTheClientGetsWhatItLikesBetter) {
+  struct Case {
+    const char* accept;
+    bool packed;
+  };
+  for (const Case& c :
+       {Case{"application/json, application/msgpack;q=0.5", false},
+        Case{"application/json;q=0.5, application/msgpack;q=0.501", true},
+        Case{"application/msgpack;q=0.25 , Application/JSON; q=0.3", false},
+        Case{"application/json, application/msgpack", true},
+        Case{"application/msgpack; v=1; Q=0.000, */*", false},
+        Case{"application/msgpackish, */*", false}, Case{",;,application/msgpack;q=", true}}) {
+    const std::string reply =
+        Ask(Request("GET /v1/cluster", std::string("Accept: ") + c.accept + "\r\n"));
+    EXPECT_EQ(reply.find("Content-Type: application/msgpack\r\n") != std::string::npos, c.packed)
+        << c.accept;
+  }
+}
+
 TEST_F(SessionTest, EveryRefusedWriteSaysThatNothingHappened) {
   const std::string key(proto::kKeyBytesMax + 1, 'k');
   for (const std::string& line :
