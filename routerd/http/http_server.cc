@@ -231,6 +231,8 @@ class AsioHttpServer final : public HttpServer {
     reply.keep_alive = false;
     reply.content_type = "application/problem+json";
     reply.body = body;
+    const std::string id = context_.request_id_prefix + std::to_string(context_.next_request++);
+    reply.request_id = id;
     reply.date = context_.date;
     reply.retry_after = true;
     std::string out;

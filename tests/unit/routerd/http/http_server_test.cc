@@ -318,6 +318,7 @@ TEST_F(HttpServerTest, ConnectionsAreBounded) {
   Client three(port());
   RunUntilClosed(three);
   EXPECT_THAT(three.received, StartsWith("HTTP/1.1 429"));
+  EXPECT_THAT(three.received, HasSubstr("X-Bedrock-Request-Id: "));
   EXPECT_THAT(three.received, HasSubstr("Retry-After: 1\r\n"));
   one.Close();
   RunUntil([&] { return server_->connections() == 1; });
