@@ -40,7 +40,7 @@ TEST(StatusTest, EveryCodeHasItsNameAndQuestion) {
 }
 
 TEST(StatusDeathTest, AnErrorWithCodeOkIsABug) {
-  EXPECT_DEATH(Status(StatusCode::kOk, "fine"), "CHECK failed");
+  EXPECT_DEATH((void)Status(StatusCode::kOk, "fine"), "CHECK failed");
 }
 
 }  // namespace

@@ -96,7 +96,7 @@ TEST(EntryIndexTest, ACutAtOrBelowTheBeginningMovesItThere) {
 
 TEST(EntryIndexTest, LoweringTermsNamesTheFirstEntryItChanged) {
   EntryIndex index;
-  for (const std::uint64_t term : {1, 1, 4, 5, 5}) index.Append(Term(term), {});
+  for (const std::uint64_t term : {1U, 1U, 4U, 5U, 5U}) index.Append(Term(term), {});
   EXPECT_EQ(index.LowerTerms(Term(3)), LogIndex(3));
   EXPECT_EQ(index.terms(), (std::vector<TermRun>{{LogIndex(1), Term(1)}, {LogIndex(3), Term(3)}}));
 }

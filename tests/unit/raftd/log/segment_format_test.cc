@@ -56,7 +56,7 @@ TEST(SegmentFormatTest, AFlippedHeaderIsRefused) {
 
 TEST(SegmentFormatTest, AHeaderCutShortIsRefused) {
   const std::string page = EncodeSegmentHeader(SampleHeader());
-  for (const std::size_t size : {0, 7, 8, 135, 136, 4095})
+  for (const std::size_t size : {0U, 7U, 8U, 135U, 136U, 4095U})
     EXPECT_TRUE(DecodeSegmentHeader(page.substr(0, size)).status().IsCorruption());
 }
 
