@@ -72,16 +72,22 @@ bool NodeTable::Silent(const Peer& peer, std::uint64_t now_ms) const {
   return peer.heard_ms == 0 || now_ms > peer.heard_ms + silence_ms_;
 }
 
-NodeId NodeTable::Choose(Daemon daemon, std::uint64_t now_ms, NodeId last) const {
+bool NodeTable::Gone(const Peer& peer, std::uint64_t now_ms) const {
+  return now_ms < peer.avoid_until_ms || Silent(peer, now_ms);
+}
+
+NodeId NodeTable::Choose(Daemon daemon, std::uint64_t now_ms, NodeId last, NeedsNews news) const {
   const NodeId leader = leader_.leader(now_ms).node;
   const auto rank = [&](const Node& node) {
     const Peer& peer = node.peer(daemon);
-    // Each reason outweighs all below it: failing, silent, unhealthy, just asked, far away.
+    // Each reason outweighs all below it: failing, silent, unhealthy, just asked, not fed, far
+    // away.
     int bad = 0;
     if (now_ms < peer.avoid_until_ms) bad += 48;
     if (Silent(peer, now_ms)) bad += 24;
     if (daemon == Daemon::kStoraged && peer.heard_ms != 0 && !Reads(node.storage.health)) bad += 12;
     if (node.id == last) bad += 6;
+    if (news && Gone(node.raftd, now_ms)) bad += 3;
     if (node.id == self_) return bad;
     return node.id == leader ? bad + 1 : bad + 2;
   };

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/base/ids.h"
+#include "common/base/typed_bool.h"
 #include "proto/client_messages.h"
 #include "proto/storage_messages.h"
 #include "routerd/core/leader_cache.h"
@@ -33,6 +34,8 @@ struct ClusterView {
   std::vector<MemberView> members;  ///< By id.
 };
 
+using NeedsNews = TypedBool<struct NeedsNewsTag>;
+
 /// What the router last heard from each node's raftd and storaged, and from it: who leads, which
 /// daemon to ask, what the cluster looks like. Pure; one thread.
 class NodeTable {
@@ -49,8 +52,10 @@ class NodeTable {
 
   LeaderCache::Leader leader(std::uint64_t now_ms) const { return leader_.leader(now_ms); }
   /// Whom to ask: this node's own daemon, else the leader's, else any, of those that seem well; and
-  /// rather not `last`, who was asked before (none: nobody was).
-  NodeId Choose(Daemon daemon, std::uint64_t now_ms, NodeId last) const;
+  /// rather not `last`, who was asked before (none: nobody was). For a question that needs news,
+  /// a storaged whose raftd is gone comes after the others: nothing feeds it.
+  NodeId Choose(Daemon daemon, std::uint64_t now_ms, NodeId last,
+                NeedsNews news = NeedsNews::kNo) const;
   ClusterView View(std::uint64_t now_ms) const;
 
  private:
@@ -75,6 +80,8 @@ class NodeTable {
 
   Node* Find(NodeId id);
   bool Silent(const Peer& peer, std::uint64_t now_ms) const;
+  /// Whether it failed a moment ago or has been silent.
+  bool Gone(const Peer& peer, std::uint64_t now_ms) const;
   MemberView ViewOf(const Node& node, std::uint64_t now_ms) const;
 
   NodeId self_;

@@ -134,7 +134,9 @@ void ReadLedger::FailBatch(SlotHandle handle, const Error& error, std::uint64_t 
 }
 
 void ReadLedger::Ask(SlotHandle handle, Read* read, std::uint64_t now_ms, Effects* effects) {
-  read->target = nodes_.Choose(Daemon::kStoraged, now_ms, read->target);
+  const Version least = std::max(read->wanted, read->index);
+  read->target = nodes_.Choose(Daemon::kStoraged, now_ms, read->target,
+                               least ? NeedsNews::kYes : NeedsNews::kNo);
   ++read->attempts;
   read->pausing = false;
   const std::uint64_t patience = std::min(
@@ -146,7 +148,7 @@ void ReadLedger::Ask(SlotHandle handle, Read* read, std::uint64_t now_ms, Effect
   send.daemon = Daemon::kStoraged;
   send.request = MakeRequestId({RequestKind::kRead, handle, read->attempts});
   send.timeout_ms = static_cast<std::uint32_t>(patience);
-  send.message = proto::Get{read->key, std::max(read->wanted, read->index)};
+  send.message = proto::Get{read->key, least};
   effects->sends.push_back(std::move(send));
   Wake(handle, read, now_ms + patience);
 }

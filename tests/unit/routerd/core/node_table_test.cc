@@ -51,6 +51,17 @@ TEST_F(NodeTableTest, ASilentOrUnhealthyOneIsPassedOver) {
   EXPECT_EQ(table_.Choose(Daemon::kStoraged, later, NodeId()), kN2);
 }
 
+TEST_F(NodeTableTest, AStoragedThatNothingFeedsIsAskedOnlyForWhatItHas) {
+  HearAll(1000);
+  table_.OnFailed(kN1, Daemon::kRaftd, 1000);
+  EXPECT_EQ(table_.Choose(Daemon::kStoraged, 1000, NodeId(), NeedsNews::kYes), kN3);
+  EXPECT_EQ(table_.Choose(Daemon::kStoraged, 1000, NodeId(), NeedsNews::kNo), kN1);
+  table_.OnFailed(kN2, Daemon::kStoraged, 1000);
+  table_.OnFailed(kN3, Daemon::kStoraged, 1000);
+  EXPECT_EQ(table_.Choose(Daemon::kStoraged, 1000, NodeId(), NeedsNews::kYes), kN1)
+      << "one that lags is better than ones that fail";
+}
+
 TEST_F(NodeTableTest, AFullDiskStillReads) {
   HearAll(1000);
   proto::StorageStatus full;

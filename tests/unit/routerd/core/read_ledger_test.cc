@@ -172,6 +172,22 @@ TEST_F(ReadLedgerTest, AnotherStoragedIsAskedWhereThisOneIsNotConnected) {
   EXPECT_EQ(Poll().sends.at(0).node, kN2);
 }
 
+TEST_F(ReadLedgerTest, ALinearizableReadDoesNotWaitForAStoragedWhoseRaftdIsGone) {
+  Elect(kN2, Term(1));
+  Get(1, Consistency::kLinearizable);
+  const Send query = Poll().sends.at(0);
+  ASSERT_EQ(query.node, kN1);
+  core_.OnUnsent(kN1, Daemon::kRaftd, query.request, now_);
+  const Send again = Poll().sends.at(0);
+  ASSERT_EQ(again.node, kN2);
+  proto::ReadIndexAnswer answer;
+  answer.index = LogIndex(7);
+  Hear(kN2, Daemon::kRaftd, again.request, answer);
+  EXPECT_EQ(Poll().sends.at(0).node, kN2) << "this node's storaged gets no entry";
+  Get(2, Consistency::kStale);
+  EXPECT_EQ(Poll().sends.at(0).node, kN1) << "this node's state was asked for";
+}
+
 TEST_F(ReadLedgerTest, ASilentStoragedIsGivenUp) {
   Elect(kN2, Term(1));
   Get(1, Consistency::kStale);
