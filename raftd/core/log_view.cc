@@ -8,12 +8,12 @@
 
 namespace bedrock::raft {
 
-LogView::LogView(const Recovered& recovered, std::size_t cache_bytes_max)
+LogView::LogView(const Recovered& recovered, const CacheLimits& cache_limits)
     : prev_{recovered.prev_term, recovered.prev_index},
       last_(recovered.last_index),
       runs_(recovered.terms),
       last_time_ms_(recovered.last_time_ms),
-      cache_bytes_max_(cache_bytes_max) {
+      cache_limits_(cache_limits) {
   CHECK(prev_.index <= last_);
   CHECK(runs_.empty() == (prev_.index == last_));
   if (recovered.health.damaged) {
@@ -108,7 +108,10 @@ std::size_t LogView::BytesAfter(LogIndex index) const {
 
 void LogView::Evict(LogIndex keep_after) {
   const LogIndex limit = std::min(keep_after, durable_);
-  while (cache_bytes() > cache_bytes_max_ && cache_.front().entry.index <= limit) PopFront();
+  const auto full = [this] {
+    return cache_bytes() > cache_limits_.bytes_max || cache_.size() > cache_limits_.entries_max;
+  };
+  while (full() && cache_.front().entry.index <= limit) PopFront();
 }
 
 void LogView::PopFront() {

@@ -34,8 +34,14 @@ struct LogPosition {
 /// index at once (R33).
 class LogView {
  public:
+  /// Two bounds, since a small entry takes a few hundred bytes beside its payload.
+  struct CacheLimits {
+    std::size_t bytes_max;  ///< Of payload.
+    std::size_t entries_max = std::size_t{1} << 17;
+  };
+
   /// The log ends before `recovered.health.damaged`, where there is damage.
-  LogView(const Recovered& recovered, std::size_t cache_bytes_max);
+  LogView(const Recovered& recovered, const CacheLimits& cache_limits);
 
   LogIndex prev_index() const { return prev_.index; }
   LogIndex first_index() const { return prev_.index.Next(); }
@@ -72,8 +78,8 @@ class LogView {
   /// Payload bytes of the cached entries after `index`.
   std::size_t BytesAfter(LogIndex index) const;
 
-  /// Drops the oldest entries from memory while there are too many bytes; none above `keep_after`
-  /// and none that is not durable.
+  /// Drops the oldest entries from memory while there are too many or too many bytes; none above
+  /// `keep_after` and none that is not durable.
   void Evict(LogIndex keep_after);
   /// Forgets everything at or below `index`, but for its term. REQUIRES: index <= durable_index.
   void Compact(LogIndex index);
@@ -95,7 +101,7 @@ class LogView {
   std::uint64_t begin_ = 0;  ///< `end` of the entry before the cache.
   std::uint64_t end_ = 0;    ///< `end` of the last entry.
   std::uint64_t last_time_ms_;
-  std::size_t cache_bytes_max_;
+  CacheLimits cache_limits_;
 };
 
 }  // namespace bedrock::raft

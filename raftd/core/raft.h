@@ -31,6 +31,7 @@ struct Limits {
   std::size_t uncommitted_bytes_max = 64 * kMiB;  ///< Beyond it proposals get kBusy (R81).
   std::size_t uncommitted_entries_max = 1 << 16;
   std::size_t cache_bytes_max = 64 * kMiB;  ///< Entries kept in memory; older ones are fetched.
+  std::size_t cache_entries_max = 1 << 17;  ///< The same, where they are small.
   std::size_t apply_bytes_max = 1 * kMiB;   ///< Payload bytes of one ApplyRange (R82).
   std::size_t apply_window_bytes_max = 8 * kMiB;  ///< Handed out and not reported applied.
   std::size_t reads_pending_max = 1 << 16;

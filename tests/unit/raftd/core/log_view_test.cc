@@ -44,7 +44,7 @@ struct NaiveLog {
 TEST(LogViewTest, AgreesWithAPlainListUnderRandomChanges) {
   Random random(1);
   for (int round = 0; round < 60; ++round) {
-    LogView log(LogOfTerms({}, 0), 64);
+    LogView log(LogOfTerms({}, 0), {.bytes_max = 64});
     NaiveLog naive;
     std::uint64_t next_write = 1;
     for (int step = 0; step < 300; ++step) {
@@ -114,7 +114,7 @@ TEST(LogViewTest, AgreesWithAPlainListUnderRandomChanges) {
 }
 
 TEST(LogViewTest, EvictionKeepsToItsBoundAndSparesWhatIsStillNeeded) {
-  LogView log(LogOfTerms({}, 0), 10);
+  LogView log(LogOfTerms({}, 0), {.bytes_max = 10});
   for (std::uint64_t i = 1; i <= 10; ++i) log.Append(MakeEntry(1, i, "12345"), WriteSeq(i));
   log.Evict(LogIndex(10));
   EXPECT_EQ(log.cache_first(), LogIndex(1));  // Nothing is durable.
@@ -126,10 +126,20 @@ TEST(LogViewTest, EvictionKeepsToItsBoundAndSparesWhatIsStillNeeded) {
   EXPECT_EQ(log.cache_first(), LogIndex(9));
 }
 
+TEST(LogViewTest, ManySmallEntriesAreEvictedByTheirNumber) {
+  LogView log(LogOfTerms({}, 0), {.bytes_max = 1000, .entries_max = 3});
+  for (std::uint64_t i = 1; i <= 10; ++i) log.Append(MakeEntry(1, i, ""), WriteSeq(i));
+  log.Complete(WriteSeq(10));
+  log.Evict(LogIndex(6));
+  EXPECT_EQ(log.cache_first(), LogIndex(7));  // The rest is still needed.
+  log.Evict(LogIndex(10));
+  EXPECT_EQ(log.cache_first(), LogIndex(8));
+}
+
 TEST(LogViewTest, ADamagedLogEndsBeforeTheDamage) {
   Recovered recovered = LogOfTerms({1, 1, 2, 2, 3}, 3);
   recovered.health.damaged = IndexRange{LogIndex(4), LogIndex(4)};
-  const LogView log(recovered, 1);
+  const LogView log(recovered, {.bytes_max = 1});
   EXPECT_EQ(log.last_index(), LogIndex(3));
   EXPECT_EQ(log.last_term(), Term(2));
   EXPECT_EQ(log.TermAt(LogIndex(4)), std::nullopt);
@@ -142,13 +152,13 @@ TEST(LogViewTest, DamageThatReachesBelowTheFirstEntryLeavesNothing) {
   recovered.last_index = LogIndex(6);
   recovered.terms = {{LogIndex(5), Term(3)}};
   recovered.health.damaged = IndexRange{LogIndex(2), LogIndex(5)};
-  const LogView log(recovered, 1);
+  const LogView log(recovered, {.bytes_max = 1});
   EXPECT_EQ(log.last_index(), LogIndex(4));
   EXPECT_EQ(log.last_term(), Term(2));
 }
 
 TEST(WriteQueueTest, NumbersTheWriteBeforeItIsMade) {
-  LogView log(LogOfTerms({}, 0), 1);
+  LogView log(LogOfTerms({}, 0), {.bytes_max = 1});
   WriteQueue writes{LogIndex()};
   EXPECT_EQ(writes.covering(), WriteSeq(0));
   writes.SetVote({Term(1), NodeId(2)});
@@ -161,7 +171,7 @@ TEST(WriteQueueTest, NumbersTheWriteBeforeItIsMade) {
 }
 
 TEST(WriteQueueTest, OfTwoVotesBeforeAWriteOnlyTheLastIsWritten) {
-  LogView log(LogOfTerms({}, 0), 1);
+  LogView log(LogOfTerms({}, 0), {.bytes_max = 1});
   WriteQueue writes{LogIndex()};
   writes.SetVote({Term(1), NodeId(2)});
   writes.SetVote({Term(2), NodeId()});

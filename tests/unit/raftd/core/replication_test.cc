@@ -267,7 +267,7 @@ TEST(BackOffTest, ProbesAreBoundedByTheNumberOfTerms) {
       }
       return r;
     };
-    const LogView leader_log(recovered(ours), 1);
+    const LogView leader_log(recovered(ours), {.bytes_max = 1});
     LoneNode follower(recovered(theirs));
     Progress progress;
     progress.next = leader_log.last_index().Next();
