@@ -20,7 +20,10 @@
 /// ASSIGN_OR_RETURN(auto x, F()): x is F()'s value, or this function returns F()'s status.
 #define ASSIGN_OR_RETURN(declaration, expression) \
   ASSIGN_OR_RETURN_INNER(BEDROCK_CONCAT(bedrock_result_, __LINE__), declaration, expression)
+// `declaration` declares a variable, which parentheses would spoil.
+// NOLINTBEGIN(bugprone-macro-parentheses)
 #define ASSIGN_OR_RETURN_INNER(result, declaration, expression) \
   auto result = (expression);                                   \
   if (!result.ok()) return std::move(result).status();          \
   declaration = std::move(result).value()
+// NOLINTEND(bugprone-macro-parentheses)

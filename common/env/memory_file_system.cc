@@ -532,6 +532,7 @@ class MemoryFileSystem::MemoryFile final : public File {
     const std::string& content = inode_->current;
     if (offset >= content.size()) return std::size_t{0};
     const std::size_t count = std::min<std::size_t>(n, content.size() - offset);
+    // NOLINTNEXTLINE(bugprone-not-null-terminated-result): bytes, not a C string
     std::memcpy(out, content.data() + offset, count);
     return count;
   }
@@ -544,7 +545,7 @@ class MemoryFileSystem::MemoryFile final : public File {
     // A failed write may have put any part of it there.
     if (fails && !state_->crashed) data = data.substr(0, data.size() / 2);
     if (fails && state_->crashed) data = {};
-    const Status written = state_->Write(*inode_, path_, offset, data);
+    Status written = state_->Write(*inode_, path_, offset, data);
     if (!admission.error.ok()) return admission.error.Prefixed("write " + At(path_, offset));
     return written;
   }

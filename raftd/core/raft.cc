@@ -461,7 +461,7 @@ View Raft::Impl::GetView() const {
   return view;
 }
 
-Raft::Raft(NodeId self, const Limits& limits, Recovered recovered, std::uint64_t seed)
+Raft::Raft(NodeId self, const Limits& limits, const Recovered& recovered, std::uint64_t seed)
     : impl_(std::make_unique<Impl>(self, limits, recovered, seed)) {}
 Raft::~Raft() = default;
 Raft::Raft(Raft&&) noexcept = default;

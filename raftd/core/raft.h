@@ -155,7 +155,7 @@ struct View {
 class Raft {
  public:
   /// `seed` feeds the election timeouts. REQUIRES: limits are valid (ValidateLimits).
-  Raft(NodeId self, const Limits& limits, Recovered recovered, std::uint64_t seed);
+  Raft(NodeId self, const Limits& limits, const Recovered& recovered, std::uint64_t seed);
   ~Raft();
   Raft(Raft&&) noexcept;
   Raft& operator=(Raft&&) noexcept;

@@ -98,7 +98,7 @@ class SegmentedRaftLog final : public RaftLog {
   Result<std::string> TakeSpare(std::uint64_t bytes);
   SegmentHeader NextHeader(std::uint64_t bytes) const;
   Status WriteVoteFile();
-  Status Poison(Status status);
+  Status Poison(const Status& status);
 
   Status ReadSpan(LogIndex first, LogIndex last, std::vector<Entry>& out);
   LogIndex SpanEnd(LogIndex first, LogIndex last, std::size_t payload_bytes_max) const;
@@ -570,7 +570,7 @@ Status SegmentedRaftLog::RollOver(std::uint64_t bytes) {
   return Status::Ok();
 }
 
-Status SegmentedRaftLog::Poison(Status status) {
+Status SegmentedRaftLog::Poison(const Status& status) {
   if (poison_.ok()) {
     poison_ = status.Prefixed("the Raft log of " + options_.directory +
                               " failed and takes nothing any more");

@@ -69,11 +69,11 @@ std::string_view RoleName(Role role) {
 
 }  // namespace
 
-Driver::Driver(const DriverOptions& options, Recovered recovered)
+Driver::Driver(const DriverOptions& options, const Recovered& recovered)
     : options_(options),
       clock_(*options.clock),
       log_(*options.log),
-      core_(options.node->node, options.core_limits, std::move(recovered), options.seed),
+      core_(options.node->node, options.core_limits, recovered, options.seed),
       frames_(
           proto::FrameHeader{
               .cluster = options.node->cluster, .node = options.node->node, .boot = options.boot},

@@ -58,7 +58,7 @@ struct DriverOptions {
 /// tests drive it over a transport and a disk in memory.
 class Driver {
  public:
-  Driver(const DriverOptions& options, Recovered recovered);
+  Driver(const DriverOptions& options, const Recovered& recovered);
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
 

@@ -8,7 +8,7 @@ namespace bedrock::router {
 
 Result<std::unique_ptr<DaemonLinks>> DaemonLinks::Connect(
     net::EventLoop& loop, net::MessageContext& context, const std::vector<Endpoint>& endpoints,
-    const std::string& routing_id, const proto::FrameHeader& header, Handler handler) {
+    const std::string& routing_id, const proto::FrameHeader& header, const Handler& handler) {
   auto links = std::make_unique<DaemonLinks>();
   for (const Endpoint& endpoint : endpoints) {
     ASSIGN_OR_RETURN(auto link, net::Link::Connect(

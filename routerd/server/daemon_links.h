@@ -30,7 +30,7 @@ class DaemonLinks {
   /// The routing id is the same on every link: storaged replies to the id that proposed to raftd.
   static Result<std::unique_ptr<DaemonLinks>> Connect(
       net::EventLoop& loop, net::MessageContext& context, const std::vector<Endpoint>& endpoints,
-      const std::string& routing_id, const proto::FrameHeader& header, Handler handler);
+      const std::string& routing_id, const proto::FrameHeader& header, const Handler& handler);
 
   /// Puts the message into its daemon's frame.
   void Add(const Send& send);

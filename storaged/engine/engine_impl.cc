@@ -534,7 +534,7 @@ Status EngineImpl::WriteEdit(const VersionEdit& edit, const ManifestState& after
           std::max(kManifestBytesMin, kManifestGrowthMax * manifest->first_edit_bytes())) {
     return BeginManifest(after);
   }
-  const Status appended = manifest->Append(edit);
+  Status appended = manifest->Append(edit);
   if (!appended.ok()) manifest.reset();
   return appended;
 }
@@ -565,7 +565,7 @@ Status EngineImpl::BeginManifest(ManifestState state) {
   return {};
 }
 
-void EngineImpl::Install(WorkKind kind, std::shared_ptr<const TableSet> tables) {
+void EngineImpl::Install(WorkKind kind, const std::shared_ptr<const TableSet>& tables) {
   std::shared_ptr<const ReadState> before;  // let go after the mutex: it may free a memtable
   Frozen flushed;
   {

@@ -136,7 +136,7 @@ class EngineImpl final : public Engine {
   Status WriteEdit(const VersionEdit& edit, const ManifestState& after);
   Status BeginManifest(ManifestState state);
   /// Swaps in what readers see from now on; a flushed memtable leaves in the same stroke.
-  void Install(WorkKind kind, std::shared_ptr<const TableSet> tables) EXCLUDES(mutex_);
+  void Install(WorkKind kind, const std::shared_ptr<const TableSet>& tables) EXCLUDES(mutex_);
   void CollectObsolete() EXCLUDES(mutex_);
 
   // What becomes of failed work.

@@ -11,7 +11,7 @@ if grep -rlE 'zmq|msgpack|boost/' "$work/prefix/include"; then
   echo "an installed header shows a private dependency" && exit 1
 fi
 
-cmake -S "$source/client/example" -B "$work/example" -DCMAKE_PREFIX_PATH="$work/prefix" \
+cmake -G Ninja -S "$source/client/example" -B "$work/example" -DCMAKE_PREFIX_PATH="$work/prefix" \
   -DCMAKE_CXX_COMPILER="$cxx" -DCMAKE_CXX_FLAGS="$flags" >"$work/configure.log"
 cmake --build "$work/example" >"$work/build.log" || { cat "$work/build.log"; exit 1; }
 
