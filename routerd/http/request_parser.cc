@@ -18,6 +18,7 @@ namespace beast_http = boost::beast::http;
 using BeastError = boost::beast::error_code;
 
 constexpr std::size_t kBodyReserveMax = 64 * kKiB;
+constexpr std::size_t kLastChunkBytesMin = 5;  // "0\r\n\r\n"
 
 Method MethodOf(beast_http::verb verb) {
   switch (verb) {
@@ -252,6 +253,12 @@ RequestParser::Step RequestParser::Feed(std::string_view input) {
     }
     const std::string_view rest = input.substr(consumed);
     if (rest.empty()) return {Progress::kNeedMore, consumed};
+    // The last chunk begins with a 0; Beast asserts that it sees this much of it when it is called
+    // again in the middle of it.
+    if (parser.is_header_done() && parser.chunked() && rest.front() == '0' &&
+        rest.size() < kLastChunkBytesMin) {
+      return {Progress::kNeedMore, consumed};
+    }
     BeastError error;
     const std::size_t used = parser.put(boost::asio::const_buffer(rest.data(), rest.size()), error);
     consumed += used;

@@ -73,7 +73,7 @@ if(BEDROCK_FUZZERS)
 endif()
 
 # bedrock_fuzzer(NAME SOURCES a_fuzz.cc … DEPS lib …): a libFuzzer target, and a ctest test that runs it for a few
-# seconds. Only with BEDROCK_FUZZERS.
+# seconds, always from the same seed: new ground is for longer runs (scripts/check fuzz). Only with BEDROCK_FUZZERS.
 function(bedrock_fuzzer name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
   if(NOT BEDROCK_FUZZERS)
@@ -90,6 +90,6 @@ function(bedrock_fuzzer name)
   if(NOT EXISTS "${seeds}")
     set(seeds "")
   endif()
-  add_test(NAME ${name} COMMAND ${name} -max_total_time=5 -rss_limit_mb=2048 "${corpus}" ${seeds})
+  add_test(NAME ${name} COMMAND ${name} -seed=1 -max_total_time=5 -rss_limit_mb=2048 "${corpus}" ${seeds})
   set_tests_properties(${name} PROPERTIES TIMEOUT 120 LABELS fuzz)
 endfunction()

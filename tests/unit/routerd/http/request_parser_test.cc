@@ -227,5 +227,21 @@ TEST(RequestParserTest, ATrailerCannotChangeTheRequest) {
   EXPECT_EQ(parser.head().if_match, std::nullopt);
 }
 
+/// A fuzzer's find: Beast asserts (in builds with assertions) that it sees a whole last chunk at
+/// once.
+TEST(RequestParserTest, ALastChunkMayComeInAnyPieces) {
+  for (const std::string body : {"0\r\n\r\n", "2\r\nab\r\n0\r\n\r\n", "0\r\nX: y\r\n\r\n"}) {
+    const std::string stream = "PUT / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n" + body;
+    const Outcome whole = ParseWhole(stream);
+    ASSERT_EQ(whole.requests.size(), 1U) << body;
+    std::vector<std::size_t> every;
+    for (std::size_t cut = 1; cut < stream.size(); ++cut) {
+      every.push_back(cut);
+      EXPECT_EQ(ParseInPieces(stream, {cut}).requests, whole.requests) << body << " cut at " << cut;
+    }
+    EXPECT_EQ(ParseInPieces(stream, every).requests, whole.requests) << body;
+  }
+}
+
 }  // namespace
 }  // namespace bedrock::router
