@@ -13,8 +13,14 @@ namespace bedrock::engine {
 /// What an entry says of its key at its version. The numbers are on disk.
 enum class EntryKind : std::uint8_t {
   kPut = 1,
-  kDelete = 2,  ///< A tombstone. Its value is empty.
+  kDelete = 2,   ///< A tombstone. Its value is empty.
+  kBlobPut = 3,  ///< A put whose value stands in a blob file: the entry's is an encoded BlobRef.
 };
+
+/// Whether `kind` is one of the above: what comes from a disk may be anything.
+constexpr bool IsKnownKind(EntryKind kind) {
+  return kind == EntryKind::kPut || kind == EntryKind::kDelete || kind == EntryKind::kBlobPut;
+}
 
 /// Versions take 56 bits, so that version and kind fit one word.
 inline constexpr Version kVersionMax{(std::uint64_t{1} << 56) - 1};
