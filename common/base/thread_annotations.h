@@ -45,6 +45,11 @@ class SCOPED_CAPABILITY MutexLock {
 
   /// Releases the mutex, sleeps until notified (or for no reason), holds it again.
   void Wait(std::condition_variable& condition) { condition.wait(lock_); }
+  /// The same, but no longer than until `deadline`, a time point of std::chrono.
+  template <typename TimePoint>
+  void WaitUntil(std::condition_variable& condition, const TimePoint& deadline) {
+    condition.wait_until(lock_, deadline);
+  }
 
  private:
   std::unique_lock<std::mutex> lock_;

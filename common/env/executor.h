@@ -18,6 +18,15 @@ class Executor {
   /// after a bounded quantum leave room for others. Any thread. A job posted after shutdown began
   /// is dropped.
   virtual void Post(Priority priority, std::function<void()> job) = 0;
+  /// The same, but not before `delay_ms` have passed.
+  virtual void PostAfter(std::uint64_t delay_ms, Priority priority, std::function<void()> job) = 0;
+
+  /// Whether jobs run by themselves, on threads. Where they do not, a call that has to wait for one
+  /// runs them: see Waiter.
+  virtual bool RunsByItself() const = 0;
+  /// Runs one waiting job on the calling thread; false where none waits. Only where
+  /// !RunsByItself(), and never from a job.
+  virtual bool RunOne() = 0;
 };
 
 }  // namespace bedrock

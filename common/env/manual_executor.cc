@@ -12,6 +12,24 @@ void ManualExecutor::Post(Priority priority, std::function<void()> job) {
   waiting_.push_back({priority, std::move(job)});
 }
 
+void ManualExecutor::PostAfter(std::uint64_t delay_ms, Priority priority,
+                               std::function<void()> job) {
+  CHECK(job != nullptr);
+  const std::uint64_t due_ms = now_ms_ + delay_ms;
+  const auto later = std::find_if(delayed_.begin(), delayed_.end(),
+                                  [&](const Delayed& other) { return other.due_ms > due_ms; });
+  delayed_.insert(later, {due_ms, {priority, std::move(job)}});
+}
+
+void ManualExecutor::AdvanceMs(std::uint64_t ms) {
+  now_ms_ += ms;
+  const auto first_later = std::find_if(delayed_.begin(), delayed_.end(),
+                                        [&](const Delayed& at) { return at.due_ms > now_ms_; });
+  for (auto due = delayed_.begin(); due != first_later; ++due)
+    waiting_.push_back(std::move(due->job));
+  delayed_.erase(delayed_.begin(), first_later);
+}
+
 bool ManualExecutor::RunOne() {
   if (waiting_.empty()) return false;
   const auto chosen = waiting_.begin() + static_cast<std::ptrdiff_t>(Choose());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <vector>
@@ -22,14 +23,22 @@ class ManualExecutor final : public Executor {
   explicit ManualExecutor(Random order) : order_(order) {}
 
   void Post(Priority priority, std::function<void()> job) override;
+  /// Time passes by AdvanceMs only.
+  void PostAfter(std::uint64_t delay_ms, Priority priority, std::function<void()> job) override;
+  bool RunsByItself() const override { return false; }
 
   /// Runs one job. False where none waits.
-  bool RunOne();
+  bool RunOne() override;
   /// Runs until none waits, those posted meanwhile included, but at most `jobs_max`. Gives how many
   /// ran.
   std::size_t RunAll(std::size_t jobs_max = kJobsMax);
+  /// Lets time pass: jobs whose delay has ended wait to be run from now on.
+  void AdvanceMs(std::uint64_t ms);
   /// Drops what waits, as the end of a process does.
-  void Clear() { waiting_.clear(); }
+  void Clear() {
+    waiting_.clear();
+    delayed_.clear();
+  }
   std::size_t waiting() const { return waiting_.size(); }
 
   static constexpr std::size_t kJobsMax = 1'000'000;
@@ -39,11 +48,17 @@ class ManualExecutor final : public Executor {
     Priority priority;
     std::function<void()> run;
   };
+  struct Delayed {
+    std::uint64_t due_ms;
+    Job job;
+  };
 
   std::size_t Choose();
 
   std::optional<Random> order_;
   std::vector<Job> waiting_;
+  std::uint64_t now_ms_ = 0;
+  std::vector<Delayed> delayed_;  // by due_ms, equals in the order of posting
 };
 
 }  // namespace bedrock

@@ -12,6 +12,7 @@
 #include "common/env/posix_clock.h"
 #include "common/env/random.h"
 #include "common/env/thread_executor.h"
+#include "common/env/waiter.h"
 
 namespace bedrock {
 namespace {
@@ -88,6 +89,79 @@ TEST(ThreadExecutorTest, TheDestructorFinishesTheRunningJobAndDropsTheRest) {
   EXPECT_TRUE(finished);
   EXPECT_FALSE(ran_waiting);
   EXPECT_EQ(witness.use_count(), 1);
+}
+
+TEST(ThreadExecutorTest, DelayedJobsRunInTheOrderOfTheirDelays) {
+  ThreadExecutor executor(1);
+  std::promise<void> done;
+  std::vector<int> order;  // touched by the executor's one thread, then after `done`
+  executor.PostAfter(20, Priority::kHigh, [&] {
+    order.push_back(2);
+    done.set_value();
+  });
+  executor.PostAfter(1, Priority::kLow, [&] { order.push_back(1); });
+  done.get_future().wait();
+  EXPECT_EQ(order, (std::vector<int>{1, 2}));
+}
+
+TEST(ThreadExecutorTest, TheDestructorDropsDelayedJobs) {
+  auto witness = std::make_shared<int>(0);
+  {
+    ThreadExecutor executor(1);
+    executor.PostAfter(3'600'000, Priority::kLow, [witness] {});
+  }
+  EXPECT_EQ(witness.use_count(), 1);
+}
+
+TEST(ManualExecutorTest, DelayedJobsWaitForTheirTime) {
+  ManualExecutor executor;
+  std::vector<int> order;
+  executor.PostAfter(20, Priority::kLow, [&] { order.push_back(2); });
+  executor.PostAfter(10, Priority::kLow, [&] { order.push_back(1); });
+  EXPECT_FALSE(executor.RunOne());
+  executor.AdvanceMs(9);
+  EXPECT_FALSE(executor.RunOne());
+  executor.AdvanceMs(1);
+  EXPECT_EQ(executor.RunAll(), 1u);
+  executor.AdvanceMs(100);
+  EXPECT_EQ(executor.RunAll(), 1u);
+  EXPECT_EQ(order, (std::vector<int>{1, 2}));
+}
+
+TEST(WaiterTest, RunsTheJobsItWaitsForWhereNobodyElseDoes) {
+  ManualExecutor executor;
+  Waiter waiter(executor);
+  int ran = 0;
+  for (int i = 0; i < 3; ++i) executor.Post(Priority::kLow, [&] { ++ran; });
+  EXPECT_TRUE(waiter.Wait([&] { return ran == 2; }, Waiter::kForever));
+  EXPECT_EQ(executor.waiting(), 1u);
+}
+
+TEST(WaiterTest, GivesUpWhereNoJobIsLeft) {
+  ManualExecutor executor;
+  Waiter waiter(executor);
+  executor.Post(Priority::kLow, [] {});
+  EXPECT_FALSE(waiter.Wait([] { return false; }, Waiter::kForever));
+  EXPECT_EQ(executor.waiting(), 0u);
+}
+
+TEST(WaiterTest, WakesWhenNotified) {
+  ThreadExecutor executor(1);
+  Waiter waiter(executor);
+  std::atomic<int> steps = 0;
+  executor.Post(Priority::kLow, [&] {
+    for (int i = 0; i < 100; ++i) {
+      ++steps;
+      waiter.Notify();
+    }
+  });
+  EXPECT_TRUE(waiter.Wait([&] { return steps == 100; }, Waiter::kForever));
+}
+
+TEST(WaiterTest, EndsByItsTimeout) {
+  ThreadExecutor executor(1);
+  Waiter waiter(executor);
+  EXPECT_FALSE(waiter.Wait([] { return false; }, 1000));
 }
 
 TEST(ManualExecutorTest, RunsNothingByItself) {
