@@ -414,7 +414,7 @@ void EngineImpl::BeginFlush() {
   if (memtable->empty()) return;
   work.stage = Work::Stage::kWriting;
   work.job = std::make_unique<MergeJob>(JobParameters(
-      Memtable::NewIterator(std::move(memtable)), VersionFilter(work.watermark, OlderBelow::kYes)));
+      Memtable::NewIterator(std::move(memtable)), VersionFilter({work.watermark, {}}, nullptr, KeyRanges::All())));
 }
 
 void EngineImpl::BeginCompaction() {
@@ -440,7 +440,7 @@ void EngineImpl::BeginCompaction() {
   }
   // Level 1 is the last, and all of it that shares keys takes part: nothing older stands below.
   MergeJob::Parameters parameters = JobParameters(NewMergingIterator(std::move(sources)),
-                                                  VersionFilter(work.watermark, OlderBelow::kNo));
+                                                  VersionFilter({work.watermark, {}}, nullptr, KeyRanges()));
   parameters.table_bytes = options_.table_bytes;
   if (options_.compress) parameters.table.compression = Compression::kLz4;
   work.job = std::make_unique<MergeJob>(std::move(parameters));

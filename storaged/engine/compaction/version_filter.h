@@ -1,42 +1,86 @@
 #pragma once
 
-#include <optional>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "common/base/ids.h"
-#include "common/base/typed_bool.h"
+#include "storaged/engine/compaction/key_ranges.h"
 #include "storaged/engine/keys/internal_key.h"
+#include "storaged/engine/keys/range_tombstones.h"
 
 namespace bedrock::engine {
 
-/// Whether entries of the same keys may stand in tables below the one that is being made.
-using OlderBelow = TypedBool<struct OlderBelowTag>;
+/// At which versions reads can ask: at the pinned ones, and at any from the watermark on.
+struct Retention {
+  Version watermark;
+  std::vector<Version> pins;  ///< In any order; those from the watermark on change nothing.
+};
 
-/// Decides, entry by entry in internal key order, what a flush or a compaction keeps: of each key
-/// all versions above the watermark and the newest at or below it; the rest no reader at or above
-/// the watermark can see. If the newest at or below the watermark is a tombstone, it goes, too,
-/// unless it still hides something older below. One thread.
+/// Decides what a flush or a compaction keeps so that each read Retention allows for has the same
+/// answer before and after. Watermark and pins part the versions into stripes; above the watermark
+/// each version is a stripe of its own:
+///
+///   pins 3 and 5, watermark 8:     1 2 3 | 4 5 | 6 7 8 | 9 | 10 | …
+///
+/// No reader can tell two versions of a stripe apart. So of each key the newest of each stripe is
+/// kept, unless a range tombstone of the same stripe hides it. In the lowest stripe a tombstone has
+/// nothing more to hide among the entries that go by; it is kept only where `below`, what stands in
+/// older tables that are not merged here, may have the key. Higher tombstones always stay: what
+/// they hide may be in a lower stripe.
+///
+/// (key, version) is unique among points; a range tombstone hides lower versions only.
+///
+/// Thread: one. Costs a copy and a compare of the key an entry where there are neither pins nor
+/// range tombstones.
 class VersionFilter {
  public:
-  VersionFilter(Version watermark, OlderBelow older_below)
-      : watermark_(watermark), older_below_(older_below) {}
+  /// `tombstones`: all range tombstones of what is merged; null: there are none.
+  VersionFilter(Retention retention, std::shared_ptr<const FragmentedTombstones> tombstones,
+                KeyRanges below);
 
+  /// Whether an entry stays. REQUIRES: called for every entry, in internal key order.
   bool Keep(InternalKeyView key) {
-    if (!user_key_ || *user_key_ != key.user_key) {
-      user_key_ = std::string(key.user_key);
-      base_seen_ = false;
+    if (key.user_key != user_key_ || first_) {
+      user_key_.assign(key.user_key);
+      stripe_ = kNoStripe;
+      first_ = false;
     }
     if (key.version() > watermark_) return true;
-    if (base_seen_) return false;
-    base_seen_ = true;
-    return key.kind() != EntryKind::kDelete || static_cast<bool>(older_below_);
+    const std::size_t stripe = pins_.empty() ? 0 : StripeOf(key.version());
+    if (stripe == stripe_) return false;
+    stripe_ = stripe;
+    if (stripe == pins_.size() && key.kind() == EntryKind::kDelete &&
+        !below_.Contains(key.user_key)) {
+      return false;
+    }
+    return tombstones_ == nullptr || !IsHidden(key, stripe);
   }
 
+  /// What stays of the range tombstones. Const: may come before, between or after the entries.
+  FragmentedTombstones KeptTombstones() const;
+
  private:
+  static constexpr std::size_t kNoStripe = SIZE_MAX;
+
+  /// 0: at or below the watermark and above all pins; i: at or below pin i - 1 and above pin i.
+  /// REQUIRES: version <= watermark_.
+  std::size_t StripeOf(Version version) const;
+  /// The highest version of a stripe.
+  Version TopOf(std::size_t stripe) const { return stripe == 0 ? watermark_ : pins_[stripe - 1]; }
+  bool IsHidden(InternalKeyView key, std::size_t stripe);
+
   Version watermark_;
-  OlderBelow older_below_;
-  std::optional<std::string> user_key_;
-  bool base_seen_ = false;  ///< The newest version at or below the watermark has gone by.
+  std::vector<Version> pins_;                               ///< Below the watermark, descending.
+  std::shared_ptr<const FragmentedTombstones> tombstones_;  ///< Null or not empty.
+  KeyRanges below_;
+
+  bool first_ = true;
+  std::string user_key_;            ///< Of the entry before; its memory is used again.
+  std::size_t stripe_ = kNoStripe;  ///< Of the last entry of this key at or below the watermark.
+  std::size_t fragment_ = 0;        ///< The first that ends behind user_key_.
 };
 
 }  // namespace bedrock::engine

@@ -1,14 +1,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "common/env/memory_file_system.h"
-#include "common/env/random.h"
 #include "storaged/engine/compaction/merge_job.h"
 #include "storaged/engine/compaction/picker.h"
 #include "storaged/engine/compaction/version_filter.h"
@@ -18,61 +15,6 @@
 namespace bedrock::engine {
 namespace {
 
-/// The versions a filter keeps of one key, given as kind letters by version, newest first.
-std::string Kept(const std::vector<std::pair<std::uint64_t, EntryKind>>& versions,
-                 std::uint64_t watermark, OlderBelow older_below) {
-  VersionFilter filter(Version(watermark), older_below);
-  std::string kept;
-  for (const auto& [version, kind] : versions) {
-    if (filter.Keep({"k", Trailer(Version(version), kind)})) kept += std::to_string(version);
-  }
-  return kept;
-}
-
-TEST(VersionFilterTest, KeepsAllAboveTheWatermarkAndTheNewestBelow) {
-  const std::vector<std::pair<std::uint64_t, EntryKind>> versions = {
-      {8, EntryKind::kPut}, {5, EntryKind::kDelete}, {2, EntryKind::kPut}};
-  EXPECT_EQ(Kept(versions, 1, OlderBelow::kNo), "852");
-  EXPECT_EQ(Kept(versions, 2, OlderBelow::kNo), "852");
-  EXPECT_EQ(Kept(versions, 4, OlderBelow::kNo), "852");
-  EXPECT_EQ(Kept(versions, 5, OlderBelow::kYes), "85");
-  EXPECT_EQ(Kept(versions, 5, OlderBelow::kNo), "8");
-  EXPECT_EQ(Kept(versions, 7, OlderBelow::kNo), "8");
-  EXPECT_EQ(Kept(versions, 8, OlderBelow::kNo), "8");
-}
-
-TEST(VersionFilterTest, NoReaderAtOrAboveTheWatermarkCanTell) {
-  Random random(1);
-  for (int round = 0; round < 3000; ++round) {
-    std::map<std::uint64_t, EntryKind, std::greater<>> all;
-    for (std::uint64_t n = random.Below(6); n > 0; --n) {
-      all[1 + random.Below(10)] = random.Chance(1, 2) ? EntryKind::kPut : EntryKind::kDelete;
-    }
-    const std::uint64_t watermark = random.Below(12);
-    VersionFilter filter(Version(watermark), OlderBelow::kNo);
-    std::map<std::uint64_t, EntryKind, std::greater<>> kept;
-    for (const auto& [version, kind] : all) {
-      if (filter.Keep({"key", Trailer(Version(version), kind)})) kept.emplace(version, kind);
-    }
-    for (std::uint64_t at = watermark; at < 13; ++at) {
-      const auto before = all.lower_bound(at);
-      const auto after = kept.lower_bound(at);
-      const bool live_before = before != all.end() && before->second == EntryKind::kPut;
-      const bool live_after = after != kept.end() && after->second == EntryKind::kPut;
-      ASSERT_EQ(live_before, live_after);
-      if (live_before) {
-        ASSERT_EQ(before->first, after->first);
-      }
-    }
-    // And nothing is kept that all of them could do without.
-    for (const auto& [version, kind] : kept) {
-      const bool base = version <= watermark;
-      ASSERT_FALSE(base && kind == EntryKind::kDelete);
-      ASSERT_FALSE(base && version != kept.rbegin()->first);
-    }
-  }
-}
-
 class MergeJobTest : public testing::Test {
  protected:
   MergeJob MakeJob(std::vector<TestEntry> entries, std::uint64_t table_bytes, Status error = {}) {
@@ -80,7 +22,7 @@ class MergeJobTest : public testing::Test {
     return MergeJob({.file_system = &disk_,
                      .directory = "/db",
                      .input = std::make_unique<VectorIterator>(std::move(entries), error),
-                     .filter = VersionFilter(Version(0), OlderBelow::kYes),
+                     .filter = VersionFilter({}, nullptr, KeyRanges::All()),
                      .table = {.block_bytes = 256},
                      .table_bytes = table_bytes,
                      .next_number = [this] { return FileNumber(next_++); }});
@@ -151,7 +93,7 @@ TEST_F(MergeJobTest, NothingKeptMakesNoTable) {
                 .directory = "/db",
                 .input = std::make_unique<VectorIterator>(
                     std::vector<TestEntry>{{{"k", Trailer(Version(1), EntryKind::kDelete)}, ""}}),
-                .filter = VersionFilter(Version(5), OlderBelow::kNo),
+                .filter = VersionFilter({Version(5), {}}, nullptr, KeyRanges()),
                 .table = {},
                 .next_number = [this] { return FileNumber(next_++); }});
   EXPECT_EQ(job.Step(), MergeJob::Progress::kDone);
