@@ -12,6 +12,23 @@
 
 namespace bedrock {
 
+/// A file's bytes in memory, shared with the file: what is stored there is in the file at once, as
+/// if written, and survives the death of the process; File::Sync makes it durable. Stays valid when
+/// the File that made it is gone.
+///
+/// Only bytes below the file's size may be touched: others, and bytes that the disk fails to give,
+/// end the process with SIGBUS. What the file grows by later can be touched, up to size().
+class MappedFile {
+ public:
+  virtual ~MappedFile() = default;
+
+  virtual char* data() const = 0;
+  virtual std::size_t size() const = 0;
+  /// Prepares pages for being stored to, so that the first store to each costs less. A hint. Any
+  /// thread. REQUIRES: the range lies below the file's size.
+  virtual void Populate(std::size_t offset, std::size_t n) const = 0;
+};
+
 /// An open file. Reads and writes name their offset, so there is no position to share; a file may
 /// be read from any thread, and written, synced and resized by one thread at a time. Closing
 /// happens in the destructor and syncs nothing.
@@ -31,6 +48,20 @@ class File {
   virtual Status WriteAt(std::uint64_t offset, std::string_view data) = 0;
   /// Makes what was written durable, and the size where it is needed to read it back (fdatasync).
   virtual Status Sync() = 0;
+  /// WriteAt, and makes these bytes durable (with the size where it is needed to read them back);
+  /// of what was written before, only what shares sectors with them need be. Cheaper than WriteAt
+  /// and Sync where all else is durable. An error but no_space is that of a failed Sync.
+  virtual Status WriteAtAndSync(std::uint64_t offset, std::string_view data) {
+    Status written = WriteAt(offset, data);
+    return written.ok() ? Sync() : written;
+  }
+  /// The first `bytes` of the file in memory; may be more than the file holds so far. A capability
+  /// that not every file has: unavailable where there is none. REQUIRES: bytes > 0; opened for
+  /// writing.
+  virtual Result<std::unique_ptr<MappedFile>> Map(std::size_t bytes) {
+    return Status::Unavailable("map " + std::to_string(bytes) +
+                               " bytes: not a file that can be mapped");
+  }
   virtual Status Truncate(std::uint64_t size) = 0;
   virtual Result<std::uint64_t> Size() const = 0;
 };

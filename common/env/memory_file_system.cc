@@ -89,10 +89,13 @@ struct Inode {
     unsynced.clear();
   }
   void Sync();
+  /// What a write with sync does after the write: only the sectors of [offset, offset + n).
+  void SyncRange(std::uint64_t offset, std::uint64_t n);
   void Crash(Random& random, MemoryFileSystem::CrashMode mode);
 
  private:
   std::set<std::uint64_t> RememberedSectors() const;
+  void SyncSectors(const std::set<std::uint64_t>& sectors);
   void CrashSectors(Random& random);
 };
 
@@ -115,9 +118,22 @@ void Inode::Sync() {
     SyncAll();
     return;
   }
-  // After a failed Sync the kernel writes only sectors that were touched again since, each as it is
-  // in memory. Sizes are metadata and get there in any case.
-  const std::set<std::uint64_t> sectors = RememberedSectors();
+  // After a failed Sync the kernel writes only sectors that were touched again since.
+  SyncSectors(RememberedSectors());
+  for (Change& change : unsynced) change.forgotten = true;
+}
+
+void Inode::SyncRange(std::uint64_t offset, std::uint64_t n) {
+  std::set<std::uint64_t> sectors;
+  for (std::uint64_t s = offset / kSectorBytes; s * kSectorBytes < offset + n; ++s) {
+    sectors.insert(s);
+  }
+  SyncSectors(sectors);
+}
+
+/// Makes these sectors durable, each as it is in memory. Sizes are metadata and get there in any
+/// case.
+void Inode::SyncSectors(const std::set<std::uint64_t>& sectors) {
   std::vector<Change> left;
   for (Change& change : unsynced) {
     if (change.kind == Change::Kind::kTruncate) {
@@ -132,7 +148,7 @@ void Inode::Sync() {
       Change piece{.kind = Change::Kind::kWrite,
                    .offset = at,
                    .data = change.data.substr(at - change.offset, end - at),
-                   .forgotten = true};
+                   .forgotten = change.forgotten};
       if (sectors.contains(sector)) {
         ApplyChange(durable, piece);
       } else {
@@ -556,6 +572,21 @@ class MemoryFileSystem::MemoryFile final : public File {
     const auto admission = state_->Admit(Operation::kSync, path_, true);
     if (admission.verdict == State::Verdict::kGo) {
       inode_->Sync();
+      return Status::Ok();
+    }
+    if (!state_->crashed) {
+      for (bedrock::Change& change : inode_->unsynced) change.forgotten = true;
+    }
+    return admission.error.Prefixed("sync " + path_);
+  }
+
+  Status WriteAtAndSync(std::uint64_t offset, std::string_view data) override {
+    RETURN_IF_ERROR(WriteAt(offset, data));
+    const MutexLock lock(state_->mutex);
+    RETURN_IF_ERROR(CheckWritable("sync", offset));
+    const auto admission = state_->Admit(Operation::kSync, path_, true);
+    if (admission.verdict == State::Verdict::kGo) {
+      inode_->SyncRange(offset, data.size());
       return Status::Ok();
     }
     if (!state_->crashed) {

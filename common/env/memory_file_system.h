@@ -25,6 +25,9 @@ namespace bedrock {
 /// and changes of a folder's entries become durable in any order unless they touch the same name. A
 /// rename is atomic: after a crash the old state or the new one stands there.
 ///
+/// WriteAtAndSync counts as two calls and makes no other sectors durable than those it writes.
+/// Files can't be mapped.
+///
 /// Any thread; files and locks may outlive the file system. Paths are taken apart at '/', "." is
 /// skipped, ".." is refused, and relative and absolute paths start at the same root, which is there
 /// from the beginning.
@@ -34,8 +37,8 @@ class MemoryFileSystem final : public FileSystem {
   enum class Operation : std::uint8_t {
     kOpen,    ///< Open in any mode: kCreate, too.
     kRead,    ///< ReadAt.
-    kWrite,   ///< WriteAt.
-    kSync,    ///< File::Sync.
+    kWrite,   ///< WriteAt, and the first half of WriteAtAndSync.
+    kSync,    ///< File::Sync, and the second half of WriteAtAndSync.
     kResize,  ///< Truncate.
     kCreateDirectory,
     kList,

@@ -3,8 +3,10 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -88,6 +90,34 @@ Status CheckOffset(std::string_view action, std::string_view path, std::uint64_t
   return Status::Ok();
 }
 
+class PosixMappedFile final : public MappedFile {
+ public:
+  PosixMappedFile(char* data, std::size_t size) : data_(data), size_(size) {}
+  ~PosixMappedFile() override { munmap(data_, size_); }
+  PosixMappedFile(const PosixMappedFile&) = delete;
+  PosixMappedFile& operator=(const PosixMappedFile&) = delete;
+
+  char* data() const override { return data_; }
+  std::size_t size() const override { return size_; }
+  void Populate(std::size_t offset, std::size_t n) const override {
+#ifdef MADV_POPULATE_WRITE
+    const std::size_t begin = offset / kPageBytes * kPageBytes;
+    const std::size_t end = std::min(offset + n, size_);
+    // Kernels before 5.14 don't know it: pages are then prepared as they are stored to.
+    if (begin < end) madvise(data_ + begin, end - begin, MADV_POPULATE_WRITE);
+#else
+    (void)offset;
+    (void)n;
+#endif
+  }
+
+ private:
+  static constexpr std::size_t kPageBytes = 4096;
+
+  char* const data_;
+  const std::size_t size_;
+};
+
 class PosixFile final : public File {
  public:
   PosixFile(std::string path, Descriptor descriptor)
@@ -127,6 +157,37 @@ class PosixFile final : public File {
       return ErrorStatus(errno, "sync", path_);
     }
     return Status::Ok();
+  }
+
+  Status WriteAtAndSync(std::uint64_t offset, std::string_view data) override {
+    RETURN_IF_ERROR(CheckOffset("write", path_, offset, data.size()));
+    while (!data.empty()) {
+      const iovec part{const_cast<char*>(data.data()), data.size()};
+      const ssize_t put = Uninterrupted([&] {
+        return pwritev2(descriptor_.get(), &part, 1, static_cast<off_t>(offset), RWF_DSYNC);
+      });
+      if (put < 0) {
+        // Refused by this kernel or file system before anything was written.
+        if (errno == EOPNOTSUPP || errno == ENOSYS) return File::WriteAtAndSync(offset, data);
+        return ErrorStatusAt(errno, "write and sync", path_, offset);
+      }
+      data.remove_prefix(static_cast<std::size_t>(put));
+      offset += static_cast<std::uint64_t>(put);
+    }
+    return Status::Ok();
+  }
+
+  Result<std::unique_ptr<MappedFile>> Map(std::size_t bytes) override {
+    void* const data =
+        mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor_.get(), 0);
+    if (data == MAP_FAILED) {
+      const int error = errno;
+      // Files on some file systems can't be mapped for sharing.
+      if (error == ENODEV) return File::Map(bytes);
+      return ErrorStatus(error, "map", path_);
+    }
+    return std::unique_ptr<MappedFile>(
+        std::make_unique<PosixMappedFile>(static_cast<char*>(data), bytes));
   }
 
   Status Truncate(std::uint64_t size) override {

@@ -49,6 +49,9 @@ constexpr std::size_t EncodedSize(std::size_t payload_bytes) {
   return (kHeaderBytes + payload_bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 
+/// Stores the encoded record, EncodedSize(record.payload.size()) bytes, at `out`. REQUIRES: type !=
+/// 0, payload at most kPayloadBytesMax.
+void EncodeRecord(char* out, const Record& record);
 /// Appends the encoded record to `out`. REQUIRES: type != 0, payload at most kPayloadBytesMax,
 /// out.size() a multiple of kAlignment.
 void AppendRecord(std::string& out, const Record& record);

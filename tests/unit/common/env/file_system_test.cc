@@ -122,6 +122,33 @@ TEST_P(FileSystemTest, AnEmptyWriteDoesNotGrow) {
   EXPECT_EQ(file->Size().value(), 0u);
 }
 
+TEST_P(FileSystemTest, WriteAtAndSyncWritesAndGrows) {
+  const auto file = Open("a", OpenMode::kCreate);
+  ASSERT_TRUE(file->WriteAt(0, "hello world").ok());
+  ASSERT_TRUE(file->WriteAtAndSync(6, "there you are").ok());
+  EXPECT_EQ(Get("a"), "hello there you are");
+  EXPECT_TRUE(file->WriteAtAndSync(UINT64_MAX - 1, "xyz").IsIOError());
+  EXPECT_FALSE(Open("a", OpenMode::kRead)->WriteAtAndSync(0, "x").ok());
+}
+
+TEST_P(FileSystemTest, AMappingIsTheFileOrUnavailable) {
+  const auto file = Open("a", OpenMode::kCreate);
+  ASSERT_TRUE(file->WriteAt(0, "hello").ok());
+  auto mapped = file->Map(1 << 20);
+  if (!mapped.ok()) {
+    EXPECT_TRUE(mapped.status().IsUnavailable()) << mapped.status().ToString();
+    return;
+  }
+  EXPECT_EQ((*mapped)->size(), std::size_t{1} << 20);
+  EXPECT_EQ(std::string((*mapped)->data(), 5), "hello");
+  (*mapped)->data()[0] = 'j';
+  EXPECT_EQ(Get("a"), "jello");
+  ASSERT_TRUE(file->WriteAt(5, std::string(8192, '.')).ok());
+  (*mapped)->Populate(4000, 100);
+  (*mapped)->data()[8000] = '!';
+  EXPECT_EQ(Get("a")[8000], '!');
+}
+
 TEST_P(FileSystemTest, AnOffsetThatCannotBeIsAnIoError) {
   const auto file = Open("a", OpenMode::kCreate);
   EXPECT_TRUE(file->WriteAt(UINT64_MAX - 1, "xyz").IsIOError());

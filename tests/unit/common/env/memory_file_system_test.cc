@@ -481,6 +481,38 @@ TEST(MemoryFileSystemTest, WhatWasCutAfterAFailedSyncStaysCut) {
       (std::set<std::string>{std::string(20, '\0'), std::string(10, 'n') + std::string(10, '\0')}));
 }
 
+TEST(MemoryFileSystemTest, AWriteWithSyncIsDurableAndNothingElse) {
+  MemoryFileSystem fs;
+  const auto file = CreateDurable(fs, "a", std::string(4 * kSector, '0'));
+  ASSERT_TRUE(file->WriteAt(0, std::string(4 * kSector, '1')).ok());
+  ASSERT_TRUE(file->WriteAtAndSync(kSector, std::string(kSector, '2')).ok());
+  EXPECT_EQ(Outcomes(fs, "a").size(), 8u);  // the other three sectors, each old or new
+  Crash(fs, CrashMode::kLoseUnsynced);
+  EXPECT_EQ(Get(fs, "a"),
+            std::string(kSector, '0') + std::string(kSector, '2') + std::string(2 * kSector, '0'));
+}
+
+TEST(MemoryFileSystemTest, AWriteWithSyncThatGrowsIsWhole) {
+  MemoryFileSystem fs;
+  const auto file = CreateDurable(fs, "a", "");
+  ASSERT_TRUE(file->WriteAtAndSync(700, "grown").ok());
+  const std::string whole = std::string(700, '\0') + "grown";
+  EXPECT_EQ(Outcomes(fs, "a"), std::set<std::string>{whole});
+}
+
+TEST(MemoryFileSystemTest, AWriteWithSyncFailsInEitherHalf) {
+  MemoryFileSystem fs;
+  const auto file = CreateDurable(fs, "a", "old");
+  for (const Operation half : {Operation::kWrite, Operation::kSync}) {
+    fs.Inject({.operations = {half}, .path_suffix = "a"});
+    EXPECT_TRUE(file->WriteAtAndSync(0, "new").IsIOError());
+  }
+  ASSERT_TRUE(file->Sync().ok());
+  EXPECT_EQ(Get(fs, "a"), "new");
+  Crash(fs, CrashMode::kLoseUnsynced);
+  EXPECT_EQ(Get(fs, "a"), "old");  // a later success proved nothing
+}
+
 TEST(MemoryFileSystemTest, AFullDiskTakesWhatFitsAndClears) {
   MemoryFileSystem fs;
   fs.SetCapacity(10);
