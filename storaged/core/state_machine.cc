@@ -112,24 +112,22 @@ Status StateMachine::Check(const std::vector<Condition>& conditions, CommandResu
 
 Status StateMachine::Write(const std::vector<proto::Operation>& operations,
                            const raft::Entry& entry) {
-  std::size_t key_bytes = 0;
-  for (const auto& operation : operations) key_bytes += 1 + operation.key.size();
-  batch_keys_.clear();
-  batch_keys_.reserve(key_bytes);  // views into it stay valid while it fills
-  batch_.clear();
+  batch_.Clear();
   for (const auto& operation : operations) {
-    const std::size_t at = batch_keys_.size();
-    batch_keys_.push_back(kUserPrefix);
-    batch_keys_.append(operation.key);
-    const bool put = operation.kind == proto::Operation::Kind::kPut;
-    batch_.push_back({.kind = put ? engine::Mutation::Kind::kPut : engine::Mutation::Kind::kDelete,
-                      .key = std::string_view(batch_keys_).substr(at),
-                      .value = operation.value});
+    batch_key_.assign(1, kUserPrefix);
+    batch_key_.append(operation.key);
+    if (operation.kind == proto::Operation::Kind::kPut) {
+      batch_.Put(batch_key_, operation.value);
+    } else {
+      batch_.Delete(batch_key_);
+    }
   }
   return engine_.Apply(batch_, MarkOf(entry));
 }
 
-Status StateMachine::Advance(const raft::Entry& entry) { return engine_.Apply({}, MarkOf(entry)); }
+Status StateMachine::Advance(const raft::Entry& entry) {
+  return engine_.Apply(WriteBatch(), MarkOf(entry));
+}
 
 Result<engine::Lookup> StateMachine::Get(std::string_view user_key) const {
   return engine_.Get(EngineKey(user_key), Version(applied().value()));

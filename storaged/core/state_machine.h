@@ -7,6 +7,7 @@
 
 #include "bedrock/result.h"
 #include "bedrock/status.h"
+#include "bedrock/write_batch.h"
 #include "common/base/ids.h"
 #include "proto/command.h"
 #include "proto/raft_messages.h"
@@ -73,8 +74,8 @@ class StateMachine {
   engine::Engine& engine_;
   SessionTable sessions_;
   // Of the batch that is being made; kept for their memory.
-  std::string batch_keys_;
-  std::vector<engine::Mutation> batch_;
+  std::string batch_key_;
+  WriteBatch batch_;
 };
 
 }  // namespace bedrock::storage

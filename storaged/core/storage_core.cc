@@ -269,11 +269,13 @@ bool StorageCore::stopped() const {
 ErrorCode StorageCore::health() const {
   if (applier_.state() == Applier::State::kHalted) return ErrorCode::kStorageUnavailable;
   switch (engine_stats_.state) {
-    case engine::EngineState::kHealthy:
+    case EngineState::kHealthy:
+    case EngineState::kDegraded:
       return ErrorCode::kOk;
-    case engine::EngineState::kNoSpace:
+    case EngineState::kNoSpace:
       return ErrorCode::kStorageFull;
-    case engine::EngineState::kFailed:
+    case EngineState::kReadOnly:
+    case EngineState::kFailed:
       break;
   }
   return ErrorCode::kStorageUnavailable;
@@ -284,7 +286,7 @@ std::string StorageCore::health_detail() const {
     return "applying stopped after " + std::to_string(machine_.applied().value()) + ": " +
            applier_.fault().ToString();
   }
-  return engine_stats_.state == engine::EngineState::kHealthy ? "" : engine_stats_.detail;
+  return engine_stats_.state == EngineState::kHealthy ? "" : engine_stats_.detail;
 }
 
 proto::StorageStatus StorageCore::StatusNow() const {

@@ -5,13 +5,21 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "bedrock/iterator.h"
+#include "bedrock/options.h"
+#include "bedrock/pinned_value.h"
 #include "bedrock/result.h"
+#include "bedrock/snapshot.h"
+#include "bedrock/stats.h"
 #include "bedrock/status.h"
+#include "bedrock/write_batch.h"
 #include "common/base/ids.h"
+#include "common/base/typed_bool.h"
 #include "common/base/units.h"
 #include "common/env/environment.h"
 
@@ -25,28 +33,30 @@ struct EngineOptions {
   std::size_t table_bytes = 32 * kMiB;     ///< Target size of a compaction's output file.
   std::uint32_t filter_bits_per_key = 10;  ///< 0: no filter.
   std::uint32_t level0_files_trigger = 4;  ///< This many flushed files start a compaction.
-  std::uint32_t level0_files_stop = 20;    ///< This many make Apply busy.
+  std::uint32_t level0_files_stop = 24;    ///< This many make Apply busy; half of it slows it down.
+  std::uint64_t level1_bytes = 256 * kMiB;  ///< Target of the first sorted level.
+  std::uint32_t level_multiplier = 10;      ///< Of each level's target over the one above it.
+  /// Of compacted tables; unset: none on level 1, LZ4 below. Flushed ones are never compressed.
+  std::optional<bedrock::Compression> compression;
   std::size_t block_cache_bytes = 64 * kMiB;
+  /// Values of at least this many bytes go to files of their own; 0: never.
+  std::size_t blob_bytes_min = 8 * kKiB;
   /// Makes WantsFlush() true after this many applied entries even if the memtable is small: what is
-  /// not flushed has to be kept in the Raft log and applied again after a crash.
+  /// not flushed has to be kept in the log and applied again after a crash.
   std::uint64_t unflushed_entries_max = 1'000'000;
-  bool compress = true;  ///< LZ4 for compacted tables; flushed ones are never compressed.
+  std::size_t compaction_jobs_max = 1;  ///< So many compactions at once, beside one flush.
+  /// Is told, in one line that a person reads, what went wrong and what was done about it. Called
+  /// on any thread, by one at a time, with no lock of the engine held.
+  std::function<void(std::string_view line)> on_event;
 };
 
-/// Where in the replicated log the data stand.
+/// Where in the log the data stand: in a cluster the Raft log, embedded the sequence of commits
+/// (term 0).
 struct AppliedMark {
   LogIndex index;
   Term term;
 
   friend bool operator==(const AppliedMark&, const AppliedMark&) = default;
-};
-
-/// One change of one key. Views are borrowed for the call.
-struct Mutation {
-  enum class Kind : std::uint8_t { kPut = 1, kDelete = 2 };
-  Kind kind = Kind::kPut;
-  std::string_view key;
-  std::string_view value;
 };
 
 /// A key's state at a version.
@@ -56,48 +66,31 @@ struct Lookup {
   std::string value;
 };
 
-enum class EngineState : std::uint8_t {
-  kHealthy,
-  kNoSpace,  ///< The disk is full: flushes wait; clears by itself.
-  kFailed,   ///< A sync or the MANIFEST failed: nothing more is made durable; the process must
-             ///< restart.
-};
+/// Whether blocks that a read fetches stay in the cache; a long walk's would only push others out.
+using FillCache = TypedBool<struct FillCacheTag>;
+/// Whether blocks that come from files are checked against their checksums.
+using VerifyChecksums = TypedBool<struct VerifyChecksumsTag>;
 
-struct EngineStats {
-  EngineState state = EngineState::kHealthy;
-  std::string detail;  ///< Why it is not healthy.
-  std::vector<std::size_t> files_per_level;
-  std::uint64_t table_bytes = 0;
-  std::size_t memtable_bytes = 0;
-  std::size_t memtables = 0;
-};
-
-/// Walks keys in ascending order at one version, tombstones left out. Holds the files and memtables
-/// that it reads for as long as it lives. One thread at a time. After an error Valid() is false and
-/// status() says so.
-class Iterator {
- public:
-  virtual ~Iterator() = default;
-  virtual bool Valid() const = 0;
-  virtual void SeekToFirst() = 0;
-  virtual void Seek(std::string_view key) = 0;  ///< The first key at or after `key`.
-  virtual void Next() = 0;                      ///< REQUIRES: Valid().
-  virtual std::string_view key() const = 0;     ///< Until the next call that moves.
-  virtual std::string_view value() const = 0;
-  virtual Version version() const = 0;
-  virtual Status status() const = 0;
+/// How to read.
+struct ReadSettings {
+  /// Unset: newest(), as of the call. One above newest() is newest(). One below the watermark is
+  /// invalid_argument unless a snapshot pins just it.
+  std::optional<Version> at;
+  FillCache fill_cache = FillCache::kYes;
+  VerifyChecksums verify_checksums = VerifyChecksums::kYes;
 };
 
 /// The LSM storage engine: versioned keys in memtables and sorted tables, one ordered keyspace. A
 /// commit's version is the log index it is applied at. It has no log of its own here: what is only
-/// in memory is applied again from the Raft log after a crash, from durable_applied() on.
+/// in memory is applied again from the log after a crash, from durable_applied() on.
 ///
-/// Threads: Apply, StartFlush, SetWatermark, Tick, OnProgress and the destructor by one owner
-/// thread; the rest by any. Flushes and compactions run on the environment's executor, one step
-/// of bounded size at a time, whatever the number of its threads. Iterators end before the engine.
-/// The destructor waits for a running step; it flushes nothing.
+/// Threads: Apply, WriteDelayUs, WantsFlush, StartFlush, SetWatermark, OnProgress and the
+/// destructor by one owner thread at a time; the rest by any. Flushes and compactions run on the
+/// environment's executor, one step of bounded size at a time, whatever the number of its threads.
+/// The destructor waits for running steps; it flushes nothing. PinnedValues, snapshots and
+/// iterators may outlive the engine; such an iterator answers aborted.
 ///
-/// Reads see whole commits: a read at a version above applied() is one at applied().
+/// Reads see whole commits: a read at a version above newest() is one at newest().
 class Engine {
  public:
   /// Opens the directory, made where missing, and recovers it: CURRENT, MANIFEST, every live file
@@ -107,19 +100,21 @@ class Engine {
                                               const EngineOptions& options);
   virtual ~Engine() = default;
 
-  /// Applies all mutations at version mark.index and moves applied() to mark, together. The last
-  /// mutation of a key wins. An empty list only moves the mark. Where it gives an error nothing was
-  /// applied. busy: too much waits for flush or compaction. invalid_argument: a key above 64 KiB or
-  /// a value above 128 MiB. io_error: the state is kFailed. REQUIRES: mark.index is
-  /// applied().index + 1.
-  virtual Status Apply(const std::vector<Mutation>& mutations, AppliedMark mark) = 0;
+  // ---- The owner's thread
 
-  virtual AppliedMark applied() const = 0;
-  /// What is in files; a restart begins here. Any thread.
-  virtual AppliedMark durable_applied() const = 0;
-  /// The client state that was handed to the flush that durable_applied() comes from; empty in a
-  /// new database.
-  virtual std::string client_state() const = 0;
+  /// Applies all changes at version mark.index and moves applied() to mark, together: they are
+  /// visible when it returns. A later change of a key wins over an earlier one. No changes only
+  /// move the mark. Where it gives an error nothing was applied. busy: too much waits for flush or
+  /// compaction. no_space: the same, because the disk is full; batches of nothing but deletes still
+  /// pass, up to a reserve. invalid_argument: a key above 64 KiB or a value above 128 MiB.
+  /// io_error: the state is kReadOnly or kFailed. REQUIRES: mark.index is applied().index + 1.
+  Status Apply(const WriteBatch& batch, AppliedMark mark) { return Apply(batch.encoded(), mark); }
+  /// `changes` in the encoding of WriteBatch. corruption: they are not.
+  virtual Status Apply(std::string_view changes, AppliedMark mark) = 0;
+
+  /// How long, in microseconds, whoever wants to Apply `bytes` should wait first so that flushes
+  /// and compactions keep up: 0 nearly always. A hint that smooths what would end in busy.
+  virtual std::uint64_t WriteDelayUs(std::size_t bytes) = 0;
 
   /// The active memtable is full, or too old a part of the log waits for it.
   virtual bool WantsFlush() const = 0;
@@ -127,32 +122,62 @@ class Engine {
   /// with it, in the same MANIFEST edit as the applied mark. Does nothing unless applied() has
   /// moved since the last time, and where memtables_max are waiting already.
   virtual void StartFlush(std::string client_state) = 0;
-  /// Called on a background thread whenever durable_applied() has moved or the state changed. Set
-  /// once, before Apply. The callback may read, not destroy the engine.
+  /// Versions that only readers below `watermark` could tell apart may vanish, unless a snapshot
+  /// pins them. Never goes back: a lower one is ignored. Becomes durable with the flush or
+  /// compaction that uses it; one above what that has in hand counts as that. A watermark of
+  /// UINT64_MAX, set once, keeps no history at all.
+  virtual void SetWatermark(Version watermark) = 0;
+  /// Called on a background thread whenever durable_applied() has moved, there is room again, or
+  /// the state changed. Set once, before Apply. The callback may read, not destroy the engine.
   virtual void OnProgress(std::function<void()> callback) = 0;
 
+  // ---- Any thread
+
+  virtual AppliedMark applied() const = 0;
+  /// The version of the last commit: what a read sees. Lock-free.
+  virtual Version newest() const = 0;
+  /// What is in files; a restart begins here.
+  virtual AppliedMark durable_applied() const = 0;
+  /// The client state that was handed to the flush that durable_applied() comes from; empty in a
+  /// new database.
+  virtual std::string client_state() const = 0;
+
+  /// The value of `key`, not copied. not_found: absent. corruption names file and offset; other
+  /// keys stay readable.
+  virtual Status Get(std::string_view key, const ReadSettings& settings,
+                     PinnedValue* value) const = 0;
+  /// All at one version, in the order of `keys`.
+  virtual std::vector<Result<PinnedValue>> MultiGet(std::span<const std::string_view> keys,
+                                                    const ReadSettings& settings) const = 0;
+  /// The newest version of `key` at or below `at`, tombstones told from ignorance.
+  virtual Result<Lookup> Get(std::string_view key, Version at) const = 0;
+  /// The version of the newest change of `key`, a tombstone's, too; 0: the engine knows nothing of
+  /// it. Reads no value.
+  virtual Result<Version> NewestVersion(std::string_view key) const = 0;
+  /// Keys within `bounds`, which are copied. Never null.
+  virtual std::unique_ptr<Iterator> NewIterator(const ReadSettings& settings,
+                                                Range bounds) const = 0;
+  /// Pins newest(): flushes and compactions that begin later keep what a read at it needs, until
+  /// the last copy is gone.
+  virtual Snapshot GetSnapshot() const = 0;
+
   /// Tries again what failed and waits (a full disk, a damaged table), once its time has come, and
-  /// removes files that readers held. Apply and StartFlush try, too; an engine that nobody writes
-  /// to needs this call now and then, each second or so. Cheap.
+  /// removes files that readers held. StartFlush and an Apply that was refused try, too; an engine
+  /// that nobody writes to needs this call now and then, each second or so. Cheap.
   virtual void Tick() = 0;
 
-  /// The newest version of `key` at or below `at`. corruption names file and offset; other keys
-  /// stay readable. invalid_argument: `at` is below a watermark that has been used, so the answer
-  /// may have vanished.
-  virtual Result<Lookup> Get(std::string_view key, Version at) const = 0;
-  /// `at` and errors as in Get; keys in [begin, end), an empty `end` is unbounded. Stands nowhere
-  /// until it is positioned.
-  virtual std::unique_ptr<Iterator> NewIterator(Version at, std::string_view begin,
-                                                std::string_view end) const = 0;
-
-  /// Versions that only readers below `watermark` could tell apart may vanish. Never goes back: a
-  /// lower one is ignored. Becomes durable with the flush or compaction that uses it; one above
-  /// what is durable counts as that, so that what is applied again after a crash can be read as it
-  /// was.
-  virtual void SetWatermark(Version watermark) = 0;
-
+  /// Rewrites all tables that share keys with `range` down to the last level they reach, in the
+  /// background, then calls `done` there, once; aborted when the engine is destroyed before. Takes
+  /// only what is in tables.
+  virtual void CompactRange(Range range, std::function<void(Status)> done) = 0;
+  /// Makes a database of its own in `directory`, which must not exist, out of what
+  /// durable_applied() covers: hard links where the file system is the same, copies elsewhere.
+  /// Everything else goes on meanwhile. After an error what was made is removed again.
+  virtual Status Checkpoint(const std::string& directory) = 0;
+  /// Bytes of tables and blobs for keys of `range`, about.
+  virtual std::uint64_t ApproximateSize(Range range) const = 0;
   virtual EngineStats Stats() const = 0;
-  /// Reads and checks every block of every live table. Slow; other calls go on meanwhile.
+  /// Reads and checks every block of every live file. Slow; other calls go on meanwhile.
   virtual Status Verify() const = 0;
 };
 

@@ -6,8 +6,8 @@
 
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "storaged/engine/change_reader.h"
 #include "storaged/engine/iterator/merging_iterator.h"
-#include "storaged/engine/snapshot_iterator.h"
 #include "storaged/engine/table/file_names.h"
 
 namespace bedrock::engine {
@@ -24,28 +24,8 @@ constexpr unsigned kOutputFailuresMax = 8;
 constexpr std::uint64_t kManifestBytesMin = kMiB;
 constexpr std::uint64_t kManifestGrowthMax = 4;
 
-/// The last mutation of each key, by key: within a commit it wins.
-std::vector<const Mutation*> LastOfEachKey(const std::vector<Mutation>& mutations) {
-  std::vector<const Mutation*> sorted;
-  sorted.reserve(mutations.size());
-  for (const Mutation& mutation : mutations) sorted.push_back(&mutation);
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const Mutation* a, const Mutation* b) { return a->key < b->key; });
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < sorted.size(); ++i) {
-    if (i + 1 < sorted.size() && sorted[i + 1]->key == sorted[i]->key) continue;
-    sorted[kept++] = sorted[i];
-  }
-  sorted.resize(kept);
-  return sorted;
-}
-
-Status CheckSizes(const std::vector<Mutation>& mutations) {
-  for (const Mutation& mutation : mutations) {
-    if (mutation.key.size() > kKeyBytesMax) return Status::InvalidArgument("key too long");
-    if (mutation.value.size() > kValueBytesMax) return Status::InvalidArgument("value too long");
-  }
-  return {};
+EntryKind EntryKindOf(ChangeReader::Kind kind) {
+  return kind == ChangeReader::Kind::kPut ? EntryKind::kPut : EntryKind::kDelete;
 }
 
 AppliedMark ToMark(const VersionEdit::Applied& applied) { return {applied.index, applied.term}; }
@@ -74,13 +54,14 @@ EngineImpl::EngineImpl(const Environment& environment, EngineOptions options,
       options_(std::move(options)),
       cache_(std::move(cache)),
       lock_(std::move(recovered.lock)),
+      applied_(ToMark(recovered.state.applied)),
       active_(std::make_shared<Memtable>()) {
   background_.state = std::move(recovered.state);
   background_.manifest = std::move(recovered.manifest);
   background_.next_file = background_.state.next_file;
   MutexLock lock(mutex_);
   read_state_ = std::make_shared<const ReadState>(ReadState{{active_}, recovered.tables});
-  applied_ = frozen_mark_ = durable_ = ToMark(background_.state.applied);
+  frozen_mark_ = durable_ = applied_.Get();
   client_state_ = background_.state.client_state;
   watermark_ = background_.state.watermark;
   compaction_wanted_ = PickCompaction(*recovered.tables, options_.level0_files_trigger).has_value();
@@ -105,7 +86,7 @@ std::size_t EngineImpl::MemtableBytes() const {
 
 Status EngineImpl::Admit(AppliedMark mark) {
   MutexLock lock(mutex_);
-  CHECK(mark.index == applied_.index.Next() && AsVersion(mark.index) <= kVersionMax);
+  CHECK(mark.index == applied_.index().Next() && AsVersion(mark.index) <= kVersionMax);
   if (!failure_.ok()) return Status::IoError(failure_.message());
   Schedule();
   const bool active_full = active_->bytes() >= options_.memtable_bytes;
@@ -122,24 +103,55 @@ Status EngineImpl::Admit(AppliedMark mark) {
   return {};
 }
 
-Status EngineImpl::Apply(const std::vector<Mutation>& mutations, AppliedMark mark) {
-  RETURN_IF_ERROR(CheckSizes(mutations));
+Status EngineImpl::Apply(std::string_view changes, AppliedMark mark) {
+  RETURN_IF_ERROR(CheckChanges(changes));
   RETURN_IF_ERROR(Admit(mark));
-  for (const Mutation* mutation : LastOfEachKey(mutations)) {
-    const bool put = mutation->kind == Mutation::Kind::kPut;
-    active_->Add(
-        {mutation->key, Trailer(AsVersion(mark.index), put ? EntryKind::kPut : EntryKind::kDelete)},
-        put ? mutation->value : std::string_view());
+  const Version version = AsVersion(mark.index);
+  ChangeReader reader(changes);
+  if (reader.Next()) {
+    if (reader.at_end() && reader.kind() != ChangeReader::Kind::kDeleteRange) {
+      active_->Add({reader.key(), Trailer(version, EntryKindOf(reader.kind()))}, reader.value());
+    } else {
+      RETURN_IF_ERROR(InsertMany(changes, version));
+    }
   }
-  MutexLock lock(mutex_);
-  applied_ = mark;
+  applied_.Set(mark);
   return {};
 }
 
-AppliedMark EngineImpl::applied() const {
-  MutexLock lock(mutex_);
-  return applied_;
+Status EngineImpl::InsertMany(std::string_view changes, Version version) {
+  // By key, the last one wins: the memtable takes a key once a version. A range becomes a tombstone
+  // for each key that it meets.
+  std::map<std::string, std::optional<std::string_view>, std::less<>> last;
+  ChangeReader reader(changes);
+  while (reader.Next()) {
+    switch (reader.kind()) {
+      case ChangeReader::Kind::kPut:
+        last.insert_or_assign(std::string(reader.key()), reader.value());
+        break;
+      case ChangeReader::Kind::kDelete:
+        last.insert_or_assign(std::string(reader.key()), std::nullopt);
+        break;
+      case ChangeReader::Kind::kDeleteRange: {
+        const auto end = reader.value().empty() ? last.end() : last.lower_bound(reader.value());
+        for (auto at = last.lower_bound(reader.key()); at != end; ++at) at->second.reset();
+        const auto walk = NewIterator({}, {reader.key(), reader.value()});
+        for (walk->SeekToFirst(); walk->Valid(); walk->Next()) {
+          last.insert_or_assign(std::string(walk->key()), std::nullopt);
+        }
+        RETURN_IF_ERROR(walk->status());
+        break;
+      }
+    }
+  }
+  for (const auto& [key, value] : last) {
+    active_->Add({key, Trailer(version, value ? EntryKind::kPut : EntryKind::kDelete)},
+                 value.value_or(std::string_view()));
+  }
+  return {};
 }
+
+std::uint64_t EngineImpl::WriteDelayUs(std::size_t /*bytes*/) { return 0; }
 
 AppliedMark EngineImpl::durable_applied() const {
   MutexLock lock(mutex_);
@@ -155,14 +167,15 @@ bool EngineImpl::WantsFlush() const {
   MutexLock lock(mutex_);
   if (read_state_->memtables.size() >= options_.memtables_max) return false;
   return read_state_->memtables.front()->bytes() >= options_.memtable_bytes ||
-         applied_.index - frozen_mark_.index >= options_.unflushed_entries_max;
+         applied_.index() - frozen_mark_.index >= options_.unflushed_entries_max;
 }
 
 void EngineImpl::StartFlush(std::string client_state) {
   MutexLock lock(mutex_);
-  if (applied_ != frozen_mark_ && read_state_->memtables.size() < options_.memtables_max) {
-    frozen_.push_back({active_, applied_, std::move(client_state)});
-    frozen_mark_ = applied_;
+  const AppliedMark applied = applied_.Get();
+  if (applied != frozen_mark_ && read_state_->memtables.size() < options_.memtables_max) {
+    frozen_.push_back({active_, applied, std::move(client_state)});
+    frozen_mark_ = applied;
     active_ = std::make_shared<Memtable>();
     ReadState next = *read_state_;
     next.memtables.insert(next.memtables.begin(), active_);
@@ -189,82 +202,12 @@ void EngineImpl::SetWatermark(Version watermark) {
   watermark_ = std::max(watermark_, watermark);
 }
 
-// ---- Reads
-
-Result<EngineImpl::Snapshot> EngineImpl::TakeSnapshot(Version at) const {
-  MutexLock lock(mutex_);
-  // Checked against what was used for the very tables that will be read: there is no race with a
-  // compaction that ends meanwhile.
-  if (at < read_state_->tables->watermark) {
-    return Status::InvalidArgument("version " + std::to_string(at.value()) +
-                                   " is below the watermark " +
-                                   std::to_string(read_state_->tables->watermark.value()));
-  }
-  // Never above applied_: a commit that is being applied is not seen in part.
-  return Snapshot{read_state_, std::min(at, AsVersion(applied_.index))};
-}
-
-Result<Lookup> EngineImpl::Get(std::string_view key, Version at) const {
-  ASSIGN_OR_RETURN(const Snapshot snapshot, TakeSnapshot(at));
-  for (const auto& memtable : snapshot.state->memtables) {
-    const auto entry = memtable->Find(key, snapshot.at);
-    if (!entry) continue;
-    return Lookup{entry->trailer.kind() == EntryKind::kPut, entry->trailer.version(),
-                  std::string(entry->value)};
-  }
-  ASSIGN_OR_RETURN(FoundEntry entry, snapshot.state->tables->Find(key, snapshot.at));
-  if (!entry.found) return Lookup{};
-  return Lookup{entry.trailer.kind() == EntryKind::kPut, entry.trailer.version(),
-                std::move(entry.value)};
-}
-
-std::unique_ptr<Iterator> EngineImpl::NewIterator(Version at, std::string_view begin,
-                                                  std::string_view end) const {
-  auto snapshot = TakeSnapshot(at);
-  if (!snapshot.ok()) return NewFailedIterator(snapshot.status());
-  std::vector<std::unique_ptr<InternalIterator>> sources;
-  for (const auto& memtable : snapshot->state->memtables) {
-    sources.push_back(Memtable::NewIterator(memtable));
-  }
-  snapshot->state->tables->AppendIterators(FillCache::kYes, sources);
-  return NewSnapshotIterator(NewMergingIterator(std::move(sources)),
-                             {snapshot->at, std::string(begin), std::string(end)});
-}
-
 EngineState EngineImpl::StateLocked() const {
   if (!failure_.ok()) return EngineState::kFailed;
   if (flush_pause_.why.IsNoSpace() || compaction_pause_.why.IsNoSpace()) {
     return EngineState::kNoSpace;
   }
   return EngineState::kHealthy;
-}
-
-EngineStats EngineImpl::Stats() const {
-  MutexLock lock(mutex_);
-  EngineStats stats;
-  stats.state = StateLocked();
-  for (const Status* why : {&failure_, &flush_pause_.why, &compaction_pause_.why}) {
-    if (stats.detail.empty() && !why->ok()) stats.detail = why->ToString();
-  }
-  for (const auto& level : read_state_->tables->levels) {
-    stats.files_per_level.push_back(level.size());
-    for (const auto& table : level) stats.table_bytes += table->metadata().size;
-  }
-  stats.memtable_bytes = MemtableBytes();
-  stats.memtables = read_state_->memtables.size();
-  return stats;
-}
-
-Status EngineImpl::Verify() const {
-  std::shared_ptr<const TableSet> tables;
-  {
-    MutexLock lock(mutex_);
-    tables = read_state_->tables;
-  }
-  for (const auto& level : tables->levels) {
-    for (const auto& table : level) RETURN_IF_ERROR(table->Verify());
-  }
-  return {};
 }
 
 // ---- Scheduling
@@ -378,6 +321,11 @@ MergeJob::Parameters EngineImpl::JobParameters(std::unique_ptr<InternalIterator>
           }};
 }
 
+Version EngineImpl::KeptFrom(Version mark) const {
+  const auto kept = snapshots_->Look([&]() REQUIRES(mutex_) { return std::min(watermark_, mark); });
+  return kept.pinned.empty() ? kept.watermark : kept.pinned.front();
+}
+
 void EngineImpl::BeginMissingManifest() {
   // A compaction may have begun one meanwhile.
   const Status begun =
@@ -406,7 +354,7 @@ void EngineImpl::BeginFlush() {
     const Frozen& oldest = frozen_.front();
     memtable = oldest.memtable;
     // A watermark above what is durable could hide versions that a replay still has to read.
-    work.watermark = std::min(watermark_, AsVersion(oldest.mark.index));
+    work.watermark = KeptFrom(AsVersion(oldest.mark.index));
     work.edit.applied = {oldest.mark.index, oldest.mark.term};
     work.edit.client_state = oldest.client_state;
   }
@@ -423,7 +371,7 @@ void EngineImpl::BeginCompaction() {
   {
     MutexLock lock(mutex_);
     tables = read_state_->tables;
-    work.watermark = std::min(watermark_, AsVersion(durable_.index));
+    work.watermark = KeptFrom(AsVersion(durable_.index));
   }
   const auto inputs = PickCompaction(*tables, options_.level0_files_trigger);
   CHECK(inputs.has_value());
@@ -442,7 +390,9 @@ void EngineImpl::BeginCompaction() {
   MergeJob::Parameters parameters = JobParameters(NewMergingIterator(std::move(sources)),
                                                   VersionFilter({work.watermark, {}}, nullptr, KeyRanges()));
   parameters.table_bytes = options_.table_bytes;
-  if (options_.compress) parameters.table.compression = Compression::kLz4;
+  if (options_.compression != bedrock::Compression::kNone) {
+    parameters.table.compression = Compression::kLz4;
+  }
   work.job = std::make_unique<MergeJob>(std::move(parameters));
   work.stage = Work::Stage::kWriting;
 }

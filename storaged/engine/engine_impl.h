@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "bedrock/status.h"
 #include "common/base/thread_annotations.h"
 #include "common/base/typed_bool.h"
+#include "storaged/engine/applied_cell.h"
 #include "storaged/engine/compaction/merge_job.h"
 #include "storaged/engine/compaction/picker.h"
 #include "storaged/engine/engine.h"
@@ -21,6 +23,7 @@
 #include "storaged/engine/manifest/table_set.h"
 #include "storaged/engine/memtable/memtable.h"
 #include "storaged/engine/recovery.h"
+#include "storaged/engine/snapshot_registry.h"
 
 namespace bedrock::engine {
 
@@ -46,18 +49,30 @@ class EngineImpl final : public Engine {
              std::shared_ptr<DataBlockCache> cache, Recovered recovered);
   ~EngineImpl() override;
 
-  Status Apply(const std::vector<Mutation>& mutations, AppliedMark mark) override;
-  AppliedMark applied() const override;
-  AppliedMark durable_applied() const override;
-  std::string client_state() const override;
+  using Engine::Apply;
+  Status Apply(std::string_view changes, AppliedMark mark) override;
+  std::uint64_t WriteDelayUs(std::size_t bytes) override;
   bool WantsFlush() const override;
   void StartFlush(std::string client_state) override;
-  void OnProgress(std::function<void()> callback) override;
-  void Tick() override;
-  Result<Lookup> Get(std::string_view key, Version at) const override;
-  std::unique_ptr<Iterator> NewIterator(Version at, std::string_view begin,
-                                        std::string_view end) const override;
   void SetWatermark(Version watermark) override;
+  void OnProgress(std::function<void()> callback) override;
+
+  AppliedMark applied() const override { return applied_.Get(); }
+  Version newest() const override { return Version(applied_.index().value()); }
+  AppliedMark durable_applied() const override;
+  std::string client_state() const override;
+  Status Get(std::string_view key, const ReadSettings& settings, PinnedValue* value) const override;
+  std::vector<Result<PinnedValue>> MultiGet(std::span<const std::string_view> keys,
+                                            const ReadSettings& settings) const override;
+  Result<Lookup> Get(std::string_view key, Version at) const override;
+  Result<Version> NewestVersion(std::string_view key) const override;
+  std::unique_ptr<Iterator> NewIterator(const ReadSettings& settings, Range bounds) const override;
+  Snapshot GetSnapshot() const override;
+
+  void Tick() override;
+  void CompactRange(Range range, std::function<void(Status)> done) override;
+  Status Checkpoint(const std::string& directory) override;
+  std::uint64_t ApproximateSize(Range range) const override;
   EngineStats Stats() const override;
   Status Verify() const override;
 
@@ -68,7 +83,7 @@ class EngineImpl final : public Engine {
     std::shared_ptr<const TableSet> tables;
   };
   /// A read state and the version to read it at.
-  struct Snapshot {
+  struct View {
     std::shared_ptr<const ReadState> state;
     Version at;
   };
@@ -105,10 +120,12 @@ class EngineImpl final : public Engine {
   };
 
   // Reads.
-  Result<Snapshot> TakeSnapshot(Version at) const EXCLUDES(mutex_);
+  Result<View> TakeView(std::optional<Version> at) const EXCLUDES(mutex_);
+  Result<Lookup> Find(std::string_view key, const View& view) const;
 
   // The owner's thread.
   Status Admit(AppliedMark mark) EXCLUDES(mutex_);
+  Status InsertMany(std::string_view changes, Version version);
   std::size_t MemtableBytes() const REQUIRES(mutex_);
 
   // Scheduling.
@@ -123,6 +140,8 @@ class EngineImpl final : public Engine {
   void StepFlush() EXCLUDES(mutex_);
   void StepCompaction() EXCLUDES(mutex_);
   void BeginFlush() EXCLUDES(mutex_);
+  /// The watermark of a job that begins now and has versions up to `mark` in hand.
+  Version KeptFrom(Version mark) const REQUIRES(mutex_);
   /// Begins the MANIFEST that there was no space for when the directory was opened.
   void BeginMissingManifest() EXCLUDES(mutex_);
   void BeginCompaction() EXCLUDES(mutex_);
@@ -158,6 +177,9 @@ class EngineImpl final : public Engine {
   const std::unique_ptr<FileLock> lock_;
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
 
+  const std::shared_ptr<SnapshotRegistry> snapshots_ = std::make_shared<SnapshotRegistry>();
+  AppliedCell applied_;  ///< Set by the owner.
+
   /// The owner's; readers reach it through read_state_.
   std::shared_ptr<Memtable> active_;
   Background background_;
@@ -165,8 +187,7 @@ class EngineImpl final : public Engine {
   mutable Mutex mutex_;
   std::shared_ptr<const ReadState> read_state_ GUARDED_BY(mutex_);
   std::deque<Frozen> frozen_ GUARDED_BY(mutex_);  ///< Oldest first.
-  AppliedMark applied_ GUARDED_BY(mutex_);
-  AppliedMark frozen_mark_ GUARDED_BY(mutex_);  ///< applied_ at the last StartFlush.
+  AppliedMark frozen_mark_ GUARDED_BY(mutex_);    ///< applied_ at the last StartFlush.
   AppliedMark durable_ GUARDED_BY(mutex_);
   std::string client_state_ GUARDED_BY(mutex_);
   Version watermark_ GUARDED_BY(mutex_);

@@ -3,7 +3,8 @@
 #include <memory>
 #include <string>
 
-#include "storaged/engine/engine.h"
+#include "bedrock/iterator.h"
+#include "bedrock/status.h"
 #include "storaged/engine/iterator/internal_iterator.h"
 
 namespace bedrock::engine {
@@ -16,7 +17,7 @@ struct SnapshotRange {
 };
 
 /// Of each key in the range the newest version at or below `at`, tombstones left out. `entries`
-/// walks all versions and keeps its sources.
+/// walks all versions and keeps its sources. Steps backwards cost a walk from the beginning.
 std::unique_ptr<Iterator> NewSnapshotIterator(std::unique_ptr<InternalIterator> entries,
                                               SnapshotRange range);
 /// Never valid; `status` says why.

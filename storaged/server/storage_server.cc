@@ -138,7 +138,7 @@ void StorageServer::BeginStop() {
 }
 
 void StorageServer::EndIfDue() {
-  if (core_->engine_state() == engine::EngineState::kFailed) {
+  if (core_->engine_state() == EngineState::kFailed) {
     log::Error("engine failed; restart to recover what is durable",
                {{"detail", core_->health_detail()}});
     Finish(End::kEngineFailed);

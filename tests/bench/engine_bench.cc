@@ -48,15 +48,15 @@ class Bench {
       const auto got = engine_->Get("x" + KeyOf(random_.Below(entries_)), kNewest);
       CHECK(got.ok() && !got->found);
     });
-    auto walk = engine_->NewIterator(kNewest, "", "");
+    auto walk = engine_->NewIterator({.at = kNewest}, {});
     walk->SeekToFirst();
     Measure("next", Live(), [&] {
       CHECK(walk->Valid());
       walk->Next();
     });
     const EngineStats stats = engine_->Stats();
-    std::printf("files: %zu on level 0, %zu on level 1, %.1f MB\n", stats.files_per_level[0],
-                stats.files_per_level[1], static_cast<double>(stats.table_bytes) / 1e6);
+    std::printf("files: %zu on level 0, %zu on level 1, %.1f MB\n", stats.levels[0].files,
+                stats.levels[1].files, static_cast<double>(stats.levels[1].bytes) / 1e6);
   }
 
  private:
@@ -65,7 +65,9 @@ class Bench {
     const std::string value = key + std::string(84, 'v');
     const AppliedMark mark{engine_->applied().index.Next(), Term(1)};
     Status status;
-    while ((status = engine_->Apply({{Mutation::Kind::kPut, key, value}}, mark)).IsBusy()) {
+    batch_.Clear();
+    batch_.Put(key, value);
+    while ((status = engine_->Apply(batch_, mark)).IsBusy()) {
       ++busy_;
     }
     CHECK_MSG(status.ok(), status.ToString());
@@ -82,12 +84,12 @@ class Bench {
   void Settle() {
     engine_->StartFlush("");
     while (engine_->durable_applied() != engine_->applied()) engine_->Tick();
-    while (engine_->Stats().files_per_level[0] >= options_.level0_files_trigger) engine_->Tick();
+    while (engine_->Stats().levels[0].files >= options_.level0_files_trigger) engine_->Tick();
   }
 
   std::uint64_t Live() {
     std::uint64_t live = 0;
-    const auto walk = engine_->NewIterator(kNewest, "", "");
+    const auto walk = engine_->NewIterator({.at = kNewest}, {});
     for (walk->SeekToFirst(); walk->Valid(); walk->Next()) ++live;
     return live;
   }
@@ -102,6 +104,7 @@ class Bench {
   }
 
   std::uint64_t entries_;
+  WriteBatch batch_;
   EngineOptions options_;
   PosixFileSystem disk_;
   PosixClock clock_;

@@ -37,6 +37,7 @@ struct EngineStats {
   Version durable;     ///< Everything up to here is in tables.
   Version watermark;   ///< Versions below it that are not pinned may have vanished.
   Version oldest_pin;  ///< The oldest version that a snapshot holds; 0: none.
+  std::uint64_t oldest_pin_ms = 0;  ///< How long it has been held.
 
   struct Level {
     std::size_t files = 0;

@@ -5,12 +5,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "common/base/check.h"
+#include "storaged/engine/change_reader.h"
 #include "storaged/engine/engine.h"
 
 namespace bedrock::storage {
@@ -36,7 +38,7 @@ class FakeEngine final : public engine::Engine {
   Status get_status;                   ///< Unless ok, Get gives this.
   bool wants_flush = false;            ///< Wants it once there is something to be flushed.
   std::size_t flushes_max = SIZE_MAX;  ///< With so many waiting, StartFlush does nothing.
-  engine::EngineStats stats;
+  EngineStats stats;
 
   /// Ends the oldest flush: what it froze is durable.
   void FinishFlush() {
@@ -56,17 +58,23 @@ class FakeEngine final : public engine::Engine {
   std::size_t flushes_started() const { return flushes_started_; }
   Version watermark() const { return watermark_; }
 
-  Status Apply(const std::vector<engine::Mutation>& mutations, engine::AppliedMark mark) override {
+  using Engine::Apply;
+  Status Apply(std::string_view changes, engine::AppliedMark mark) override {
+    using Kind = engine::ChangeReader::Kind;
     CHECK(mark.index == applied_.index.Next());
     if (!apply_status.ok()) return apply_status;
-    for (const auto& mutation : mutations) {
-      const bool put = mutation.kind == engine::Mutation::Kind::kPut;
-      content_[std::string(mutation.key)][mark.index.value()] = {put, std::string(mutation.value)};
+    engine::ChangeReader reader(changes);
+    while (reader.Next()) {
+      CHECK_MSG(reader.kind() != Kind::kDeleteRange, "not needed");
+      content_[std::string(reader.key())][mark.index.value()] = {reader.kind() == Kind::kPut,
+                                                                 std::string(reader.value())};
     }
     applied_ = mark;
     return Status::Ok();
   }
+  std::uint64_t WriteDelayUs(std::size_t) override { return 0; }
   engine::AppliedMark applied() const override { return applied_; }
+  Version newest() const override { return Version(applied_.index.value()); }
   engine::AppliedMark durable_applied() const override { return disk_.mark; }
   std::string client_state() const override { return disk_.client_state; }
   bool WantsFlush() const override { return wants_flush && applied_ != frozen_; }
@@ -90,19 +98,36 @@ class FakeEngine final : public engine::Engine {
     const auto& [version, state] = *std::prev(above);
     return engine::Lookup{state.first, Version(version), state.second};
   }
-  std::unique_ptr<engine::Iterator> NewIterator(Version, std::string_view,
-                                                std::string_view) const override {
-    CHECK_MSG(false, "not needed");
+  Status Get(std::string_view, const engine::ReadSettings&, PinnedValue*) const override {
+    return NotNeeded();
+  }
+  std::vector<Result<PinnedValue>> MultiGet(std::span<const std::string_view>,
+                                            const engine::ReadSettings&) const override {
+    CHECK(NotNeeded().ok());
+    return {};
+  }
+  Result<Version> NewestVersion(std::string_view) const override { return NotNeeded(); }
+  std::unique_ptr<Iterator> NewIterator(const engine::ReadSettings&, Range) const override {
+    CHECK(NotNeeded().ok());
     return nullptr;
   }
+  Snapshot GetSnapshot() const override { return {newest(), nullptr}; }
+  void CompactRange(Range, std::function<void(Status)>) override { CHECK(NotNeeded().ok()); }
+  Status Checkpoint(const std::string&) override { return NotNeeded(); }
+  std::uint64_t ApproximateSize(Range) const override { return 0; }
   void SetWatermark(Version watermark) override {
     CHECK(watermark_ <= watermark);
     watermark_ = watermark;
   }
-  engine::EngineStats Stats() const override { return stats; }
+  EngineStats Stats() const override { return stats; }
   Status Verify() const override { return Status::Ok(); }
 
  private:
+  static Status NotNeeded() {
+    CHECK_MSG(false, "not needed");
+    return Status::Ok();
+  }
+
   FakeDisk& disk_;
   FakeDisk::Content content_;
   engine::AppliedMark applied_;

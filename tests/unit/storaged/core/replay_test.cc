@@ -215,8 +215,8 @@ class Replica {
   }
   std::string Dump() const {
     std::string out;
-    const auto iterator =
-        engine_->NewIterator(Version(machine_->applied().value()), kUserKeysBegin, kUserKeysEnd);
+    const auto iterator = engine_->NewIterator({.at = Version(machine_->applied().value())},
+                                               {kUserKeysBegin, kUserKeysEnd});
     for (iterator->SeekToFirst(); iterator->Valid(); iterator->Next()) {
       out += std::string(iterator->key().substr(1)) + "@" +
              std::to_string(iterator->version().value()) + "=" + std::string(iterator->value()) +

@@ -268,7 +268,7 @@ TEST_F(StorageCoreTest, SaysHowItIs) {
 
 TEST_F(StorageCoreTest, AFullDiskIsToldAndItsEndToo) {
   ApplyQuietly(1, 1);
-  engine_.stats.state = engine::EngineState::kNoSpace;
+  engine_.stats.state = EngineState::kNoSpace;
   engine_.stats.detail = "no space left on device";
   core_.EngineProgressed();
   EXPECT_EQ(RunFor<proto::ApplyProgress>("raftd", 0).health, ErrorCode::kStorageFull);

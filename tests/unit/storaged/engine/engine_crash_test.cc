@@ -67,7 +67,7 @@ class EngineCrashTest
 
   static void ExpectNoStrayFiles(ManualWorld& world, const Engine& engine) {
     std::size_t live = 0;
-    for (const std::size_t files : engine.Stats().files_per_level) live += files;
+    for (const auto& level : engine.Stats().levels) live += level.files;
     const auto names = world.disk.List("/db");
     ASSERT_TRUE(names.ok());
     EXPECT_EQ(names->size(), live + 3) << "tables, CURRENT, LOCK and one MANIFEST";
@@ -83,8 +83,8 @@ TEST_P(EngineCrashTest, RecoversExactlyAfterACrashAtEveryChangeOfTheDisk) {
     const auto engine = world.Open(SmallOptions());
     ASSERT_EQ(ApplyLog(*engine, model, world, seed).index, model.last());
     mutations = world.disk.mutations();
-    const auto files = engine->Stats().files_per_level;
-    ASSERT_GT(files[1], 0u) << "the scenario has to reach compactions";
+    const auto levels = engine->Stats().levels;
+    ASSERT_GT(levels[1].files, 0u) << "the scenario has to reach compactions";
   }
   ASSERT_GT(mutations, 100u);
   for (std::uint64_t at = 1; at <= mutations && !HasFatalFailure(); ++at) {

@@ -113,8 +113,7 @@ TEST_F(EngineFaultTest, ATableThatCannotBeWrittenIsWrittenAnew) {
   }
   Restart();
   ExpectEqualAt(*engine_, model_, kNewest, Version(0));
-  EXPECT_EQ(TablesOnDisk(),
-            engine_->Stats().files_per_level[0] + engine_->Stats().files_per_level[1])
+  EXPECT_EQ(TablesOnDisk(), engine_->Stats().levels[0].files + engine_->Stats().levels[1].files)
       << "failed outputs are gone";
 }
 
@@ -249,7 +248,7 @@ TEST_F(EngineFaultTest, ADamagedTableFailsItsReadsOnlyAndStopsNoWrites) {
   EXPECT_NE(got.status().message().find("offset 32"), std::string_view::npos);
   EXPECT_EQ(engine_->Get("good", kNewest)->value, "2");
   EXPECT_TRUE(engine_->Verify().IsCorruption());
-  const auto walk = engine_->NewIterator(kNewest, "", "");
+  const auto walk = engine_->NewIterator({.at = kNewest}, {});
   walk->SeekToFirst();
   EXPECT_FALSE(walk->Valid());
   EXPECT_TRUE(walk->status().IsCorruption());
@@ -260,12 +259,12 @@ TEST_F(EngineFaultTest, ADamagedTableFailsItsReadsOnlyAndStopsNoWrites) {
     Flush();
     Wait();
   }
-  EXPECT_GT(engine_->Stats().files_per_level[0], options_.level0_files_stop);
+  EXPECT_GT(engine_->Stats().levels[0].files, options_.level0_files_stop);
   EXPECT_EQ(engine_->Stats().state, EngineState::kHealthy);
   EXPECT_NE(engine_->Stats().detail.find(damaged), std::string::npos);
   ASSERT_TRUE(world_.disk.FlipBit("/db/" + damaged, (32 + 20) * 8).ok());  // mended
   Wait();
-  EXPECT_EQ(engine_->Stats().files_per_level[0], 0u);
+  EXPECT_EQ(engine_->Stats().levels[0].files, 0u);
   ExpectEqualAt(*engine_, model_, kNewest, Version(0));
 }
 
@@ -287,9 +286,9 @@ class EngineDamageTest : public EngineFaultTest {
       }
       Flush();
     }
-    const auto files = engine_->Stats().files_per_level;
-    ASSERT_GT(files[0], 0u);
-    ASSERT_GT(files[1], 1u);
+    const auto levels = engine_->Stats().levels;
+    ASSERT_GT(levels[0].files, 0u);
+    ASSERT_GT(levels[1].files, 1u);
     last_ = engine_->applied();
     engine_.reset();
     // Opened once more, so that there is nothing left to tidy up, and edits behind the first.
@@ -331,7 +330,7 @@ class EngineDamageTest : public EngineFaultTest {
       }
     }
     const auto live = model_.Live(kNewest);
-    const auto walk = engine.NewIterator(kNewest, "", "");
+    const auto walk = engine.NewIterator({.at = kNewest}, {});
     auto want = live.begin();
     for (walk->SeekToFirst(); walk->Valid(); walk->Next(), ++want) {
       ASSERT_NE(want, live.end());

@@ -22,7 +22,8 @@ namespace bedrock::engine {
 /// One change, with its own bytes.
 struct Change {
   std::string key;
-  std::optional<std::string> value;  ///< Nothing: delete.
+  std::optional<std::string> value;     ///< Nothing: delete.
+  std::optional<std::string> end = {};  ///< Delete [key, end); empty: unbounded. Without a value.
 };
 using Commit = std::vector<Change>;
 
@@ -35,8 +36,16 @@ class Model {
 
   void Append(Commit commit) {
     commits_.push_back(std::move(commit));
-    for (const Change& change : commits_.back())
-      versions_[change.key][last().value()] = change.value;
+    for (const Change& change : commits_.back()) {
+      if (!change.end) {
+        versions_[change.key][last().value()] = change.value;
+        continue;
+      }
+      for (auto& [key, versions] : versions_) {
+        if (key < change.key || (!change.end->empty() && key >= *change.end)) continue;
+        if (versions.rbegin()->second) versions[last().value()] = std::nullopt;
+      }
+    }
   }
 
   struct Newest {
@@ -78,15 +87,17 @@ inline std::string ClientStateAt(LogIndex index) {
 }
 
 inline Status ApplyCommit(Engine& engine, const Commit& commit, AppliedMark mark) {
-  std::vector<Mutation> mutations;
+  WriteBatch batch;
   for (const Change& change : commit) {
-    if (change.value) {
-      mutations.push_back({Mutation::Kind::kPut, change.key, *change.value});
+    if (change.end) {
+      batch.DeleteRange(change.key, *change.end);
+    } else if (change.value) {
+      batch.Put(change.key, *change.value);
     } else {
-      mutations.push_back({Mutation::Kind::kDelete, change.key, {}});
+      batch.Delete(change.key);
     }
   }
-  return engine.Apply(mutations, mark);
+  return engine.Apply(batch, mark);
 }
 
 /// The engine's answers at `at` are the model's: by Get for every key the model ever saw, and by a
@@ -106,7 +117,7 @@ inline void ExpectEqualAt(const Engine& engine, const Model& model, Version at, 
     }
   }
   const auto live = model.Live(seen);
-  const auto walk = engine.NewIterator(at, "", "");
+  const auto walk = engine.NewIterator({.at = at}, {});
   walk->SeekToFirst();
   for (const auto& [key, want] : live) {
     ASSERT_TRUE(walk->Valid()) << walk->status().ToString() << ", before " << key;
@@ -145,6 +156,12 @@ inline Commit RandomCommit(Random& random) {
   Commit commit(random.Below(4));
   for (Change& change : commit) {
     change.key = RandomKey(random);
+    if (random.Chance(1, 40)) {
+      change.end = RandomKey(random);
+      if (!change.end->empty() && *change.end < change.key) std::swap(*change.end, change.key);
+      if (change.end->empty() && !random.Chance(1, 4)) change.end = change.key + "~";
+      continue;
+    }
     if (random.Chance(1, 4)) continue;
     const std::size_t size = random.Chance(1, 30) ? 3000 : random.Below(60);
     change.value = std::string(size, static_cast<char>('a' + random.Below(26)));

@@ -18,7 +18,7 @@ class Driver {
       : random_(seed), executor_(Random(seed).Fork(1)), environment_{&disk, &clock_, &executor_} {
     options_ = SmallOptions(std::move(directory));
     options_.filter_bits_per_key = random_.Chance(1, 4) ? 0 : 10;
-    options_.compress = random_.Chance(1, 2);
+    if (random_.Chance(1, 2)) options_.compression = bedrock::Compression::kNone;
     options_.block_cache_bytes = random_.Chance(1, 4) ? 0 : 64 * kKiB;
     Reopen();
   }
@@ -51,14 +51,16 @@ class Driver {
       HoldOrCheckIterator();
     } else if (dice < 955) {
       Compare();
+    } else if (dice < 956) {
+      CheckPin();
     } else if (dice < 958) {
       Reopen();
     } else if (dice < 970) {
       CheckRange();
     }
-    const auto files = engine_->Stats().files_per_level;
-    flushed_tables_seen_ |= files[0] > 0;
-    compacted_tables_seen_ |= files[1] > 0;
+    const auto levels = engine_->Stats().levels;
+    flushed_tables_seen_ |= levels[0].files > 0;
+    compacted_tables_seen_ |= levels[1].files > 0;
   }
 
   void ApplyOne() {
@@ -98,7 +100,7 @@ class Driver {
     if (!end.empty() && end < begin) std::swap(begin, end);
     const Version at = RandomVersion();
     const auto live = model_.Live(std::min(at, Version(engine_->applied().index.value())));
-    const auto walk = engine_->NewIterator(at, begin, end);
+    const auto walk = engine_->NewIterator({.at = at}, {begin, end});
     const std::string from = RandomKey(random_);
     walk->Seek(from);
     auto want = live.lower_bound(std::max(begin, from));
@@ -115,7 +117,7 @@ class Driver {
   void HoldOrCheckIterator() {
     if (held_ == nullptr) {
       held_at_ = Version(engine_->applied().index.value());
-      held_ = engine_->NewIterator(held_at_, "", "");
+      held_ = engine_->NewIterator({.at = held_at_}, {});
       return;
     }
     held_->SeekToFirst();
@@ -129,6 +131,18 @@ class Driver {
     held_.reset();
   }
 
+  /// A pinned version keeps its answers, however far the watermark goes and whatever is flushed and
+  /// compacted since.
+  void CheckPin() {
+    if (!pin_) {
+      pin_ = engine_->GetSnapshot();
+      ASSERT_EQ(pin_->version(), engine_->newest());
+      return;
+    }
+    ExpectEqualAt(*engine_, model_, pin_->version(), watermark_);
+    pin_.reset();
+  }
+
   void Compare() {
     const Version low = std::min(watermark_, Version(engine_->applied().index.value()));
     ExpectEqualAt(*engine_, model_, low, watermark_);
@@ -138,6 +152,7 @@ class Driver {
 
   void Reopen() {
     held_.reset();
+    pin_.reset();
     const LogIndex durable = engine_ == nullptr ? LogIndex() : engine_->durable_applied().index;
     engine_.reset();
     executor_.RunAll();  // what was posted comes too late and must do nothing
@@ -163,6 +178,7 @@ class Driver {
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<Iterator> held_;
   Version held_at_;
+  std::optional<Snapshot> pin_;
   bool flushed_tables_seen_ = false;
   bool compacted_tables_seen_ = false;
 };

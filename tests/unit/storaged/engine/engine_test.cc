@@ -36,9 +36,9 @@ class EngineTest : public testing::Test {
     do {
       Apply({{"~filler", "x"}});
       Flush();
-    } while (engine_->Stats().files_per_level[0] > 0);
+    } while (engine_->Stats().levels[0].files > 0);
   }
-  std::size_t Files(std::size_t level) { return engine_->Stats().files_per_level[level]; }
+  std::size_t Files(std::size_t level) { return engine_->Stats().levels[level].files; }
 
   ManualWorld world_{7};
   EngineOptions options_ = SmallOptions();
@@ -74,6 +74,109 @@ TEST_F(EngineTest, TheLastMutationOfAKeyInACommitWins) {
   Apply({{"a", "1"}, {"b", std::nullopt}, {"a", std::nullopt}, {"b", "2"}, {"a", "3"}});
   EXPECT_EQ(engine_->Get("a", kNewest)->value, "3");
   EXPECT_EQ(engine_->Get("b", kNewest)->value, "2");
+}
+
+TEST_F(EngineTest, ARangeDeletedInACommitTakesWhatStoodBeforeItAndSparesWhatComesAfter) {
+  Apply({{"a", "old"}, {"b", "old"}, {"c", "old"}, {"d", "old"}});
+  Flush();
+  Apply({{"b1", "new"}, {"b", std::nullopt, "d"}, {"c", "again"}});
+  for (int round = 0; round < 3; ++round) {
+    EXPECT_EQ(engine_->Get("a", kNewest)->value, "old");
+    EXPECT_FALSE(engine_->Get("b", kNewest)->found);
+    EXPECT_FALSE(engine_->Get("b1", kNewest)->found);
+    EXPECT_EQ(engine_->Get("c", kNewest)->value, "again");
+    EXPECT_EQ(engine_->Get("d", kNewest)->value, "old") << "the end is open";
+    EXPECT_EQ(engine_->Get("b", Version(1))->value, "old");
+    if (round == 0) Flush();
+    if (round == 1) Compact();
+  }
+  Apply({{"b", std::nullopt, ""}});
+  const auto walk = engine_->NewIterator({}, {});
+  walk->SeekToFirst();
+  EXPECT_EQ(walk->key(), "a");
+  walk->Next();
+  EXPECT_FALSE(walk->Valid());
+}
+
+TEST_F(EngineTest, BytesThatAreNoBatchAreRefusedWhole) {
+  WriteBatch batch;
+  batch.Put("a", "1");
+  batch.Put("b", "2");
+  const std::string_view whole = batch.encoded();
+  for (std::size_t cut = 1; cut < whole.size(); ++cut) {
+    if (cut == whole.size() / 2) continue;  // just the first change
+    EXPECT_TRUE(engine_->Apply(whole.substr(0, cut), MarkAt(LogIndex(1))).IsCorruption()) << cut;
+  }
+  EXPECT_TRUE(engine_->Apply(std::string_view("\4\1k\1v"), MarkAt(LogIndex(1))).IsCorruption());
+  EXPECT_EQ(engine_->applied(), AppliedMark{});
+  EXPECT_FALSE(engine_->Get("a", kNewest)->found);
+}
+
+TEST_F(EngineTest, AValueThatWasReadOutlivesTheEngine) {
+  Apply({{"k", "value"}});
+  PinnedValue from_memory;
+  ASSERT_TRUE(engine_->Get("k", {}, &from_memory).ok());
+  Flush();
+  PinnedValue from_table;
+  ASSERT_TRUE(engine_->Get("k", {}, &from_table).ok());
+  PinnedValue absent;
+  EXPECT_TRUE(engine_->Get("none", {}, &absent).IsNotFound());
+  engine_.reset();
+  EXPECT_EQ(from_memory.value(), "value");
+  EXPECT_EQ(from_table.value(), "value");
+  EXPECT_EQ(from_table.version(), Version(1));
+}
+
+TEST_F(EngineTest, ManyKeysAreReadAtOneVersion) {
+  Apply({{"a", "1"}, {"b", "2"}});
+  Flush();
+  Apply({{"b", "3"}, {"c", std::nullopt}});
+  const std::string_view keys[] = {"b", "none", "a", "c"};
+  const auto now = engine_->MultiGet(keys, {});
+  ASSERT_EQ(now.size(), 4u);
+  EXPECT_EQ(now[0]->value(), "3");
+  EXPECT_TRUE(now[1].status().IsNotFound());
+  EXPECT_EQ(now[2]->value(), "1");
+  EXPECT_TRUE(now[3].status().IsNotFound());
+  EXPECT_EQ(engine_->MultiGet(keys, {.at = Version(1)})[0]->value(), "2");
+}
+
+TEST_F(EngineTest, ASnapshotKeepsItsVersionBelowTheWatermark) {
+  Apply({{"k", "1"}, {"gone", "x"}});
+  auto pin = std::make_optional(engine_->GetSnapshot());
+  EXPECT_EQ(pin->version(), Version(1));
+  engine_->SetWatermark(Version(UINT64_MAX));
+  Apply({{"k", "2"}, {"gone", std::nullopt}});
+  Apply({{"k", "3"}});
+  Compact();
+  EXPECT_EQ(engine_->Stats().oldest_pin, Version(1));
+  EXPECT_EQ(engine_->Get("k", Version(1))->value, "1");
+  EXPECT_EQ(engine_->Get("gone", Version(1))->value, "x");
+  const Snapshot copy = *pin;
+  pin.reset();
+  Compact();
+  EXPECT_EQ(engine_->Get("k", Version(1))->value, "1") << "a copy holds it";
+}
+
+TEST_F(EngineTest, WhatNobodyPinsAnyMoreVanishes) {
+  engine_->SetWatermark(Version(UINT64_MAX));
+  {
+    Apply({{"k", "1"}});
+    const Snapshot pin = engine_->GetSnapshot();
+    Apply({{"k", "2"}});
+    Compact();
+  }
+  EXPECT_EQ(engine_->Stats().oldest_pin, Version());
+  Compact();
+  EXPECT_TRUE(engine_->Get("k", Version(1)).status().IsInvalidArgument());
+  EXPECT_EQ(engine_->Get("k", kNewest)->value, "2");
+}
+
+TEST_F(EngineTest, ASnapshotMayOutliveTheEngine) {
+  Apply({{"k", "1"}});
+  const Snapshot pin = engine_->GetSnapshot();
+  engine_.reset();
+  EXPECT_EQ(pin.version(), Version(1));
 }
 
 TEST_F(EngineTest, AnyBytesAreKeysAndValues) {
@@ -132,7 +235,7 @@ TEST_F(EngineTest, ManyVersionsOfOneKeySpanBlocks) {
   Compact();
   for (std::uint64_t i = 1; i <= 60; ++i) {
     EXPECT_EQ(engine_->Get("k", Version(i))->value, std::string(30, 'v') + std::to_string(i));
-    const auto walk = engine_->NewIterator(Version(i), "", "");
+    const auto walk = engine_->NewIterator({.at = Version(i)}, {"", ""});
     walk->SeekToFirst();
     ASSERT_TRUE(walk->Valid());
     EXPECT_EQ(walk->version(), Version(i));
@@ -150,7 +253,7 @@ TEST_F(EngineTest, TheWatermarkLetsOldVersionsAndTombstonesVanish) {
   EXPECT_EQ(engine_->Get("k", kNewest)->value, "3");
   EXPECT_EQ(engine_->Get("dead", kNewest)->version, Version(0)) << "forgotten altogether";
   EXPECT_TRUE(engine_->Get("k", Version(2)).status().IsInvalidArgument());
-  const auto walk = engine_->NewIterator(Version(2), "", "");
+  const auto walk = engine_->NewIterator({.at = Version(2)}, {"", ""});
   walk->SeekToFirst();
   EXPECT_FALSE(walk->Valid());
   EXPECT_TRUE(walk->status().IsInvalidArgument());
@@ -176,7 +279,7 @@ TEST_F(EngineTest, TombstonesNeverLetOldValuesRiseAgain) {
   engine_->SetWatermark(Version(engine_->applied().index.value()));
   for (int round = 0; round < 3; ++round) {
     EXPECT_FALSE(engine_->Get("k", kNewest)->found);
-    const auto walk = engine_->NewIterator(kNewest, "k", "l");
+    const auto walk = engine_->NewIterator({.at = kNewest}, {"k", "l"});
     walk->SeekToFirst();
     EXPECT_FALSE(walk->Valid());
     if (round == 0) Flush();
@@ -274,7 +377,7 @@ TEST_F(EngineTest, CompactionsBoundTheFilesOfARead) {
 TEST_F(EngineTest, ReadersKeepTheirFilesAndTickRemovesThemLater) {
   Apply({{"k", "1"}});
   Flush();
-  auto walk = engine_->NewIterator(kNewest, "", "");
+  auto walk = engine_->NewIterator({.at = kNewest}, {});
   Compact();
   const std::size_t with_reader = world_.disk.List("/db")->size();
   walk->SeekToFirst();

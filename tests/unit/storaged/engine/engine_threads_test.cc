@@ -38,7 +38,7 @@ void ReadUntil(const Engine& engine, const std::atomic<bool>& stop, std::uint64_
     if (got.status().IsInvalidArgument()) continue;  // the watermark went past
     ASSERT_TRUE(got.ok()) << got.status().ToString();
     ASSERT_EQ(got->value, std::to_string(at));
-    const auto walk = engine.NewIterator(Version(std::uint64_t{1} << 50), "", "");
+    const auto walk = engine.NewIterator({.at = Version(std::uint64_t{1} << 50)}, {"", ""});
     int keys = 0;
     Version version;
     for (walk->SeekToFirst(); walk->Valid(); walk->Next(), ++keys) {
