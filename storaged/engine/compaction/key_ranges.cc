@@ -5,26 +5,6 @@
 
 namespace bedrock::engine {
 
-bool EndsBefore(const UpperBound& a, const UpperBound& b) {
-  using Kind = UpperBound::Kind;
-  if (a.kind == Kind::kUnbounded) return false;
-  if (b.kind == Kind::kUnbounded) return true;
-  const int order = a.key.compare(b.key);
-  return order < 0 || (order == 0 && a.kind == Kind::kExcluded && b.kind == Kind::kIncluded);
-}
-
-KeyRange KeyRange::Hull(const KeyRange& other) const {
-  return {std::min(begin, other.begin), EndsBefore(end, other.end) ? other.end : end};
-}
-
-KeyRange RangeOf(const TableMetadata& table) {
-  return {table.smallest, {table.largest, UpperBound::Kind::kIncluded}};
-}
-
-KeyRange HalfOpen(std::string_view begin, std::string_view end) {
-  return {begin, {end, end.empty() ? UpperBound::Kind::kUnbounded : UpperBound::Kind::kExcluded}};
-}
-
 KeyRanges::KeyRanges(std::vector<KeyRange> ranges) {
   std::sort(ranges.begin(), ranges.end(),
             [](const KeyRange& a, const KeyRange& b) { return a.begin < b.begin; });

@@ -1,54 +1,12 @@
 #pragma once
 
-#include <cstddef>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "storaged/engine/table/table_format.h"
+#include "storaged/engine/keys/key_range.h"
 
 namespace bedrock::engine {
-
-/// Where a range of user keys ends. Borrowed.
-struct UpperBound {
-  enum class Kind {
-    kExcluded,   ///< Before `key`.
-    kIncluded,   ///< With `key`.
-    kUnbounded,  ///< Nowhere; `key` is empty.
-  };
-
-  std::string_view key;
-  Kind kind = Kind::kIncluded;
-
-  bool Reaches(std::string_view user_key) const {
-    if (kind == Kind::kUnbounded) return true;
-    const int order = user_key.compare(key);
-    return order < 0 || (order == 0 && kind == Kind::kIncluded);
-  }
-};
-/// Whether `a` ends before `b` does.
-bool EndsBefore(const UpperBound& a, const UpperBound& b);
-
-/// A range of user keys, borrowed; never empty where it comes from a table.
-struct KeyRange {
-  std::string_view begin;  ///< Closed.
-  UpperBound end;
-
-  bool Contains(std::string_view user_key) const {
-    return begin <= user_key && end.Reaches(user_key);
-  }
-  bool Overlaps(const KeyRange& other) const {
-    return end.Reaches(other.begin) && other.end.Reaches(begin);
-  }
-  /// The least range over both.
-  KeyRange Hull(const KeyRange& other) const;
-};
-
-/// All keys that a table's entries and range tombstones say anything of.
-KeyRange RangeOf(const TableMetadata& table);
-/// [begin, end) with an empty end for none.
-KeyRange HalfOpen(std::string_view begin, std::string_view end);
 
 /// A set of user keys as disjoint ranges. Immutable once built.
 class KeyRanges {

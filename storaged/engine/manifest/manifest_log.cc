@@ -18,7 +18,7 @@ namespace bedrock::engine {
 namespace {
 
 constexpr std::string_view kMagic = "BRKMANIF";
-constexpr std::uint32_t kFormatVersion = 1;
+constexpr std::uint32_t kFormatVersion = 2;
 constexpr std::size_t kHeaderBytes = 32;
 constexpr std::uint8_t kEditType = 1;
 constexpr std::uint8_t kSealType = 2;

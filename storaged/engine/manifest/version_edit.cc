@@ -31,10 +31,54 @@ void PutAdded(std::string& out, const VersionEdit::Added& added) {
   PutFixed(out, table.content_hash);
   PutLengthPrefixed(out, table.smallest);
   PutLengthPrefixed(out, table.largest);
+  PutVarint(out, static_cast<std::uint64_t>(table.largest_kind));
   PutVarint(out, table.version_min.value());
   PutVarint(out, table.version_max.value());
   PutVarint(out, table.entries);
   PutVarint(out, table.tombstones);
+  PutVarint(out, table.range_tombstones);
+  PutVarint(out, table.data_blocks);
+  PutVarint(out, table.dense_blocks);
+  PutVarint(out, table.raw_bytes);
+  PutVarint(out, table.blob_references.size());
+  for (const auto& [file, bytes] : table.blob_references) {
+    PutVarint(out, file.value());
+    PutVarint(out, bytes);
+  }
+  PutVarint(out, table.garbage.size());
+  for (const auto& [when, bytes] : table.garbage) {
+    PutVarint(out, when.value());
+    PutVarint(out, bytes);
+  }
+}
+
+/// A list of pairs whose first numbers ascend from 1 on.
+template <typename Pair, typename Id>
+bool ReadPairs(ByteReader& reader, Id Pair::*id, std::vector<Pair>& pairs) {
+  const auto count = reader.Varint();
+  // Each takes two bytes at least: a lie about the count can't reserve memory.
+  if (!count || *count > reader.rest().size() / 2) return false;
+  for (std::uint64_t i = 0; i < *count; ++i) {
+    const auto number = reader.Varint();
+    const auto bytes = reader.Varint();
+    if (reader.failed() || *number == 0) return false;
+    if (i > 0 && Id(*number) <= pairs.back().*id) return false;
+    pairs.push_back({Id(*number), *bytes});
+  }
+  return true;
+}
+
+bool ReadBounds(ByteReader& reader, TableMetadata& table) {
+  using Kind = UpperBound::Kind;
+  const auto smallest = reader.LengthPrefixed();
+  const auto largest = reader.LengthPrefixed();
+  const auto kind = reader.Varint();
+  if (reader.failed() || *kind > static_cast<std::uint64_t>(Kind::kUnbounded)) return false;
+  table.smallest = *smallest;
+  table.largest = *largest;
+  table.largest_kind = static_cast<Kind>(*kind);
+  if (table.largest_kind == Kind::kUnbounded && !table.largest.empty()) return false;
+  return table.range().Contains(table.smallest);
 }
 
 bool ReadLevel(ByteReader& reader, std::uint32_t& level) {
@@ -44,31 +88,48 @@ bool ReadLevel(ByteReader& reader, std::uint32_t& level) {
   return true;
 }
 
-bool ReadAdded(ByteReader& reader, VersionEdit& edit) {
-  VersionEdit::Added added;
-  if (!ReadLevel(reader, added.level)) return false;
-  const auto number = reader.Varint();
-  const auto size = reader.Varint();
-  const auto content_hash = reader.Fixed<std::uint64_t>();
-  const auto smallest = reader.LengthPrefixed();
-  const auto largest = reader.LengthPrefixed();
+bool ReadCounts(ByteReader& reader, TableMetadata& table) {
   const auto version_min = reader.Varint();
   const auto version_max = reader.Varint();
   const auto entries = reader.Varint();
   const auto tombstones = reader.Varint();
-  if (reader.failed() || *number == 0 || *entries == 0 || *tombstones > *entries ||
-      *smallest > *largest || *version_min > *version_max || *version_max > kVersionMax.value()) {
+  const auto range_tombstones = reader.Varint();
+  const auto data_blocks = reader.Varint();
+  const auto dense_blocks = reader.Varint();
+  const auto raw_bytes = reader.Varint();
+  if (reader.failed() || (*entries == 0 && *range_tombstones == 0) || *tombstones > *entries ||
+      *data_blocks > *entries || *dense_blocks > *data_blocks || *version_min > *version_max ||
+      *version_max > kVersionMax.value()) {
     return false;
   }
-  added.table.number = FileNumber(*number);
-  added.table.size = *size;
-  added.table.content_hash = *content_hash;
-  added.table.smallest = *smallest;
-  added.table.largest = *largest;
-  added.table.version_min = Version(*version_min);
-  added.table.version_max = Version(*version_max);
-  added.table.entries = *entries;
-  added.table.tombstones = *tombstones;
+  table.version_min = Version(*version_min);
+  table.version_max = Version(*version_max);
+  table.entries = *entries;
+  table.tombstones = *tombstones;
+  table.range_tombstones = *range_tombstones;
+  table.data_blocks = *data_blocks;
+  table.dense_blocks = *dense_blocks;
+  table.raw_bytes = *raw_bytes;
+  return true;
+}
+
+bool ReadAdded(ByteReader& reader, VersionEdit& edit) {
+  VersionEdit::Added added;
+  if (!ReadLevel(reader, added.level)) return false;
+  TableMetadata& table = added.table;
+  const auto number = reader.Varint();
+  const auto size = reader.Varint();
+  const auto content_hash = reader.Fixed<std::uint64_t>();
+  if (reader.failed() || *number == 0) return false;
+  table.number = FileNumber(*number);
+  table.size = *size;
+  table.content_hash = *content_hash;
+  if (!ReadBounds(reader, table) || !ReadCounts(reader, table) ||
+      !ReadPairs(reader, &TableMetadata::BlobReference::file, table.blob_references) ||
+      !ReadPairs(reader, &TableMetadata::Garbage::when, table.garbage) ||
+      table.garbage.size() > TableMetadata::kGarbageBucketsMax) {
+    return false;
+  }
   edit.added.push_back(std::move(added));
   return true;
 }
@@ -175,7 +236,7 @@ Status ManifestState::CheckLevels() const {
   }
   for (std::size_t level = 1; level < levels.size(); ++level) {
     for (std::size_t i = 1; i < levels[level].size(); ++i) {
-      if (levels[level][i - 1].largest >= levels[level][i].smallest) {
+      if (levels[level][i - 1].range().end.Reaches(levels[level][i].smallest)) {
         return DoesNotFit("tables of a sorted level overlap");
       }
     }

@@ -19,9 +19,12 @@ inline constexpr std::uint32_t kLevelsMax = 7;
 // A version edit, as it stands in a MANIFEST record: fields one after another, each a varint tag
 // and its contents. Unknown tags are corruption: skipping what a newer release meant loses data.
 //
-//   1  added table     level, number, size: varints; content hash: 8 bytes; smallest, largest:
-//   length
-//                      and bytes; version min, version max, entries, tombstones: varints
+//   1  added table     level, number, size: varints; content hash: 8 bytes;
+//                      smallest, largest: length and bytes; kind of largest, version min,
+//                      version max, entries, tombstones, range tombstones, data blocks,
+//                      dense blocks, raw bytes: varints; blob references: count, then file and
+//                      bytes of each, by file; garbage: count, then version and bytes of each,
+//                      by version
 //   2  removed table   level, number: varints
 //   3  next file number   varint
 //   4  applied         index, term: varints

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "bedrock/result.h"
 #include "bedrock/status.h"
@@ -12,6 +13,7 @@
 #include "common/codec/coding.h"
 #include "common/env/file_system.h"
 #include "storaged/engine/keys/internal_key.h"
+#include "storaged/engine/keys/key_range.h"
 
 namespace bedrock::engine {
 
@@ -102,15 +104,42 @@ struct TableProperties {
 
 /// What the MANIFEST knows of a table.
 struct TableMetadata {
+  /// Bytes of values in a blob file that the table's entries refer to.
+  struct BlobReference {
+    FileNumber file;
+    std::uint64_t bytes = 0;
+    friend bool operator==(const BlobReference&, const BlobReference&) = default;
+  };
+  /// Bytes (as raw_bytes counts them) that a compaction of the table by itself frees once no reader
+  /// asks below `when`.
+  struct Garbage {
+    Version when;
+    std::uint64_t bytes = 0;
+    friend bool operator==(const Garbage&, const Garbage&) = default;
+  };
+  /// Buckets of a garbage histogram.
+  static constexpr std::size_t kGarbageBucketsMax = 8;
+
   FileNumber number;
   std::uint64_t size = 0;  ///< Of the file.
   std::uint64_t content_hash = 0;
-  std::string smallest;  ///< User keys, both bounds closed.
+  /// User keys: the bounds of the entries and of the range tombstones. `smallest` is closed,
+  /// `largest` as its kind says.
+  std::string smallest;
   std::string largest;
-  Version version_min;
+  UpperBound::Kind largest_kind = UpperBound::Kind::kIncluded;
+  Version version_min;  ///< Of the entries and the range tombstones.
   Version version_max;
   std::uint64_t entries = 0;
-  std::uint64_t tombstones = 0;
+  std::uint64_t tombstones = 0;        ///< Among the entries.
+  std::uint64_t range_tombstones = 0;  ///< A version of a fragment counts as one.
+  std::uint64_t data_blocks = 0;
+  std::uint64_t dense_blocks = 0;  ///< Data blocks of which at least half are tombstones.
+  std::uint64_t raw_bytes = 0;     ///< Keys and values before compression.
+  std::vector<BlobReference> blob_references;  ///< By file, none twice.
+  std::vector<Garbage> garbage;                ///< By `when`, ascending.
+
+  KeyRange range() const { return {smallest, {largest, largest_kind}}; }
 
   friend bool operator==(const TableMetadata&, const TableMetadata&) = default;
 };

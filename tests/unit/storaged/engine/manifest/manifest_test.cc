@@ -43,6 +43,56 @@ TEST(VersionEditTest, RoundTrip) {
   EXPECT_EQ(VersionEdit::Decode("").value(), VersionEdit());
 }
 
+TEST(VersionEditTest, RoundTripOfAllThatATableMayHave) {
+  VersionEdit edit = FlushEdit(7);
+  TableMetadata& table = edit.added[0].table;
+  table.range_tombstones = 2;
+  table.data_blocks = 4;
+  table.dense_blocks = 1;
+  table.raw_bytes = 123'456;
+  table.blob_references = {{FileNumber(2), 10'000}, {FileNumber(5), 0}};
+  table.garbage = {{Version(3), 100}, {Version(9), 7}};
+  table.largest_kind = UpperBound::Kind::kExcluded;
+  EXPECT_EQ(VersionEdit::Decode(edit.Encode()).value(), edit);
+  table.largest.clear();
+  table.largest_kind = UpperBound::Kind::kUnbounded;
+  table.entries = table.tombstones = table.data_blocks = table.dense_blocks = 0;
+  EXPECT_EQ(VersionEdit::Decode(edit.Encode()).value(), edit) << "nothing but range tombstones";
+}
+
+TEST(VersionEditTest, TablesThatCannotBeAreRefused) {
+  const auto refuses = [](auto change) {
+    VersionEdit edit = FlushEdit(7);
+    change(edit.added[0].table);
+    return VersionEdit::Decode(edit.Encode()).status().IsCorruption();
+  };
+  using Kind = UpperBound::Kind;
+  EXPECT_FALSE(refuses([](TableMetadata&) {}));
+  EXPECT_TRUE(refuses([](TableMetadata& t) { t.number = FileNumber(0); }));
+  EXPECT_TRUE(refuses([](TableMetadata& t) { t.entries = t.tombstones = 0; }));
+  EXPECT_TRUE(refuses([](TableMetadata& t) { t.tombstones = 11; }));
+  EXPECT_TRUE(refuses([](TableMetadata& t) { t.data_blocks = 11; }));
+  EXPECT_TRUE(refuses([](TableMetadata& t) { t.dense_blocks = 1; })) << "more than blocks";
+  EXPECT_TRUE(refuses([](TableMetadata& t) { t.version_max = Version(6); }));
+  EXPECT_TRUE(refuses([](TableMetadata& t) { t.smallest = "zz"; }));
+  EXPECT_TRUE(refuses([](TableMetadata& t) { t.largest_kind = Kind::kUnbounded; }));
+  EXPECT_TRUE(refuses([](TableMetadata& t) { t.largest_kind = static_cast<Kind>(3); }));
+  EXPECT_TRUE(refuses([](TableMetadata& t) {
+    t.largest = t.smallest;
+    t.largest_kind = Kind::kExcluded;
+  })) << "an empty range";
+  EXPECT_TRUE(refuses([](TableMetadata& t) { t.garbage = {{Version(0), 1}}; }));
+  EXPECT_TRUE(refuses([](TableMetadata& t) { t.garbage = {{Version(4), 1}, {Version(4), 1}}; }));
+  EXPECT_TRUE(refuses([](TableMetadata& t) {
+    for (std::uint64_t i = 1; i <= TableMetadata::kGarbageBucketsMax + 1; ++i) {
+      t.garbage.push_back({Version(i), 1});
+    }
+  }));
+  EXPECT_TRUE(refuses([](TableMetadata& t) {
+    t.blob_references = {{FileNumber(5), 1}, {FileNumber(2), 1}};
+  }));
+}
+
 TEST(VersionEditTest, EveryCutIsSeen) {
   VersionEdit edit = FlushEdit(7);
   edit.removed.push_back({1, FileNumber(3)});
@@ -78,6 +128,10 @@ TEST(ManifestStateTest, EditsThatDoNotFitAreRefused) {
   EXPECT_TRUE(refuses(edit)) << "versions of level 0 overlap";
   edit.added[0] = {1, Table(7, "f", "g", 1, 2)};
   EXPECT_TRUE(refuses(edit)) << "keys of level 1 overlap";
+  edit.added[0] = {1, Table(7, "a", "b", 1, 2)};
+  EXPECT_TRUE(refuses(edit)) << "keys of level 1 overlap";
+  edit.added[0].table.largest_kind = UpperBound::Kind::kExcluded;
+  EXPECT_FALSE(refuses(edit)) << "ends before the next begins";
   edit = {};
   edit.removed.push_back({0, FileNumber(6)});
   EXPECT_TRUE(refuses(edit)) << "it is on level 1";
