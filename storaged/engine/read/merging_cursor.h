@@ -121,6 +121,13 @@ class MergingCursor {
     order_.front()->source.Seek(target);
     Settle<kForward>();
   }
+  void SkipFrontToEnd() {
+    DCHECK(Valid() && direction_ == kForward);
+    Source& source = order_.front()->source;
+    source.SeekToLast();
+    if (source.Valid()) source.Next();
+    Settle<kForward>();
+  }
   void SkipFrontBackTo(InternalKeyView target) {
     DCHECK(Valid() && direction_ == kBackward);
     order_.front()->source.SeekForPrev(target);

@@ -9,6 +9,7 @@
 
 #include "storaged/engine/keys/internal_key.h"
 #include "storaged/engine/read/merging_cursor.h"
+#include "storaged/engine/read/snapshot_walk.h"
 
 namespace bedrock::engine {
 
@@ -34,8 +35,9 @@ struct CursorEntries {
   }
 };
 
-/// An EntryCursor over a vector. Its key is a view of a buffer that each move overwrites, as a
-/// table's may be, so that a view which is kept too long shows.
+/// A WalkCursor over a vector. Key and value are views of buffers that are overwritten as soon as
+/// they may be, so that a view which is kept too long shows: the key's by each move, the value's
+/// by the first or, where it stays, the second.
 class VectorCursor {
  public:
   explicit VectorCursor(std::shared_ptr<CursorEntries> entries) : source_(std::move(entries)) {}
@@ -53,7 +55,8 @@ class VectorCursor {
   void Next() { Step(Index() + 1); }
   void Prev() { Step(Index() - 1); }
   InternalKeyView key() const { return {*key_, trailer_}; }
-  std::string_view value() const { return value_; }
+  std::string_view value() const { return *values_[turn_]; }
+  bool ValueStays() const { return trailer_.packed() % 3 != 0; }
   Status status() const { return status_; }
 
  private:
@@ -80,22 +83,27 @@ class VectorCursor {
     if (at == source_->error_at) status_ = Status::Corruption("bad block");
     valid_ = status_.ok() && at < source_->entries.size();
     std::fill(key_->begin(), key_->end(), '~');
+    if (!ValueStays()) std::fill(values_[turn_]->begin(), values_[turn_]->end(), '~');
+    turn_ = 1 - turn_;
+    std::fill(values_[turn_]->begin(), values_[turn_]->end(), '~');
     if (!valid_) return;
     const CursorEntry& entry = source_->entries[at];
     *key_ = entry.key.user_key;
     trailer_ = entry.key.trailer;
-    value_ = entry.value;
+    *values_[turn_] = entry.value;
   }
 
   std::shared_ptr<CursorEntries> source_;
   std::unique_ptr<std::string> key_ = std::make_unique<std::string>();
   Trailer trailer_;
-  std::string value_;
+  std::unique_ptr<std::string> values_[2] = {std::make_unique<std::string>(),
+                                             std::make_unique<std::string>()};
+  std::size_t turn_ = 0;
   bool valid_ = false;
   Status status_;
 };
 
-static_assert(EntryCursor<VectorCursor>);
+static_assert(WalkCursor<VectorCursor>);
 static_assert(EntryCursor<MergingCursor<VectorCursor>>);
 
 }  // namespace bedrock::engine
