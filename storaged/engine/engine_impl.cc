@@ -474,6 +474,7 @@ Result<std::shared_ptr<const TableSet>> EngineImpl::OpenTables(const ManifestSta
     }
   }
   tables->watermark = state.watermark;
+  tables->quarantined = state.quarantined;
   return std::shared_ptr<const TableSet>(std::move(tables));
 }
 

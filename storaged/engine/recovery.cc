@@ -91,6 +91,7 @@ class Recovery {
       }
     }
     tables->watermark = recovered_.state.watermark;
+    tables->quarantined = recovered_.state.quarantined;
     recovered_.tables = std::move(tables);
     return {};
   }
@@ -102,6 +103,7 @@ class Recovery {
     for (const auto& level : recovered_.state.levels) {
       for (const TableMetadata& table : level) live.insert(table.number);
     }
+    for (const auto& [number, blob] : recovered_.state.blobs) live.insert(number);
     for (const std::string& name : names_) {
       const auto parsed = ParseName(name);
       if ((parsed && !live.contains(parsed->number)) || name == kCurrentTemporaryName) {

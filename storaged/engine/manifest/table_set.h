@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct TableSet {
   std::vector<std::vector<Table>> levels = std::vector<std::vector<Table>>(kLevelsMax);
   /// The highest watermark that any of the tables was made under: reads below it may miss versions.
   Version watermark;
+  /// Tables that failed their checks: no compaction reads them, and what they hide below stays.
+  std::set<FileNumber> quarantined;
 
   /// The newest entry of `user_key` at or below `at`.
   Result<FoundEntry> Find(std::string_view user_key, Version at) const;

@@ -18,6 +18,9 @@ enum class Tag : std::uint64_t {
   kApplied = 4,
   kWatermark = 5,
   kClientState = 6,
+  kQuarantined = 7,
+  kAddedBlob = 8,
+  kRemovedBlob = 9,
 };
 
 void PutTag(std::string& out, Tag tag) { PutVarint(out, static_cast<std::uint64_t>(tag)); }
@@ -144,6 +147,23 @@ bool ReadRemoved(ByteReader& reader, VersionEdit& edit) {
   return true;
 }
 
+/// A file number of its own field.
+bool ReadNumber(ByteReader& reader, std::vector<FileNumber>& out) {
+  const auto number = reader.Varint();
+  if (!number || *number == 0) return false;
+  out.emplace_back(*number);
+  return true;
+}
+
+bool ReadAddedBlob(ByteReader& reader, VersionEdit& edit) {
+  const auto number = reader.Varint();
+  const auto size = reader.Varint();
+  const auto value_bytes = reader.Varint();
+  if (reader.failed() || *number == 0 || *value_bytes > *size) return false;
+  edit.added_blobs.push_back({FileNumber(*number), *size, *value_bytes});
+  return true;
+}
+
 bool ReadField(ByteReader& reader, VersionEdit& edit) {
   const auto tag = reader.Varint();
   if (!tag) return false;
@@ -168,6 +188,12 @@ bool ReadField(ByteReader& reader, VersionEdit& edit) {
     case Tag::kClientState:
       if (const auto bytes = reader.LengthPrefixed()) edit.client_state = std::string(*bytes);
       return !reader.failed();
+    case Tag::kQuarantined:
+      return ReadNumber(reader, edit.quarantined);
+    case Tag::kAddedBlob:
+      return ReadAddedBlob(reader, edit);
+    case Tag::kRemovedBlob:
+      return ReadNumber(reader, edit.removed_blobs);
   }
   return false;
 }
@@ -185,6 +211,20 @@ std::string VersionEdit::Encode() const {
     PutTag(out, Tag::kRemoved);
     PutVarint(out, one.level);
     PutVarint(out, one.number.value());
+  }
+  for (const FileNumber number : quarantined) {
+    PutTag(out, Tag::kQuarantined);
+    PutVarint(out, number.value());
+  }
+  for (const BlobFile& blob : added_blobs) {
+    PutTag(out, Tag::kAddedBlob);
+    PutVarint(out, blob.number.value());
+    PutVarint(out, blob.size);
+    PutVarint(out, blob.value_bytes);
+  }
+  for (const FileNumber number : removed_blobs) {
+    PutTag(out, Tag::kRemovedBlob);
+    PutVarint(out, number.value());
   }
   if (next_file) {
     PutTag(out, Tag::kNextFile);
@@ -244,11 +284,7 @@ Status ManifestState::CheckLevels() const {
   return {};
 }
 
-Status ManifestState::Apply(const VersionEdit& edit) {
-  if (edit.next_file) {
-    if (*edit.next_file < next_file) return DoesNotFit("file numbers go back");
-    next_file = *edit.next_file;
-  }
+Status ManifestState::ApplyTables(const VersionEdit& edit) {
   for (const VersionEdit::Removed& removed : edit.removed) {
     const auto gone = std::erase_if(levels[removed.level], [&](const TableMetadata& table) {
       return table.number == removed.number;
@@ -264,6 +300,35 @@ Status ManifestState::Apply(const VersionEdit& edit) {
         levels[level].begin(), levels[level].end(),
         [](const TableMetadata& a, const TableMetadata& b) { return a.smallest < b.smallest; });
   }
+  return CheckLevels();
+}
+
+Status ManifestState::ApplyBlobs(const VersionEdit& edit) {
+  for (const FileNumber number : edit.removed_blobs) {
+    if (blobs.erase(number) != 1) return DoesNotFit("removes a blob file that is not there");
+  }
+  for (const BlobFile& blob : edit.added_blobs) {
+    if (blob.number >= next_file) return DoesNotFit("a blob file without a number of its own");
+    if (!blobs.emplace(blob.number, blob).second) return DoesNotFit("a blob file is added twice");
+  }
+  return {};
+}
+
+Status ManifestState::ApplyQuarantine(const VersionEdit& edit) {
+  quarantined.insert(edit.quarantined.begin(), edit.quarantined.end());
+  if (quarantined.empty()) return {};
+  std::set<FileNumber> live;
+  for (const auto& level : levels) {
+    for (const TableMetadata& table : level) live.insert(table.number);
+  }
+  for (const FileNumber number : edit.quarantined) {
+    if (!live.contains(number)) return DoesNotFit("quarantines a table that is not there");
+  }
+  std::erase_if(quarantined, [&](FileNumber number) { return !live.contains(number); });
+  return {};
+}
+
+Status ManifestState::ApplyMarks(const VersionEdit& edit) {
   if (edit.applied) {
     if (edit.applied->index < applied.index) return DoesNotFit("applied goes back");
     applied = *edit.applied;
@@ -273,7 +338,18 @@ Status ManifestState::Apply(const VersionEdit& edit) {
     watermark = *edit.watermark;
   }
   if (edit.client_state) client_state = *edit.client_state;
-  return CheckLevels();
+  return {};
+}
+
+Status ManifestState::Apply(const VersionEdit& edit) {
+  if (edit.next_file) {
+    if (*edit.next_file < next_file) return DoesNotFit("file numbers go back");
+    next_file = *edit.next_file;
+  }
+  RETURN_IF_ERROR(ApplyTables(edit));
+  RETURN_IF_ERROR(ApplyBlobs(edit));
+  RETURN_IF_ERROR(ApplyQuarantine(edit));
+  return ApplyMarks(edit);
 }
 
 VersionEdit ManifestState::AsEdit() const {
@@ -281,6 +357,8 @@ VersionEdit ManifestState::AsEdit() const {
   for (std::uint32_t level = 0; level < levels.size(); ++level) {
     for (const TableMetadata& table : levels[level]) edit.added.push_back({level, table});
   }
+  edit.quarantined.assign(quarantined.begin(), quarantined.end());
+  for (const auto& [number, blob] : blobs) edit.added_blobs.push_back(blob);
   edit.next_file = next_file;
   edit.applied = applied;
   edit.watermark = watermark;

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +32,17 @@ inline constexpr std::uint32_t kLevelsMax = 7;
 //   4  applied         index, term: varints
 //   5  watermark       varint
 //   6  client state    length and bytes
+//   7  quarantined     varint: the number of a table
+//   8  added blob file    number, size, value bytes: varints
+//   9  removed blob file  varint
+
+/// What the MANIFEST knows of a blob file. How much of it is live follows from the tables.
+struct BlobFile {
+  FileNumber number;
+  std::uint64_t size = 0;         ///< Of the file.
+  std::uint64_t value_bytes = 0;  ///< Of the values in it, with what stands around each.
+  friend bool operator==(const BlobFile&, const BlobFile&) = default;
+};
 
 /// One step from a state of the engine's files to the next; applied as a whole or not at all.
 struct VersionEdit {
@@ -51,6 +64,9 @@ struct VersionEdit {
 
   std::vector<Added> added;
   std::vector<Removed> removed;
+  std::vector<FileNumber> quarantined;  ///< Live tables, damaged, from now on left as they are.
+  std::vector<BlobFile> added_blobs;
+  std::vector<FileNumber> removed_blobs;
   std::optional<FileNumber> next_file;
   std::optional<Applied> applied;
   std::optional<Version> watermark;
@@ -67,18 +83,26 @@ struct VersionEdit {
 struct ManifestState {
   std::vector<std::vector<TableMetadata>> levels =
       std::vector<std::vector<TableMetadata>>(kLevelsMax);
+  /// Live tables that failed their checks: kept, and no compaction's input. Gone with the table.
+  std::set<FileNumber> quarantined;
+  std::map<FileNumber, BlobFile> blobs;
   FileNumber next_file{1};
   VersionEdit::Applied applied;
   Version watermark;
   std::string client_state;
 
-  /// corruption, and the state is worthless: the edit does not fit (removes what is not there, adds
-  /// what is, turns back applied, watermark or the next file number, breaks a level's order).
+  /// corruption, and the state is worthless: the edit does not fit (removes or quarantines what is
+  /// not there, adds what is, turns back applied, watermark or the next file number, breaks a
+  /// level's order).
   Status Apply(const VersionEdit& edit);
   /// The edit that makes this state out of an empty one.
   VersionEdit AsEdit() const;
 
  private:
+  Status ApplyTables(const VersionEdit& edit);
+  Status ApplyBlobs(const VersionEdit& edit);
+  Status ApplyQuarantine(const VersionEdit& edit);
+  Status ApplyMarks(const VersionEdit& edit);
   Status AddTable(const VersionEdit::Added& added);
   Status CheckLevels() const;
 };

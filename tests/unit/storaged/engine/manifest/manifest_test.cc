@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,9 @@ TEST(VersionEditTest, RoundTrip) {
   VersionEdit edit = FlushEdit(7);
   edit.removed.push_back({1, FileNumber(3)});
   edit.removed.push_back({0, FileNumber(4)});
+  edit.quarantined = {FileNumber(9), FileNumber(2)};
+  edit.added_blobs = {{FileNumber(12), 5000, 4000}};
+  edit.removed_blobs = {FileNumber(11)};
   EXPECT_EQ(VersionEdit::Decode(edit.Encode()).value(), edit);
   EXPECT_EQ(VersionEdit::Decode("").value(), VersionEdit());
 }
@@ -103,7 +107,7 @@ TEST(VersionEditTest, EveryCutIsSeen) {
       EXPECT_NE(*decoded, edit);  // cut between fields: only the record's checksum can tell
     }
   }
-  EXPECT_TRUE(VersionEdit::Decode("\x09").status().IsCorruption()) << "unknown tags are refused";
+  EXPECT_TRUE(VersionEdit::Decode("\x7f").status().IsCorruption()) << "unknown tags are refused";
 }
 
 TEST(ManifestStateTest, EditsThatDoNotFitAreRefused) {
@@ -146,9 +150,57 @@ TEST(ManifestStateTest, EditsThatDoNotFitAreRefused) {
   EXPECT_TRUE(refuses(edit));
 }
 
+TEST(ManifestStateTest, AQuarantineEndsWithItsTable) {
+  ManifestState state;
+  ASSERT_TRUE(state.Apply(FlushEdit(5)).ok());
+  ASSERT_TRUE(state.Apply(FlushEdit(6)).ok());
+  VersionEdit edit;
+  edit.quarantined = {FileNumber(5)};
+  ASSERT_TRUE(state.Apply(edit).ok());
+  ASSERT_TRUE(state.Apply(edit).ok()) << "found again by another reader";
+  EXPECT_EQ(state.quarantined, std::set<FileNumber>{FileNumber(5)});
+  edit = {};
+  edit.removed.push_back({0, FileNumber(5)});
+  edit.added.push_back({1, Table(5, "a", "b", 5, 5)});
+  ASSERT_TRUE(state.Apply(edit).ok()) << "a move to another level";
+  EXPECT_EQ(state.quarantined.size(), 1u);
+  edit = {};
+  edit.removed.push_back({1, FileNumber(5)});
+  ASSERT_TRUE(state.Apply(edit).ok());
+  EXPECT_TRUE(state.quarantined.empty());
+  edit = {};
+  edit.quarantined = {FileNumber(5)};
+  EXPECT_TRUE(state.Apply(edit).IsCorruption());
+}
+
+TEST(ManifestStateTest, BlobFilesComeAndGoOnce) {
+  ManifestState state;
+  ASSERT_TRUE(state.Apply(FlushEdit(5)).ok());
+  VersionEdit add;
+  add.next_file = FileNumber(8);
+  add.added_blobs = {{FileNumber(6), 100, 90}, {FileNumber(7), 10, 10}};
+  ASSERT_TRUE(state.Apply(add).ok());
+  EXPECT_EQ(state.blobs.size(), 2u);
+  ManifestState twice = state;
+  EXPECT_TRUE(twice.Apply(add).IsCorruption());
+  VersionEdit early;
+  early.added_blobs = {{FileNumber(8), 1, 1}};
+  ManifestState unborn = state;
+  EXPECT_TRUE(unborn.Apply(early).IsCorruption()) << "a number that was not given out";
+  VersionEdit remove;
+  remove.removed_blobs = {FileNumber(6)};
+  ASSERT_TRUE(state.Apply(remove).ok());
+  EXPECT_EQ(state.blobs.size(), 1u);
+  EXPECT_TRUE(state.Apply(remove).IsCorruption());
+}
+
 TEST(ManifestStateTest, AsEditMakesTheSameState) {
   ManifestState state;
   for (std::uint64_t n = 3; n < 9; ++n) ASSERT_TRUE(state.Apply(FlushEdit(n)).ok());
+  VersionEdit more;
+  more.quarantined = {FileNumber(4)};
+  more.added_blobs = {{FileNumber(1), 100, 90}};
+  ASSERT_TRUE(state.Apply(more).ok());
   ManifestState again;
   ASSERT_TRUE(again.Apply(state.AsEdit()).ok());
   EXPECT_EQ(again.AsEdit(), state.AsEdit());
