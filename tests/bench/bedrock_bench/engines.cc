@@ -1,0 +1,30 @@
+#include "tests/bench/bedrock_bench/store.h"
+
+namespace bedrock::bench {
+
+std::vector<Engine> BuiltEngines() {
+  std::vector<Engine> engines;
+#ifdef BEDROCK_BENCH_HAVE_BEDROCK
+  engines.push_back({.name = "bedrock", .version = "this tree", .open = OpenBedrock});
+#endif
+#ifdef BEDROCK_BENCH_HAVE_LEVELDB
+  engines.push_back({.name = "leveldb", .version = LevelDbVersion(), .open = OpenLevelDb});
+#endif
+#ifdef BEDROCK_BENCH_HAVE_ROCKSDB
+  engines.push_back({.name = "rocksdb", .version = RocksDbVersion(), .open = OpenRocksDb});
+  engines.push_back({.name = "rocksdb_mmap",
+                     .version = RocksDbVersion(),
+                     .variant = "mmap",
+                     .in_defaults = false,
+                     .open = OpenRocksDb});
+  engines.push_back({.name = "rocksdb_blob",
+                     .version = RocksDbVersion(),
+                     .variant = "blob",
+                     .large_values_only = true,
+                     .in_defaults = false,
+                     .open = OpenRocksDb});
+#endif
+  return engines;
+}
+
+}  // namespace bedrock::bench

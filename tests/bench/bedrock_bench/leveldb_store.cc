@@ -1,0 +1,124 @@
+#include <leveldb/cache.h>
+#include <leveldb/db.h>
+#include <leveldb/filter_policy.h>
+#include <leveldb/write_batch.h>
+
+#include "common/base/check.h"
+#include "tests/bench/bedrock_bench/store.h"
+
+namespace bedrock::bench {
+namespace {
+
+leveldb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+
+void CheckOk(const leveldb::Status& status) { CHECK_MSG(status.ok(), status.ToString()); }
+
+class LevelDbWalk final : public Walk {
+ public:
+  LevelDbWalk(leveldb::DB* db, const leveldb::ReadOptions& options)
+      : iterator_(db->NewIterator(options)) {}
+
+  void Start(Direction direction) override {
+    direction == Direction::kForward ? iterator_->SeekToFirst() : iterator_->SeekToLast();
+  }
+  std::size_t Read(std::size_t n, Direction direction, Tally* tally) override {
+    const std::size_t read = ReadEntries(iterator_.get(), n, direction, tally);
+    if (read < n) CheckOk(iterator_->status());
+    return read;
+  }
+
+ private:
+  std::unique_ptr<leveldb::Iterator> iterator_;
+};
+
+class LevelDbSession final : public Session {
+ public:
+  LevelDbSession(leveldb::DB* db, const leveldb::ReadOptions& reads) : db_(db), reads_(reads) {
+    durable_.sync = true;
+  }
+
+  void Put(std::string_view key, std::string_view value, Durability durability) override {
+    CheckOk(db_->Put(durability == Durability::kDisk ? durable_ : writes_, ToSlice(key),
+                     ToSlice(value)));
+  }
+  void Delete(std::string_view key) override { CheckOk(db_->Delete(writes_, ToSlice(key))); }
+  void PutBatch(std::span<const std::pair<std::string_view, std::string_view>> puts) override {
+    batch_.Clear();
+    for (const auto& [key, value] : puts) batch_.Put(ToSlice(key), ToSlice(value));
+    CheckOk(db_->Write(writes_, &batch_));
+  }
+  bool Get(std::string_view key, Tally* tally) override {
+    const leveldb::Status status = db_->Get(reads_, ToSlice(key), &value_);
+    if (status.IsNotFound()) return false;
+    CheckOk(status);
+    tally->AddValue(value_);
+    return true;
+  }
+  /// LevelDB has none: a Get each.
+  void MultiGet(std::span<const std::string_view> keys, Tally* tally) override {
+    for (const std::string_view key : keys) Get(key, tally);
+  }
+  void SeekAndRead(std::string_view key, std::size_t nexts, Tally* tally) override {
+    const std::unique_ptr<leveldb::Iterator> iterator(db_->NewIterator(reads_));
+    iterator->Seek(ToSlice(key));
+    if (ReadEntries(iterator.get(), nexts + 1, Direction::kForward, tally) <= nexts) {
+      CheckOk(iterator->status());
+    }
+  }
+  std::unique_ptr<Walk> NewWalk() override { return std::make_unique<LevelDbWalk>(db_, reads_); }
+
+ private:
+  leveldb::DB* db_;
+  leveldb::ReadOptions reads_;
+  leveldb::WriteOptions writes_;
+  leveldb::WriteOptions durable_;
+  leveldb::WriteBatch batch_;
+  std::string value_;
+};
+
+class LevelDbStore final : public Store {
+ public:
+  explicit LevelDbStore(const StoreOptions& options) {
+    leveldb::Options settings;
+    settings.create_if_missing = true;
+    settings.error_if_exists = true;
+    if (options.settings == Settings::kEqual) {
+      cache_.reset(leveldb::NewLRUCache(kEqualCacheBytes));
+      filter_.reset(leveldb::NewBloomFilterPolicy(kEqualFilterBits));
+      settings.block_cache = cache_.get();
+      settings.filter_policy = filter_.get();
+      settings.write_buffer_size = kEqualMemtableBytes;
+      settings.max_file_size = kEqualFileBytes;
+      settings.compression = leveldb::kNoCompression;
+      reads_.verify_checksums = true;
+    }
+    leveldb::DB* db = nullptr;
+    CheckOk(leveldb::DB::Open(settings, options.directory, &db));
+    db_.reset(db);
+  }
+
+  std::unique_ptr<Session> NewSession() override {
+    return std::make_unique<LevelDbSession>(db_.get(), reads_);
+  }
+  void CompactAll() override { db_->CompactRange(nullptr, nullptr); }
+  bool Busy() override { return false; }  // it can't say
+
+ private:
+  std::unique_ptr<leveldb::Cache> cache_;
+  std::unique_ptr<const leveldb::FilterPolicy> filter_;
+  leveldb::ReadOptions reads_;
+  std::unique_ptr<leveldb::DB> db_;
+};
+
+}  // namespace
+
+std::unique_ptr<Store> OpenLevelDb(const StoreOptions& options) {
+  return std::make_unique<LevelDbStore>(options);
+}
+
+std::string LevelDbVersion() {
+  return std::to_string(leveldb::kMajorVersion) + "." + std::to_string(leveldb::kMinorVersion) +
+         " (" BEDROCK_BENCH_ORIGIN ")";
+}
+
+}  // namespace bedrock::bench

@@ -1,0 +1,202 @@
+#include "tests/bench/bedrock_bench/report.h"
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <tuple>
+
+namespace bedrock::bench {
+namespace {
+
+constexpr double kGoal = 1.3;
+
+[[gnu::format(printf, 1, 2)]] std::string Print(const char* format, ...) {
+  char text[128];
+  va_list arguments;
+  va_start(arguments, format);
+  std::vsnprintf(text, sizeof(text), format, arguments);
+  va_end(arguments);
+  return text;
+}
+
+double Median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+std::string Count(double n) {
+  if (n >= 999'500) return Print("%.2fM", n * 1e-6);
+  if (n >= 9'995) return Print("%.0fk", n * 1e-3);
+  if (n >= 999.5) return Print("%.1fk", n * 1e-3);
+  return Print(n >= 10 ? "%.0f" : "%.2g", n);
+}
+
+std::string Duration(double ns) {
+  if (ns >= 999.5e6) return Print("%.2f s", ns * 1e-9);
+  if (ns >= 9.995e6) return Print("%.0f ms", ns * 1e-6);
+  if (ns >= 999.5e3) return Print("%.1f ms", ns * 1e-6);
+  if (ns >= 9.995e3) return Print("%.0f us", ns * 1e-3);
+  if (ns >= 999.5) return Print("%.1f us", ns * 1e-3);
+  return Print("%.0f ns", ns);
+}
+
+std::string MegaBytes(double bytes) { return Print("%.0f", bytes * 1e-6); }
+
+/// How a ratio reads: the goal is reached, at least even, or behind.
+std::string Ratio(double ratio) {
+  if (ratio >= kGoal) return Print("**%.2f**", ratio);
+  return Print(ratio >= 1 ? "%.2f" : "%.2f (behind)", ratio);
+}
+
+/// The results of one settings by workload and engine.
+class Grid {
+ public:
+  Grid(const std::vector<Result>& medians, const std::string& settings) {
+    for (const Result& result : medians) {
+      if (result.settings != settings) continue;
+      AddOnce(&engines_, result.engine);
+      AddOnce(&workloads_, result.workload);
+      cells_[{result.workload, result.engine}] = &result;
+    }
+  }
+  const std::vector<std::string>& engines() const { return engines_; }
+  const std::vector<std::string>& workloads() const { return workloads_; }
+  const Result* At(const std::string& workload, const std::string& engine) const {
+    const auto found = cells_.find({workload, engine});
+    return found == cells_.end() ? nullptr : found->second;
+  }
+
+ private:
+  static void AddOnce(std::vector<std::string>* names, const std::string& name) {
+    if (std::find(names->begin(), names->end(), name) == names->end()) names->push_back(name);
+  }
+  std::vector<std::string> engines_;
+  std::vector<std::string> workloads_;
+  std::map<std::pair<std::string, std::string>, const Result*> cells_;
+};
+
+template <typename Cell>
+std::string Table(const Grid& grid, const std::vector<std::string>& extra_columns, Cell cell,
+                  const std::function<std::vector<std::string>(const std::string&)>& extra) {
+  std::string table = "| workload |";
+  std::string rule = "| --- |";
+  for (const std::string& engine : grid.engines()) table += " " + engine + " |", rule += " ---: |";
+  for (const std::string& column : extra_columns) table += " " + column + " |", rule += " ---: |";
+  table += "\n" + rule + "\n";
+  for (const std::string& workload : grid.workloads()) {
+    table += "| " + workload + " |";
+    for (const std::string& engine : grid.engines()) {
+      const Result* result = grid.At(workload, engine);
+      table += " " + (result == nullptr ? std::string() : cell(*result)) + " |";
+    }
+    for (const std::string& column : extra(workload)) table += " " + column + " |";
+    table += "\n";
+  }
+  return table;
+}
+
+std::string SpeedCell(const Result& result) {
+  std::string text = Count(result.ops_per_s);
+  if (result.writer_ops_per_s > 0) text += " (" + Count(result.writer_ops_per_s) + ")";
+  return text;
+}
+
+std::string DurationCell(const Result& result) {
+  return Duration(result.p50_ns) + ", " + Duration(result.p99_ns) + ", " + Duration(result.p999_ns);
+}
+
+std::string CostCell(const Result& result) {
+  std::string text = Print("%.2f us, ", result.cpu_us_per_op) + MegaBytes(result.peak_rss_bytes) +
+                     ", " + MegaBytes(result.space_bytes) + "/" + MegaBytes(result.log_bytes);
+  if (result.user_bytes > 0) {
+    text += Print(", %.1fx, %.1f s", result.write_bytes / result.user_bytes, result.settle_seconds);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::vector<Result> Medians(const std::vector<Result>& results) {
+  std::vector<std::vector<const Result*>> groups;
+  std::map<std::tuple<std::string, std::string, std::string>, std::size_t> at;
+  for (const Result& result : results) {
+    const auto [where, is_new] =
+        at.try_emplace({result.settings, result.engine, result.workload}, groups.size());
+    if (is_new) groups.emplace_back();
+    groups[where->second].push_back(&result);
+  }
+  constexpr double Result::*kFields[] = {
+      &Result::seconds,          &Result::ops_per_s,     &Result::p50_ns,
+      &Result::p99_ns,           &Result::p999_ns,       &Result::max_ns,
+      &Result::writer_ops_per_s, &Result::cpu_us_per_op, &Result::peak_rss_bytes,
+      &Result::user_bytes,       &Result::write_bytes,   &Result::settle_seconds,
+      &Result::space_bytes,      &Result::log_bytes,     &Result::steal_cpus,
+      &Result::foreign_cpus};
+  std::vector<Result> medians;
+  for (const auto& group : groups) {
+    Result median = *group.front();
+    median.round = 0;
+    for (const auto field : kFields) {
+      std::vector<double> values;
+      for (const Result* result : group) values.push_back(result->*field);
+      median.*field = Median(std::move(values));
+    }
+    medians.push_back(median);
+  }
+  return medians;
+}
+
+std::vector<std::string> Disagreements(const std::vector<Result>& results) {
+  std::vector<std::string> sentences;
+  std::map<std::tuple<std::string, std::string, int>, const Result*> first;
+  for (const Result& result : results) {
+    if (!result.comparable) continue;
+    const auto [where, is_new] =
+        first.try_emplace({result.settings, result.workload, result.round}, &result);
+    const Result& other = *where->second;
+    if (is_new || (other.entries == result.entries && other.digest == result.digest)) continue;
+    sentences.push_back(result.workload + ", " + result.settings + ", round " +
+                        std::to_string(result.round) + ": " + result.engine + " read " +
+                        std::to_string(result.entries) + " entries (digest " +
+                        std::to_string(result.digest) + "), " + other.engine + " " +
+                        std::to_string(other.entries) + " (" + std::to_string(other.digest) + ")");
+  }
+  return sentences;
+}
+
+std::string MarkdownTables(const std::vector<Result>& medians, const std::string& settings,
+                           const std::string& subject) {
+  const Grid grid(medians, settings);
+  const auto ratio = [&](const std::string& workload) -> std::vector<std::string> {
+    const Result* own = grid.At(workload, subject);
+    const Result* best = nullptr;
+    for (const std::string& engine : grid.engines()) {
+      const Result* result = engine == subject ? nullptr : grid.At(workload, engine);
+      if (result && (best == nullptr || result->ops_per_s > best->ops_per_s)) best = result;
+    }
+    if (own == nullptr || best == nullptr) return {""};
+    return {Ratio(own->ops_per_s / best->ops_per_s)};
+  };
+  const auto noise = [&](const std::string& workload) -> std::vector<std::string> {
+    double most = 0;
+    for (const std::string& engine : grid.engines()) {
+      if (const Result* result = grid.At(workload, engine)) {
+        most = std::max(most, result->foreign_cpus + result->steal_cpus);
+      }
+    }
+    return {Print("%.2f", most)};
+  };
+  return "Operations a second, " + settings + " settings (in brackets: the writer beside):\n\n" +
+         Table(grid, {subject + " to the best other"}, SpeedCell, ratio) +
+         "\np50, p99, p99.9 of an operation; CPUs that others used meanwhile, at most:\n\n" +
+         Table(grid, {"foreign CPUs"}, DurationCell, noise) +
+         "\nCPU an operation (background work included), peak RSS in MB, MB on disk/of that logs, "
+         "for "
+         "writes: bytes written to files for each byte of the user, time to come to rest:\n\n" +
+         Table(grid, {}, CostCell, [](const std::string&) { return std::vector<std::string>(); });
+}
+
+}  // namespace bedrock::bench
