@@ -84,7 +84,7 @@ struct ReadSettings {
 /// commit's version is the log index it is applied at. It has no log of its own here: what is only
 /// in memory is applied again from the log after a crash, from durable_applied() on.
 ///
-/// Threads: Apply, WriteDelayUs, WantsFlush, StartFlush, SetWatermark, OnProgress and the
+/// Threads: Apply, Admit, WriteDelayUs, WantsFlush, StartFlush, SetWatermark, OnProgress and the
 /// destructor by one owner thread at a time; the rest by any. Flushes and compactions run on the
 /// environment's executor, one step of bounded size at a time, whatever the number of its threads.
 /// The destructor waits for running steps; it flushes nothing. PinnedValues, snapshots and
@@ -104,13 +104,20 @@ class Engine {
 
   /// Applies all changes at version mark.index and moves applied() to mark, together: they are
   /// visible when it returns. A later change of a key wins over an earlier one. No changes only
-  /// move the mark. Where it gives an error nothing was applied. busy: too much waits for flush or
-  /// compaction. no_space: the same, because the disk is full; batches of nothing but deletes still
-  /// pass, up to a reserve. invalid_argument: a key above 64 KiB or a value above 128 MiB.
-  /// io_error: the state is kReadOnly or kFailed. REQUIRES: mark.index is applied().index + 1.
+  /// move the mark. Where it gives an error nothing was applied: those of Admit, and
+  /// invalid_argument for a key above 64 KiB or a value above 128 MiB. REQUIRES: mark.index is
+  /// applied().index + 1.
   Status Apply(const WriteBatch& batch, AppliedMark mark) { return Apply(batch.encoded(), mark); }
   /// `changes` in the encoding of WriteBatch. corruption: they are not.
-  virtual Status Apply(std::string_view changes, AppliedMark mark) = 0;
+  Status Apply(std::string_view changes, AppliedMark mark);
+
+  // The two halves of Apply, for who has to write a log in between.
+  /// Whether there is room for `changes`. busy: too much waits for flush or compaction. no_space:
+  /// the same, because the disk is full; batches of nothing but deletes still pass, up to a
+  /// reserve. io_error: the state is kReadOnly or kFailed. Costs next to nothing.
+  virtual Status Admit(std::string_view changes) = 0;
+  /// As Apply, whether there is room or not. REQUIRES: CheckChanges(changes) is ok.
+  virtual Status ApplyAdmitted(std::string_view changes, AppliedMark mark) = 0;
 
   /// How long, in microseconds, whoever wants to Apply `bytes` should wait first so that flushes
   /// and compactions keep up: 0 nearly always. A hint that smooths what would end in busy.

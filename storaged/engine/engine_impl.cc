@@ -84,9 +84,8 @@ std::size_t EngineImpl::MemtableBytes() const {
   return bytes;
 }
 
-Status EngineImpl::Admit(AppliedMark mark) {
+Status EngineImpl::Admit(std::string_view /*changes*/) {
   MutexLock lock(mutex_);
-  CHECK(mark.index == applied_.index().Next() && AsVersion(mark.index) <= kVersionMax);
   if (!failure_.ok()) return Status::IoError(failure_.message());
   Schedule();
   const bool active_full = active_->bytes() >= options_.memtable_bytes;
@@ -103,9 +102,14 @@ Status EngineImpl::Admit(AppliedMark mark) {
   return {};
 }
 
-Status EngineImpl::Apply(std::string_view changes, AppliedMark mark) {
+Status Engine::Apply(std::string_view changes, AppliedMark mark) {
   RETURN_IF_ERROR(CheckChanges(changes));
-  RETURN_IF_ERROR(Admit(mark));
+  RETURN_IF_ERROR(Admit(changes));
+  return ApplyAdmitted(changes, mark);
+}
+
+Status EngineImpl::ApplyAdmitted(std::string_view changes, AppliedMark mark) {
+  CHECK(mark.index == applied_.index().Next() && AsVersion(mark.index) <= kVersionMax);
   const Version version = AsVersion(mark.index);
   ChangeReader reader(changes);
   if (reader.Next()) {
@@ -361,8 +365,9 @@ void EngineImpl::BeginFlush() {
   work.stage = Work::Stage::kCommitting;
   if (memtable->empty()) return;
   work.stage = Work::Stage::kWriting;
-  work.job = std::make_unique<MergeJob>(JobParameters(
-      Memtable::NewIterator(std::move(memtable)), VersionFilter({work.watermark, {}}, nullptr, KeyRanges::All())));
+  work.job = std::make_unique<MergeJob>(
+      JobParameters(Memtable::NewIterator(std::move(memtable)),
+                    VersionFilter({work.watermark, {}}, nullptr, KeyRanges::All())));
 }
 
 void EngineImpl::BeginCompaction() {
@@ -387,8 +392,9 @@ void EngineImpl::BeginCompaction() {
     sources.push_back(NewLevelIterator(inputs->level1, FillCache::kNo));
   }
   // Level 1 is the last, and all of it that shares keys takes part: nothing older stands below.
-  MergeJob::Parameters parameters = JobParameters(NewMergingIterator(std::move(sources)),
-                                                  VersionFilter({work.watermark, {}}, nullptr, KeyRanges()));
+  MergeJob::Parameters parameters =
+      JobParameters(NewMergingIterator(std::move(sources)),
+                    VersionFilter({work.watermark, {}}, nullptr, KeyRanges()));
   parameters.table_bytes = options_.table_bytes;
   if (options_.compression != bedrock::Compression::kNone) {
     parameters.table.compression = Compression::kLz4;

@@ -49,8 +49,8 @@ class EngineImpl final : public Engine {
              std::shared_ptr<DataBlockCache> cache, Recovered recovered);
   ~EngineImpl() override;
 
-  using Engine::Apply;
-  Status Apply(std::string_view changes, AppliedMark mark) override;
+  Status Admit(std::string_view changes) override;
+  Status ApplyAdmitted(std::string_view changes, AppliedMark mark) override;
   std::uint64_t WriteDelayUs(std::size_t bytes) override;
   bool WantsFlush() const override;
   void StartFlush(std::string client_state) override;
@@ -124,7 +124,6 @@ class EngineImpl final : public Engine {
   Result<Lookup> Find(std::string_view key, const View& view) const;
 
   // The owner's thread.
-  Status Admit(AppliedMark mark) EXCLUDES(mutex_);
   Status InsertMany(std::string_view changes, Version version);
   std::size_t MemtableBytes() const REQUIRES(mutex_);
 

@@ -58,11 +58,10 @@ class FakeEngine final : public engine::Engine {
   std::size_t flushes_started() const { return flushes_started_; }
   Version watermark() const { return watermark_; }
 
-  using Engine::Apply;
-  Status Apply(std::string_view changes, engine::AppliedMark mark) override {
+  Status Admit(std::string_view /*changes*/) override { return apply_status; }
+  Status ApplyAdmitted(std::string_view changes, engine::AppliedMark mark) override {
     using Kind = engine::ChangeReader::Kind;
     CHECK(mark.index == applied_.index.Next());
-    if (!apply_status.ok()) return apply_status;
     engine::ChangeReader reader(changes);
     while (reader.Next()) {
       CHECK_MSG(reader.kind() != Kind::kDeleteRange, "not needed");
