@@ -1,26 +1,47 @@
 #include "storaged/engine/memtable/arena.h"
 
+#include <cstdint>
+
 #include "common/base/check.h"
 
 namespace bedrock::engine {
 
-char* Arena::Allocate(std::size_t bytes) {
-  CHECK(bytes > 0);
-  bytes = (bytes + 7) / 8 * 8;
+char* Arena::AllocateLines(std::size_t bytes) {
+  DCHECK(bytes % kLineBytes == 0 && bytes > 0 && bytes <= kLinesBytesMax);
+  if (bytes > free_bytes()) AddBlock();
   used_bytes_ += bytes;
-  if (bytes > free_bytes_) {
-    // A large piece gets a block of its own, so that the rest of the current block is not wasted.
-    const bool large = bytes > kBlockBytes / 4;
+  back_ -= bytes;
+  return back_;
+}
+
+char* Arena::AllocateSlowly(std::size_t bytes) {
+  CHECK(bytes > 0);
+  used_bytes_ += bytes;
+  // A large piece gets a block of its own, so that the rest of the current block is not wasted.
+  if (bytes > next_block_bytes() / 4) {
     // Not make_unique: it would write zeroes over memory that is filled right after.
-    blocks_.emplace_back(std::make_unique_for_overwrite<char[]>(large ? bytes : kBlockBytes));
-    if (large) return blocks_.back().get();
-    free_ = blocks_.back().get();
-    free_bytes_ = kBlockBytes;
+    small_blocks_.push_back(std::make_unique_for_overwrite<char[]>(bytes));
+    return small_blocks_.back().get();
   }
-  char* piece = free_;
-  free_ += bytes;
-  free_bytes_ -= bytes;
+  AddBlock();
+  char* const piece = front_;
+  front_ += bytes;
   return piece;
+}
+
+void Arena::AddBlock() {
+  const std::size_t bytes = next_block_bytes();
+  if (bytes == kHugePageBytes) {
+    huge_blocks_.emplace_back(bytes);
+    front_ = huge_blocks_.back().data();
+  } else {
+    small_block_bytes_ *= 2;
+    small_blocks_.push_back(std::make_unique_for_overwrite<char[]>(bytes + kLineBytes));
+    char* const start = small_blocks_.back().get();
+    const std::size_t past = reinterpret_cast<std::uintptr_t>(start) % kLineBytes;
+    front_ = start + (kLineBytes - past);
+  }
+  back_ = front_ + bytes;
 }
 
 }  // namespace bedrock::engine

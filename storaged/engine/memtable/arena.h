@@ -4,24 +4,56 @@
 #include <memory>
 #include <vector>
 
+#include "common/env/huge_pages.h"
+
 namespace bedrock::engine {
 
 /// Hands out memory that lives as long as the arena and is freed all at once. One thread allocates;
 /// what was handed out may be used from any thread that learned of it in order.
+///
+/// Blocks grow with the arena: 8 KiB at first, doubling up to 512 KiB, then of 2 MiB each in huge
+/// pages. Each is filled from both ends, so that pieces that must not straddle a cache line cost
+/// the others no padding:
+///
+///     Allocate ► …free… ◄ AllocateLines
 class Arena {
  public:
-  /// `bytes` bytes, aligned to 8. Never null. REQUIRES: bytes > 0.
-  char* Allocate(std::size_t bytes);
+  static constexpr std::size_t kLineBytes = 64;  ///< A cache line.
 
-  /// What was handed out, in bytes, without the unused ends of blocks.
+  /// `bytes` bytes, aligned to 8. Never null. REQUIRES: bytes > 0.
+  char* Allocate(std::size_t bytes) {
+    bytes = (bytes + 7) / 8 * 8;
+    if (bytes > free_bytes()) return AllocateSlowly(bytes);
+    used_bytes_ += bytes;
+    char* const piece = front_;
+    front_ += bytes;
+    return piece;
+  }
+
+  /// `bytes` bytes that begin a cache line. Never null. REQUIRES: bytes is a multiple of
+  /// kLineBytes, and at most kLinesBytesMax.
+  char* AllocateLines(std::size_t bytes);
+  static constexpr std::size_t kLinesBytesMax = std::size_t{4} << 10;
+
+  /// What was handed out, in bytes, without the unused middles of blocks.
   std::size_t used_bytes() const { return used_bytes_; }
 
  private:
-  static constexpr std::size_t kBlockBytes = std::size_t{256} << 10;
+  static constexpr std::size_t kBlockBytesMin = std::size_t{8} << 10;
+  static constexpr std::size_t kSmallBlockBytesMax = std::size_t{512} << 10;
 
-  std::vector<std::unique_ptr<char[]>> blocks_;
-  char* free_ = nullptr;
-  std::size_t free_bytes_ = 0;
+  std::size_t free_bytes() const { return static_cast<std::size_t>(back_ - front_); }
+  char* AllocateSlowly(std::size_t bytes);
+  void AddBlock();
+  std::size_t next_block_bytes() const {
+    return small_block_bytes_ <= kSmallBlockBytesMax ? small_block_bytes_ : kHugePageBytes;
+  }
+
+  std::vector<std::unique_ptr<char[]>> small_blocks_;
+  std::vector<HugePages> huge_blocks_;
+  std::size_t small_block_bytes_ = kBlockBytesMin;  ///< Of the next; above its maximum: huge.
+  char* front_ = nullptr;
+  char* back_ = nullptr;  ///< Begins a cache line, unless null.
   std::size_t used_bytes_ = 0;
 };
 

@@ -1,0 +1,163 @@
+// What an entry costs in the memtable, beside the skip list it replaced: 16-byte decimal keys and
+// values of 100 bytes, in one thread. Items are entries; 140,000 of them fill 16 to 20 MiB.
+
+#include <benchmark/benchmark.h>
+
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/check.h"
+#include "common/env/random.h"
+#include "storaged/engine/memtable/memtable.h"
+#include "tests/unit/storaged/engine/memtable/skip_list.h"
+
+namespace bedrock::engine {
+namespace {
+
+enum class Order { kSequential, kRandom };
+
+std::string KeyOf(std::uint64_t n) {
+  char key[24];
+  (void)std::snprintf(key, sizeof(key), "%016llu", static_cast<unsigned long long>(n));
+  return key;
+}
+
+/// `entries` different keys, an odd and an even one of each two taken by turns: those that are kept
+/// out are what lookups miss.
+std::vector<std::string> Keys(std::uint64_t entries, Order order, std::uint64_t odd) {
+  std::vector<std::string> keys;
+  keys.reserve(entries);
+  for (std::uint64_t n = 0; n < entries; ++n) keys.push_back(KeyOf(2 * n + odd));
+  if (order == Order::kRandom) {
+    Random random(1);
+    for (std::size_t n = entries - 1; n > 0; --n) std::swap(keys[n], keys[random.Below(n + 1)]);
+  }
+  return keys;
+}
+
+const std::string kValue(100, 'v');
+
+template <typename Table>
+void Fill(Table& table, const std::vector<std::string>& keys, std::uint64_t version) {
+  for (const std::string& key : keys) {
+    table.Add({key, Trailer(Version(version++), EntryKind::kPut)}, kValue);
+  }
+}
+
+template <typename Table, Order order>
+void BM_Insert(benchmark::State& state) {
+  const auto keys = Keys(static_cast<std::uint64_t>(state.range(0)), order, 0);
+  for (auto _ : state) {
+    auto table = std::make_unique<Table>();
+    Fill(*table, keys, 1);
+    state.PauseTiming();
+    table.reset();
+    state.ResumeTiming();
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+
+template <typename Table>
+void BM_Overwrite(benchmark::State& state) {
+  const auto keys = Keys(static_cast<std::uint64_t>(state.range(0)), Order::kRandom, 0);
+  for (auto _ : state) {
+    state.PauseTiming();
+    auto table = std::make_unique<Table>();
+    Fill(*table, keys, 1);
+    state.ResumeTiming();
+    Fill(*table, keys, keys.size() + 1);
+    state.PauseTiming();
+    table.reset();
+    state.ResumeTiming();
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+
+template <typename Table>
+void BM_Find(benchmark::State& state, std::uint64_t odd) {
+  Table table;
+  const auto entries = static_cast<std::uint64_t>(state.range(0));
+  Fill(table, Keys(entries, Order::kRandom, 0), 1);
+  auto keys = Keys(entries, Order::kRandom, odd);
+  Random random(2);
+  for (std::size_t n = entries - 1; n > 0; --n) std::swap(keys[n], keys[random.Below(n + 1)]);
+  std::size_t i = 0;
+  for (auto _ : state) {
+    const auto found = table.Find(keys[i], kVersionMax);
+    CHECK(found.has_value() == (odd == 0));
+    if (++i == keys.size()) i = 0;
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+template <typename Table>
+void BM_FindHit(benchmark::State& state) {
+  BM_Find<Table>(state, 0);
+}
+template <typename Table>
+void BM_FindMiss(benchmark::State& state) {
+  BM_Find<Table>(state, 1);
+}
+
+template <typename Table, bool forward, Order order>
+void BM_Walk(benchmark::State& state) {
+  Table table;
+  Fill(table, Keys(static_cast<std::uint64_t>(state.range(0)), order, 0), 1);
+  typename Table::Cursor cursor(table);
+  for (auto _ : state) {
+    std::int64_t count = 0;
+    for (forward ? cursor.SeekToFirst() : cursor.SeekToLast(); cursor.Valid();
+         forward ? cursor.Next() : cursor.Prev()) {
+      benchmark::DoNotOptimize(cursor.key().user_key.back());
+      ++count;
+    }
+    CHECK(count == state.range(0));
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+
+template <typename Table>
+void BM_Seek(benchmark::State& state) {
+  Table table;
+  const auto entries = static_cast<std::uint64_t>(state.range(0));
+  Fill(table, Keys(entries, Order::kRandom, 0), 1);
+  const auto keys = Keys(entries, Order::kRandom, 1);
+  typename Table::Cursor cursor(table);
+  std::size_t i = 0;
+  for (auto _ : state) {
+    cursor.Seek(SeekKey(keys[i], kVersionMax));
+    benchmark::DoNotOptimize(cursor.Valid());
+    if (++i == keys.size()) i = 0;
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+
+void Sizes(benchmark::internal::Benchmark* benchmark) {
+  benchmark->Arg(140'000)->Arg(600'000)->Unit(benchmark::kNanosecond);
+}
+
+BENCHMARK_TEMPLATE(BM_Insert, SkipList, Order::kRandom)->Apply(Sizes);
+BENCHMARK_TEMPLATE(BM_Insert, Memtable, Order::kRandom)->Apply(Sizes);
+BENCHMARK_TEMPLATE(BM_Insert, SkipList, Order::kSequential)->Apply(Sizes);
+BENCHMARK_TEMPLATE(BM_Insert, Memtable, Order::kSequential)->Apply(Sizes);
+BENCHMARK_TEMPLATE(BM_Overwrite, SkipList)->Apply(Sizes);
+BENCHMARK_TEMPLATE(BM_Overwrite, Memtable)->Apply(Sizes);
+BENCHMARK_TEMPLATE(BM_FindHit, SkipList)->Apply(Sizes);
+BENCHMARK_TEMPLATE(BM_FindHit, Memtable)->Apply(Sizes);
+BENCHMARK_TEMPLATE(BM_FindMiss, SkipList)->Apply(Sizes);
+BENCHMARK_TEMPLATE(BM_FindMiss, Memtable)->Apply(Sizes);
+BENCHMARK_TEMPLATE(BM_Walk, SkipList, true, Order::kRandom)->Apply(Sizes);
+BENCHMARK_TEMPLATE(BM_Walk, Memtable, true, Order::kRandom)->Apply(Sizes);
+BENCHMARK_TEMPLATE(BM_Walk, Memtable, true, Order::kSequential)->Apply(Sizes);
+BENCHMARK_TEMPLATE(BM_Walk, SkipList, false, Order::kRandom)->Apply(Sizes);
+BENCHMARK_TEMPLATE(BM_Walk, Memtable, false, Order::kRandom)->Apply(Sizes);
+BENCHMARK_TEMPLATE(BM_Seek, SkipList)->Apply(Sizes);
+BENCHMARK_TEMPLATE(BM_Seek, Memtable)->Apply(Sizes);
+
+}  // namespace
+}  // namespace bedrock::engine
+
+BENCHMARK_MAIN();
