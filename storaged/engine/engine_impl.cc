@@ -41,7 +41,7 @@ Result<std::unique_ptr<Engine>> Engine::Open(const Environment& environment,
       options.unflushed_entries_max == 0) {
     return Status::InvalidArgument("engine options");
   }
-  auto cache = std::make_shared<DataBlockCache>(options.block_cache_bytes);
+  auto cache = std::make_shared<BlockCache>(options.block_cache_bytes);
   ASSIGN_OR_RETURN(Recovered recovered,
                    Recover(*environment.file_system, options.directory, cache));
   return std::unique_ptr<Engine>(
@@ -49,7 +49,7 @@ Result<std::unique_ptr<Engine>> Engine::Open(const Environment& environment,
 }
 
 EngineImpl::EngineImpl(const Environment& environment, EngineOptions options,
-                       std::shared_ptr<DataBlockCache> cache, Recovered recovered)
+                       std::shared_ptr<BlockCache> cache, Recovered recovered)
     : environment_(environment),
       options_(std::move(options)),
       cache_(std::move(cache)),

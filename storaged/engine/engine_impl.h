@@ -46,7 +46,7 @@ namespace bedrock::engine {
 class EngineImpl final : public Engine {
  public:
   EngineImpl(const Environment& environment, EngineOptions options,
-             std::shared_ptr<DataBlockCache> cache, Recovered recovered);
+             std::shared_ptr<BlockCache> cache, Recovered recovered);
   ~EngineImpl() override;
 
   Status Admit(std::string_view changes) override;
@@ -172,7 +172,7 @@ class EngineImpl final : public Engine {
 
   const Environment environment_;
   const EngineOptions options_;
-  const std::shared_ptr<DataBlockCache> cache_;
+  const std::shared_ptr<BlockCache> cache_;
   const std::unique_ptr<FileLock> lock_;
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
 

@@ -33,7 +33,7 @@ Result<Lookup> EngineImpl::Find(std::string_view key, const View& view) const {
   ASSIGN_OR_RETURN(FoundEntry entry, view.state->tables->Find(key, view.at));
   if (!entry.found) return Lookup{};
   return Lookup{entry.trailer.kind() == EntryKind::kPut, entry.trailer.version(),
-                std::move(entry.value)};
+                std::string(entry.value)};
 }
 
 namespace {

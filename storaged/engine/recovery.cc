@@ -20,7 +20,7 @@ constexpr std::uint64_t kManifestBytesMax = kGiB;
 class Recovery {
  public:
   Recovery(FileSystem& file_system, const std::string& directory,
-           std::shared_ptr<DataBlockCache> cache)
+           std::shared_ptr<BlockCache> cache)
       : file_system_(file_system), directory_(directory), cache_(std::move(cache)) {}
 
   Result<Recovered> Run() {
@@ -114,7 +114,7 @@ class Recovery {
 
   FileSystem& file_system_;
   const std::string& directory_;
-  std::shared_ptr<DataBlockCache> cache_;
+  std::shared_ptr<BlockCache> cache_;
   std::vector<std::string> names_;
   Recovered recovered_;
 };
@@ -122,7 +122,7 @@ class Recovery {
 }  // namespace
 
 Result<Recovered> Recover(FileSystem& file_system, const std::string& directory,
-                          const std::shared_ptr<DataBlockCache>& cache) {
+                          const std::shared_ptr<BlockCache>& cache) {
   auto recovered = Recovery(file_system, directory, cache).Run();
   if (!recovered.ok()) return recovered.status().Prefixed("open " + directory);
   return recovered;

@@ -29,6 +29,6 @@ struct Recovered {
 /// opened all the same, nothing is removed, and the first commit has to begin a MANIFEST. A new
 /// database needs the space, though.
 Result<Recovered> Recover(FileSystem& file_system, const std::string& directory,
-                          const std::shared_ptr<DataBlockCache>& cache);
+                          const std::shared_ptr<BlockCache>& cache);
 
 }  // namespace bedrock::engine

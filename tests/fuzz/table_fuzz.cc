@@ -84,7 +84,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   metadata.largest = "\xff";
   metadata.entries = 1;
   const auto table =
-      TableReader::Open(disk, "/db", metadata, std::make_shared<DataBlockCache>(1 << 20));
+      TableReader::Open(disk, "/db", metadata, std::make_shared<BlockCache>(1 << 20));
   if (table.ok()) ReadEverything(*table);
   return 0;
 }

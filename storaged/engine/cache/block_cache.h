@@ -1,15 +1,13 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <list>
 #include <memory>
-#include <unordered_map>
 #include <utility>
 
 #include "common/base/ids.h"
-#include "common/base/thread_annotations.h"
 
 namespace bedrock::engine {
 
@@ -21,79 +19,142 @@ struct BlockAddress {
   friend bool operator==(const BlockAddress&, const BlockAddress&) = default;
 };
 
-/// Keeps blocks that were read lately, uncompressed and checked, up to a number of bytes: 16
-/// shards, each with its own mutex and least-recently-used order. Blocks that readers hold live on
-/// after they were evicted. Any thread.
-template <typename Block>
-class BlockCache {
+namespace cache_internal {
+struct Table;
+}  // namespace cache_internal
+
+/// The memory of one block: this header and bytes() bytes behind it, in one allocation. Whoever
+/// allocates it fills it; once a cache has it, it does not change any more.
+class alignas(16) BlockMemory {
  public:
-  explicit BlockCache(std::size_t bytes_max) : shard_bytes_max_(bytes_max / kShards) {}
+  struct Free {
+    void operator()(BlockMemory* memory) const;
+  };
+  using Owner = std::unique_ptr<BlockMemory, Free>;
 
-  /// Null where it is not cached.
-  std::shared_ptr<const Block> Find(BlockAddress address) {
-    Shard& shard = ShardOf(address);
-    MutexLock lock(shard.mutex);
-    const auto found = shard.entries.find(address);
-    if (found == shard.entries.end()) return nullptr;
-    shard.order.splice(shard.order.begin(), shard.order, found->second);
-    return found->second->block;
+  /// `bytes` without any content. REQUIRES: bytes < 2^32 - 64.
+  static Owner Allocate(std::size_t bytes);
+
+  BlockMemory(const BlockMemory&) = delete;
+  BlockMemory& operator=(const BlockMemory&) = delete;
+
+  char* data() { return reinterpret_cast<char*>(this + 1); }
+  const char* data() const { return reinterpret_cast<const char*>(this + 1); }
+  std::size_t bytes() const { return bytes_; }
+  /// What a cache counts for it.
+  std::size_t charge() const { return bytes_ + sizeof(BlockMemory); }
+
+ private:
+  friend class BlockCache;
+  friend class BlockPin;
+  friend struct cache_internal::Table;
+
+  explicit BlockMemory(std::size_t bytes) : bytes_(bytes) {}
+  ~BlockMemory() = default;
+
+  /// Gives back a reference that the cache counts; frees the memory where none counts.
+  static void Unpin(BlockMemory* memory);
+
+  BlockAddress address_;
+  std::size_t bytes_;
+  std::atomic<std::uint64_t>* slot_ = nullptr;  ///< Counts references; null: it has one owner.
+  cache_internal::Table* table_ = nullptr;      ///< Of slot_.
+};
+
+/// Holds a block: one that is cached, or one that only this pin owns. Empty after a move. May
+/// outlive the cache. May be used from any thread, by one at a time.
+class BlockPin {
+ public:
+  BlockPin() = default;
+  explicit BlockPin(BlockMemory::Owner owned) : memory_(owned.release()) {}
+  BlockPin(BlockPin&& other) noexcept : memory_(std::exchange(other.memory_, nullptr)) {}
+  BlockPin& operator=(BlockPin&& other) noexcept {
+    if (this != &other) {
+      Reset();
+      memory_ = std::exchange(other.memory_, nullptr);
+    }
+    return *this;
+  }
+  BlockPin(const BlockPin&) = delete;
+  BlockPin& operator=(const BlockPin&) = delete;
+  ~BlockPin() { Reset(); }
+
+  explicit operator bool() const { return memory_ != nullptr; }
+  /// REQUIRES: it holds one.
+  const char* data() const { return memory_->data(); }
+  std::size_t bytes() const { return memory_->bytes(); }
+
+  void Reset() {
+    if (memory_ != nullptr) BlockMemory::Unpin(std::exchange(memory_, nullptr));
   }
 
-  /// A block larger than a shard's share is not kept.
-  void Insert(BlockAddress address, std::shared_ptr<const Block> block, std::size_t bytes) {
-    if (bytes > shard_bytes_max_) return;
-    std::list<Entry> evicted;  // freed after the mutex
-    Shard& shard = ShardOf(address);
-    MutexLock lock(shard.mutex);
-    if (shard.entries.contains(address)) return;  // another reader was faster
-    shard.order.push_front({address, std::move(block), bytes});
-    shard.entries.emplace(address, shard.order.begin());
-    shard.bytes += bytes;
-    while (shard.bytes > shard_bytes_max_) {
-      shard.bytes -= shard.order.back().bytes;
-      shard.entries.erase(shard.order.back().address);
-      evicted.splice(evicted.begin(), shard.order, std::prev(shard.order.end()));
-    }
-  }
-
-  std::size_t bytes() {
-    std::size_t sum = 0;
-    for (Shard& shard : shards_) {
-      MutexLock lock(shard.mutex);
-      sum += shard.bytes;
-    }
-    return sum;
+  /// Gives up what it holds, as one word: for PinnedValue. Unpin takes it, once.
+  void* Release() { return std::exchange(memory_, nullptr); }
+  static void Unpin(void* released) {
+    if (released != nullptr) BlockMemory::Unpin(static_cast<BlockMemory*>(released));
   }
 
  private:
-  static constexpr std::size_t kShards = 16;
+  friend class BlockCache;
+  explicit BlockPin(BlockMemory* memory) : memory_(memory) {}
 
-  struct Entry {
-    BlockAddress address;
-    std::shared_ptr<const Block> block;
-    std::size_t bytes;
-  };
-  struct AddressHash {
-    std::size_t operator()(const BlockAddress& address) const {
-      std::uint64_t mixed = address.file.value() * 0x9E3779B97F4A7C15 ^ address.offset;
-      mixed = (mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93;
-      return mixed ^ mixed >> 32;
-    }
-  };
-  struct Shard {
-    Mutex mutex;
-    std::list<Entry> order GUARDED_BY(mutex);  // most recently used first
-    std::unordered_map<BlockAddress, typename std::list<Entry>::iterator, AddressHash> entries
-        GUARDED_BY(mutex);
-    std::size_t bytes GUARDED_BY(mutex) = 0;
+  BlockMemory* memory_ = nullptr;
+};
+
+/// Keeps blocks that were read lately, uncompressed and checked, up to a number of bytes. Any
+/// thread; nothing in it ever waits: a hit is a probe of two neighbouring cache lines and one
+/// atomic increment, letting go of it one decrement.
+///
+/// A table of a fixed number of slots, in buckets of eight; a block stands in one of the two
+/// buckets its address hashes to. A slot's word has the number of its readers, a countdown that
+/// hits wind up, a phase and a part of the address's hash. The CLOCK algorithm (Corbato 1968) makes
+/// room: a hand goes over the buckets, winds countdowns down and takes out what nobody reads and is
+/// at zero. That readers count in the very word that eviction has to win by compare-and-swap is
+/// what RocksDB's HyperClockCache showed to scale.
+class BlockCache {
+ public:
+  /// Holds up to `bytes_max` bytes of blocks, 0: none. `block_bytes` is what a block has, about: it
+  /// decides how many slots there are.
+  explicit BlockCache(std::size_t bytes_max, std::size_t block_bytes = 4096);
+  /// Blocks that are pinned live on until the pins are gone. REQUIRES: no other call is under way.
+  ~BlockCache();
+  BlockCache(const BlockCache&) = delete;
+  BlockCache& operator=(const BlockCache&) = delete;
+
+  /// Empty where it is not cached.
+  BlockPin Find(BlockAddress address);
+  /// Keeps `block`, unless it is larger than a share or no room can be made; either way it is
+  /// handed back, pinned. Of two threads that insert the same block at once, both may succeed.
+  BlockPin Insert(BlockAddress address, BlockMemory::Owner block);
+
+  /// Of all cached blocks, pinned ones among them; never above bytes_max().
+  std::size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
+  std::size_t bytes_max() const { return bytes_max_; }
+  /// What a single block may have to be kept.
+  std::size_t share_bytes_max() const { return bytes_max_ / 8; }
+
+  /// Calls of Find that found their block, and that did not. Threads that count at the same moment
+  /// may lose some.
+  std::uint64_t hits() const;
+  std::uint64_t misses() const;
+
+ private:
+  static constexpr std::size_t kCounters = 16;
+  struct alignas(64) Counter {
+    std::atomic<std::uint64_t> hits{0};
+    std::atomic<std::uint64_t> misses{0};
   };
 
-  Shard& ShardOf(BlockAddress address) {
-    return shards_[AddressHash()(address) >> 40 & (kShards - 1)];
-  }
+  bool Reserve(std::size_t bytes);
+  /// Goes with the hand over one bucket.
+  void Sweep();
+  bool Place(std::uint64_t hash, BlockMemory* block);
 
-  const std::size_t shard_bytes_max_;
-  std::array<Shard, kShards> shards_;
+  const std::size_t bytes_max_;
+  std::atomic<std::size_t> bytes_{0};
+  std::atomic<std::uint64_t> hand_{0};
+  cache_internal::Table* table_ = nullptr;  ///< Owned; freed by the last orphan's pin, see ~.
+  std::array<Counter, kCounters> counters_;
 };
 
 }  // namespace bedrock::engine

@@ -3,16 +3,21 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <new>
+#include <type_traits>
 #include <utility>
 
 #include "common/base/check.h"
-#include "common/codec/coding.h"
+#include "common/base/status_macros.h"
+#include "storaged/engine/table/search.h"
 
 namespace bedrock::engine {
 
 namespace {
 
-constexpr std::size_t kHeaderBytes = 24;
+constexpr std::size_t kHeaderBytes = 20;
+constexpr std::size_t kSizeBytes = 4;
+constexpr std::uint8_t kKindsDiffer = 255;
 
 std::size_t SharedPrefix(std::string_view a, std::string_view b) {
   const std::size_t size_min = std::min(a.size(), b.size());
@@ -21,27 +26,46 @@ std::size_t SharedPrefix(std::string_view a, std::string_view b) {
   return shared;
 }
 
-void PutNumber(std::string& out, std::uint64_t value, std::size_t width) {
-  char raw[8];
-  StoreFixed(raw, value);
-  out.append(raw, width);
+/// Writes the lowest `width` bytes; up to eight may be written.
+char* StoreNumber(char* at, std::uint64_t value, std::size_t width) {
+  std::memcpy(at, &value, sizeof(value));
+  return at + width;
 }
 
-/// A little-endian number of `width` bytes, at most 7.
-std::uint64_t LoadNumber(const char* at, std::size_t width) {
-  std::uint64_t value = 0;
-  std::memcpy(&value, at, width);
-  return value;
+bool AllAlike(const std::vector<std::uint32_t>& ends) {
+  const std::size_t each = ends.front();
+  for (std::size_t i = 1; i < ends.size(); ++i) {
+    if (ends[i] != each * (i + 1)) return false;
+  }
+  return true;
 }
+
+std::uint32_t EndWidth(bool all_alike, std::size_t area_bytes) {
+  if (all_alike) return 0;
+  return area_bytes <= UINT16_MAX ? 2 : 4;
+}
+
+bool IsEndWidth(unsigned width) { return width == 0 || width == 2 || width == 4; }
 
 }  // namespace
 
+struct BlockBuilder::Layout {
+  std::size_t prefix = 0;
+  std::size_t key_area = 0;
+  std::uint32_t key_width = 0;
+  std::uint32_t value_width = 0;
+  std::uint32_t version_width = 0;
+  std::uint8_t common_kind = kKindsDiffer;
+  std::uint64_t version_min = 0;
+  std::size_t bytes = 0;
+};
+
 void BlockBuilder::Add(InternalKeyView key, std::string_view value) {
   DCHECK(empty() || last_key() < key);
-  keys_ += key.user_key;
-  values_ += value;
-  key_ends_.push_back(keys_.size());
-  value_ends_.push_back(values_.size());
+  keys_.append(key.user_key);
+  values_.append(value);
+  key_ends_.push_back(static_cast<std::uint32_t>(keys_.size()));
+  value_ends_.push_back(static_cast<std::uint32_t>(values_.size()));
   trailers_.push_back(key.trailer);
 }
 
@@ -53,139 +77,230 @@ void BlockBuilder::Reset() {
   trailers_.clear();
 }
 
-std::size_t BlockBuilder::EstimatedBytes() const {
-  constexpr std::size_t kBytesAnEntry = 8;
-  return kHeaderBytes + keys_.size() + values_.size() + entries() * kBytesAnEntry;
-}
-
 std::string_view BlockBuilder::KeyAt(std::size_t i) const {
   const std::size_t begin = i == 0 ? 0 : key_ends_[i - 1];
   return std::string_view(keys_).substr(begin, key_ends_[i] - begin);
 }
 
-InternalKeyView BlockBuilder::last_key() const { return {KeyAt(entries() - 1), trailers_.back()}; }
-
-std::string BlockBuilder::Finish() const {
-  CHECK(!empty());
+BlockBuilder::Layout BlockBuilder::Plan() const {
   const std::size_t n = entries();
+  Layout layout;
   // Sorted, so what the first and the last share, all share.
-  const std::size_t prefix = SharedPrefix(KeyAt(0), KeyAt(n - 1));
-  const std::size_t key_area = keys_.size() - prefix * n;
-  const std::size_t offset_width = std::max(key_area, values_.size()) <= 0xffff ? 2 : 4;
-  CHECK(std::max(key_area, values_.size()) <= UINT32_MAX);
-  std::uint64_t version_min = kVersionMax.value();
+  layout.prefix = SharedPrefix(KeyAt(0), KeyAt(n - 1));
+  layout.key_area = keys_.size() - layout.prefix * n;
+  layout.key_width = EndWidth(AllAlike(key_ends_), layout.key_area);
+  layout.value_width = EndWidth(AllAlike(value_ends_), values_.size());
   std::uint64_t version_max = 0;
+  layout.version_min = kVersionMax.value();
+  std::uint64_t kinds = 0;
   for (const Trailer trailer : trailers_) {
-    version_min = std::min(version_min, trailer.version().value());
+    layout.version_min = std::min(layout.version_min, trailer.version().value());
     version_max = std::max(version_max, trailer.version().value());
+    kinds |= trailer.packed() ^ trailers_.front().packed();
   }
-  const auto version_width =
-      static_cast<std::size_t>(std::bit_width(version_max - version_min) + 7) / 8;
-
-  std::string out;
-  out.reserve(kHeaderBytes + prefix + n * (2 * offset_width + 1 + version_width) + key_area +
-              values_.size());
-  PutFixed(out, static_cast<std::uint32_t>(n));
-  PutFixed(out, static_cast<std::uint32_t>(prefix));
-  PutFixed(out, static_cast<std::uint8_t>(offset_width));
-  PutFixed(out, static_cast<std::uint8_t>(version_width));
-  out.append(6, '\0');
-  PutFixed(out, version_min);
-  out += KeyAt(0).substr(0, prefix);
-  for (std::size_t i = 0; i < n; ++i) PutNumber(out, key_ends_[i] - prefix * (i + 1), offset_width);
-  for (std::size_t i = 0; i < n; ++i) PutNumber(out, value_ends_[i], offset_width);
-  for (const Trailer trailer : trailers_) out += static_cast<char>(trailer.packed() & 0xff);
-  for (const Trailer trailer : trailers_) {
-    PutNumber(out, trailer.version().value() - version_min, version_width);
+  layout.version_width =
+      static_cast<std::uint32_t>(std::bit_width(version_max - layout.version_min) + 7) / 8;
+  if ((kinds & 0xff) == 0) {
+    layout.common_kind = static_cast<std::uint8_t>(trailers_.front().packed() & 0xff);
   }
-  for (std::size_t i = 0; i < n; ++i) out += KeyAt(i).substr(prefix);
-  out += values_;
-  return out;
+  const bool kinds_differ = layout.common_kind == kKindsDiffer;
+  layout.bytes =
+      kHeaderBytes + (layout.key_width == 0 ? kSizeBytes : 0) +
+      (layout.value_width == 0 ? kSizeBytes : 0) + layout.prefix +
+      n * (layout.key_width + layout.value_width + (kinds_differ ? 1 : 0) + layout.version_width) +
+      layout.key_area + values_.size();
+  return layout;
 }
 
-std::size_t Block::EndAt(const char* ends, std::size_t i) const {
-  if (offset_width_ == 2) return LoadFixed<std::uint16_t>(ends + i * 2);
-  return LoadFixed<std::uint32_t>(ends + i * 4);
+void BlockBuilder::PutKeys(const Layout& layout, char* at) const {
+  const char* from = keys_.data();
+  std::size_t begin = 0;
+  for (const std::size_t end : key_ends_) {
+    const std::size_t rest = end - begin - layout.prefix;
+    std::memcpy(at, from + begin + layout.prefix, rest);
+    at += rest;
+    begin = end;
+  }
 }
 
-bool Block::EndsAreInOrder(const char* ends, std::size_t area_bytes) const {
+void BlockBuilder::Finish(std::string& out) const {
+  CHECK(!empty());
+  CHECK(std::max(keys_.size(), values_.size()) <= UINT32_MAX);
+  const Layout layout = Plan();
+  const std::size_t n = entries();
+  const std::size_t begin = out.size();
+  // Columns are written eight bytes at a time, over what follows, which is written later.
+  out.resize(begin + layout.bytes + sizeof(std::uint64_t));
+  char* at = out.data() + begin;
+  at = StoreNumber(at, n, 4);
+  at = StoreNumber(at, layout.prefix, 4);
+  at = StoreNumber(at, layout.key_width, 1);
+  at = StoreNumber(at, layout.value_width, 1);
+  at = StoreNumber(at, layout.version_width, 1);
+  at = StoreNumber(at, layout.common_kind, 1);
+  at = StoreNumber(at, layout.version_min, 8);
+  if (layout.key_width == 0) at = StoreNumber(at, key_ends_.front() - layout.prefix, 4);
+  if (layout.value_width == 0) at = StoreNumber(at, value_ends_.front(), 4);
+  std::memcpy(at, keys_.data(), layout.prefix);
+  at += layout.prefix;
+  if (layout.key_width != 0) {
+    for (std::size_t i = 0; i < n; ++i) {
+      at = StoreNumber(at, key_ends_[i] - layout.prefix * (i + 1), layout.key_width);
+    }
+  }
+  if (layout.value_width != 0) {
+    for (const std::uint32_t end : value_ends_) at = StoreNumber(at, end, layout.value_width);
+  }
+  if (layout.common_kind == kKindsDiffer) {
+    for (const Trailer trailer : trailers_) at = StoreNumber(at, trailer.packed(), 1);
+  }
+  if (layout.version_width != 0) {
+    for (const Trailer trailer : trailers_) {
+      at = StoreNumber(at, trailer.version().value() - layout.version_min, layout.version_width);
+    }
+  }
+  PutKeys(layout, at);
+  at += layout.key_area;
+  std::memcpy(at, values_.data(), values_.size());
+  out.resize(begin + layout.bytes);
+}
+
+static_assert(std::is_trivially_destructible_v<Block>, "it ends with its memory");
+
+/// Takes a block's parts off its contents.
+struct Block::Reader {
+  const char* at;
+  const char* end;
+
+  bool Take(std::uint64_t bytes, const char*& part) {
+    if (bytes > static_cast<std::size_t>(end - at)) return false;
+    part = at;
+    at += bytes;
+    return true;
+  }
+  bool TakeNumber(std::uint32_t& number) {
+    const char* part = nullptr;
+    if (!Take(sizeof(number), part)) return false;
+    number = LoadFixed<std::uint32_t>(part);
+    return true;
+  }
+};
+
+const Block& Block::At(const char* data) {
+  return *std::launder(reinterpret_cast<const Block*>(data));
+}
+
+std::size_t Block::HeadsOffset(std::size_t contents_bytes) {
+  return (sizeof(Block) + contents_bytes + alignof(std::int32_t) - 1) / alignof(std::int32_t) *
+         alignof(std::int32_t);
+}
+
+BlockMemory::Owner Block::Allocate(std::size_t contents_bytes, std::size_t entries) {
+  // Behind the heads: what a vector of them, a version or a short key may be read beyond its end.
+  static_assert(kHeadsPadding * sizeof(std::int32_t) >= kCopyBytes);
+  return BlockMemory::Allocate(HeadsOffset(contents_bytes) +
+                               (entries + kHeadsPadding) * sizeof(std::int32_t));
+}
+
+Result<BlockMemory::Owner> Block::Parse(std::string_view contents) {
+  if (contents.size() < kHeaderBytes) return Status::Corruption("malformed block");
+  const std::size_t entries = LoadFixed<std::uint32_t>(contents.data());
+  if (entries > contents.size()) return Status::Corruption("malformed block");
+  BlockMemory::Owner memory = Allocate(contents.size(), entries);
+  std::memcpy(ContentsOf(*memory), contents.data(), contents.size());
+  RETURN_IF_ERROR(Open(*memory, contents.size(), entries));
+  return memory;
+}
+
+Status Block::Open(BlockMemory& memory, std::size_t contents_bytes, std::size_t entries) {
+  static_assert(alignof(Block) <= alignof(BlockMemory));
+  Block* const block = new (memory.data()) Block();  // NOLINT: in place
+  const char* const contents = ContentsOf(memory);
+  RETURN_IF_ERROR(block->ReadLayout(contents, contents_bytes));
+  if (block->entries_ != entries) return Status::Corruption("malformed block: number of entries");
+  char* const heads = memory.data() + HeadsOffset(contents_bytes);
+  std::memset(heads + entries * sizeof(std::int32_t), 0, kHeadsPadding * sizeof(std::int32_t));
+  block->MakeHeads(reinterpret_cast<std::int32_t*>(heads));
+  return {};
+}
+
+bool Block::Column::IsInOrder(std::size_t entries, std::size_t area_bytes) const {
+  if (width == 0) return std::uint64_t{each} * entries <= area_bytes;
   std::size_t previous = 0;
-  for (std::size_t i = 0; i < entries_; ++i) {
-    const std::size_t end = EndAt(ends, i);
-    if (end < previous || end > area_bytes) return false;
+  bool in_order = true;
+  for (std::size_t i = 0; i < entries; ++i) {
+    const std::size_t end = EndAt(i);
+    in_order &= end >= previous;
     previous = end;
   }
-  return true;
+  return in_order && previous <= area_bytes;
 }
 
-Result<std::shared_ptr<const Block>> Block::Parse(std::string contents) {
-  const auto bad = [] { return Status::Corruption("malformed block"); };
-  if (contents.size() < kHeaderBytes) return bad();
-  // Not make_shared: the constructor is private.
-  std::shared_ptr<Block> block(new Block());  // NOLINT
-  block->contents_ = std::move(contents);
-  const char* at = block->contents_.data();
-  block->entries_ = LoadFixed<std::uint32_t>(at);
-  block->prefix_bytes_ = LoadFixed<std::uint32_t>(at + 4);
-  block->offset_width_ = static_cast<unsigned char>(at[8]);
-  block->version_width_ = static_cast<unsigned char>(at[9]);
-  block->base_version_ = LoadFixed<std::uint64_t>(at + 16);
-  const std::size_t n = block->entries_;
-  if ((block->offset_width_ != 2 && block->offset_width_ != 4) || block->version_width_ > 7 ||
-      n == 0 || block->base_version_ > kVersionMax.value()) {
-    return bad();
+Status Block::ReadLayout(const char* contents, std::size_t contents_bytes) {
+  const Status bad = Status::Corruption("malformed block");
+  if (contents_bytes < kHeaderBytes) return bad;
+  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(contents[i]); };
+  entries_ = LoadFixed<std::uint32_t>(contents);
+  prefix_bytes_ = LoadFixed<std::uint32_t>(contents + 4);
+  key_column_.width = byte(8);
+  value_column_.width = byte(9);
+  version_width_ = byte(10);
+  common_kind_ = byte(11);
+  base_version_ = LoadFixed<std::uint64_t>(contents + 12);
+  if (entries_ == 0 || !IsEndWidth(key_column_.width) || !IsEndWidth(value_column_.width) ||
+      version_width_ > 7 || base_version_ > kVersionMax.value()) {
+    return bad;
   }
-  // No overflow: n and the prefix are below 2^32, the widths below 2^4.
-  const std::size_t fixed = kHeaderBytes + block->prefix_bytes_ +
-                            n * (2 * block->offset_width_ + 1 + block->version_width_);
-  if (fixed > block->contents_.size()) return bad();
-  block->prefix_ = at + kHeaderBytes;
-  block->key_ends_ = block->prefix_ + block->prefix_bytes_;
-  block->value_ends_ = block->key_ends_ + n * block->offset_width_;
-  block->kinds_ = block->value_ends_ + n * block->offset_width_;
-  block->versions_ = block->kinds_ + n;
-  block->keys_ = block->versions_ + n * block->version_width_;
-  const std::size_t areas = block->contents_.size() - fixed;
-  if (!block->EndsAreInOrder(block->key_ends_, areas)) return bad();
-  const std::size_t key_area = block->EndAt(block->key_ends_, n - 1);
-  block->values_ = block->keys_ + key_area;
-  if (!block->EndsAreInOrder(block->value_ends_, areas - key_area) ||
-      block->EndAt(block->value_ends_, n - 1) != areas - key_area) {
-    return bad();
+  version_mask_ = (std::uint64_t{1} << (8 * version_width_)) - 1;
+  // No overflow: numbers of entries and prefix bytes are below 2^32, widths below 2^3.
+  const std::uint64_t n = entries_;
+  Reader reader{contents + kHeaderBytes, contents + contents_bytes};
+  const char* kinds = nullptr;
+  if ((key_column_.width == 0 && !reader.TakeNumber(key_column_.each)) ||
+      (value_column_.width == 0 && !reader.TakeNumber(value_column_.each)) ||
+      !reader.Take(prefix_bytes_, prefix_) ||
+      !reader.Take(n * key_column_.width, key_column_.ends) ||
+      !reader.Take(n * value_column_.width, value_column_.ends) ||
+      !reader.Take(common_kind_ == kKindsDiffer ? n : 0, kinds) ||
+      !reader.Take(n * version_width_, versions_)) {
+    return bad;
   }
-  return std::shared_ptr<const Block>(std::move(block));
+  if (common_kind_ == kKindsDiffer) kinds_ = kinds;
+  const auto areas = static_cast<std::size_t>(reader.end - reader.at);
+  if (!key_column_.IsInOrder(n, areas)) return bad;
+  const std::size_t key_area = key_column_.EndAt(n - 1);
+  if (!value_column_.IsInOrder(n, areas - key_area) ||
+      value_column_.EndAt(n - 1) != areas - key_area) {
+    return bad;
+  }
+  keys_ = reader.at;
+  values_ = keys_ + key_area;
+  rest_bytes_max_ = key_column_.width == 0 ? key_column_.each : key_area;
+  return {};
 }
 
-std::string_view Block::KeySuffix(std::size_t i) const {
-  DCHECK(i < entries_);
-  const std::size_t begin = i == 0 ? 0 : EndAt(key_ends_, i - 1);
-  return {keys_ + begin, EndAt(key_ends_, i) - begin};
+void Block::MakeHeads(std::int32_t* heads) {
+  heads_ = heads;
+  for (std::size_t i = 0; i < entries_; ++i) {
+    // As Head32, but without branches: four bytes can be read wherever a key ends.
+    const std::string_view rest = KeyRest(i);
+    const std::size_t missing = 4 - std::min<std::size_t>(rest.size(), 4);
+    const std::uint64_t head = __builtin_bswap32(LoadFixed<std::uint32_t>(rest.data()));
+    const auto cut = static_cast<std::uint32_t>(head >> (8 * missing) << (8 * missing));
+    heads[i] = static_cast<std::int32_t>(cut ^ 0x8000'0000);
+  }
 }
 
-std::string_view Block::Value(std::size_t i) const {
-  DCHECK(i < entries_);
-  const std::size_t begin = i == 0 ? 0 : EndAt(value_ends_, i - 1);
-  return {values_ + begin, EndAt(value_ends_, i) - begin};
+bool Block::KindsAreKnown() const {
+  if (kinds_ == nullptr) return IsKnownKind(static_cast<EntryKind>(common_kind_));
+  return std::all_of(kinds_, kinds_ + entries_,
+                     [](char kind) { return IsKnownKind(static_cast<EntryKind>(kind)); });
 }
 
-Trailer Block::TrailerAt(std::size_t i) const {
-  DCHECK(i < entries_);
-  const std::uint64_t version =
-      base_version_ + LoadNumber(versions_ + i * version_width_, version_width_);
-  return Trailer::FromPacked(version << 8 | static_cast<unsigned char>(kinds_[i]));
-}
-
-std::size_t Block::LowerBound(InternalKeyView target) const {
-  const std::string_view head = target.user_key.substr(0, prefix_bytes_);
-  const int order = head.compare(prefix());
-  if (order < 0) return 0;
-  if (order > 0) return entries_;
-  const InternalKeyView rest{target.user_key.substr(prefix_bytes_), target.trailer};
-  std::size_t low = 0;
-  std::size_t high = entries_;
+std::size_t Block::LowerBoundByKey(std::size_t low, std::size_t high, InternalKeyView rest) const {
   while (low < high) {
     const std::size_t middle = low + (high - low) / 2;
-    if (InternalKeyView{KeySuffix(middle), TrailerAt(middle)} < rest) {
+    if (InternalKeyView{KeyRest(middle), TrailerAt(middle)} < rest) {
       low = middle + 1;
     } else {
       high = middle;
@@ -194,24 +309,16 @@ std::size_t Block::LowerBound(InternalKeyView target) const {
   return low;
 }
 
-void BlockCursor::Reset(std::shared_ptr<const Block> block, std::size_t position) {
-  block_ = std::move(block);
-  position_ = position;
-  key_ = block_->prefix();
-  Load();
-}
-
-void BlockCursor::Next() {
-  DCHECK(Valid());
-  ++position_;
-  Load();
-}
-
-void BlockCursor::Load() {
-  if (!Valid()) return;
-  key_.resize(block_->prefix().size());
-  key_ += block_->KeySuffix(position_);
-  trailer_ = block_->TrailerAt(position_);
+std::size_t Block::LowerBound(InternalKeyView target) const {
+  const std::string_view front = target.user_key.substr(0, prefix_bytes_);
+  const int order = front.compare(prefix());
+  if (order < 0) return 0;
+  if (order > 0) return entries_;
+  const InternalKeyView rest{target.user_key.substr(prefix_bytes_), target.trailer};
+  const std::int32_t head = Head32(rest.user_key);
+  const std::size_t low = LowerBound32(heads_, entries_, head);
+  const std::size_t high = UpperBound32(heads_, low, entries_, head);
+  return LowerBoundByKey(low, high, rest);
 }
 
 }  // namespace bedrock::engine

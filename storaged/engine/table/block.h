@@ -8,116 +8,178 @@
 #include <vector>
 
 #include "bedrock/result.h"
+#include "common/codec/coding.h"
+#include "storaged/engine/cache/block_cache.h"
 #include "storaged/engine/keys/internal_key.h"
 
 namespace bedrock::engine {
 
-// A block of entries, sorted by internal key, as it stands in memory and, possibly compressed, in a
-// table. Slotted: entry i is found without decoding those before it. All numbers little-endian.
+// A block of entries, sorted by internal key, as it stands in a table before compression. Slotted:
+// entry i is found without decoding those before it. What all entries have in common stands in the
+// block once. All numbers little-endian.
 //
 //   offset  size
 //   0       4      entries, n
 //   4       4      prefix bytes, p: what all user keys of the block begin with
-//   8       1      width of an offset, o: 2 or 4
-//   9       1      width of a version, v: 0 to 7
-//   10      6      zero
-//   16      8      base: the lowest version in the block
-//   24      p      the prefix
-//   …       n*o    where the rest of key i ends in the key area
-//   …       n*o    where value i ends in the value area
-//   …       n      kinds
+//   8       1      width of where a key ends, k: 0, 2 or 4
+//   9       1      width of where a value ends, e: 0, 2 or 4
+//   10      1      width of a version, v: 0 to 7
+//   11      1      the kind of all entries, or 255: they differ
+//   12      8      base: the lowest version in the block
+//   20      4      only where k is 0: size of the rest of each key
+//   …       4      only where e is 0: size of each value
+//   …       p      the prefix
+//   …       n*k    where the rest of key i ends in the key area
+//   …       n*e    where value i ends in the value area
+//   …       n      kinds, only where they differ
 //   …       n*v    versions, less base
 //   …       …      key area: the keys without the prefix, one after another
 //   …       …      value area, up to the end of the block
 //
 // Data blocks hold entries. Index blocks hold, for each data block, a separator (an internal key at
 // or after the block's last and before the next one's first; its kind counts only for the order)
-// and the block's BlockHandle.
+// and what table_index.h says.
+//
+// In memory a block has, behind its contents, a head of each key: the first four bytes of its rest
+// as a number that sorts like them. A search compares heads, eight at a time, and looks at keys
+// only where heads are equal.
 
-/// Puts a block together. One thread.
+/// Puts a block together. One thread. Keeps its memory over Reset.
 class BlockBuilder {
  public:
   /// REQUIRES: `key` is above the last one added since Reset.
   void Add(InternalKeyView key, std::string_view value);
-  /// The block's bytes; call Reset before the next Add.
-  std::string Finish() const;
+  /// Appends the block's bytes; call Reset before the next Add.
+  void Finish(std::string& out) const;
   void Reset();
 
   bool empty() const { return trailers_.empty(); }
   std::size_t entries() const { return trailers_.size(); }
   /// About what Finish() gives, without what the prefix saves.
-  std::size_t EstimatedBytes() const;
+  std::size_t EstimatedBytes() const {
+    return kBytesABlock + keys_.size() + values_.size() + trailers_.size() * kBytesAnEntry;
+  }
   /// REQUIRES: !empty().
-  InternalKeyView last_key() const;
+  InternalKeyView last_key() const { return {KeyAt(entries() - 1), trailers_.back()}; }
 
  private:
+  /// What an entry costs next to its key and value, about.
+  static constexpr std::size_t kBytesAnEntry = 4;
+  static constexpr std::size_t kBytesABlock = 28;
+  struct Layout;
+
   std::string_view KeyAt(std::size_t i) const;
+  Layout Plan() const;
+  void PutKeys(const Layout& layout, char* at) const;
 
   std::string keys_;
   std::string values_;
-  std::vector<std::size_t> key_ends_;
-  std::vector<std::size_t> value_ends_;
+  std::vector<std::uint32_t> key_ends_;
+  std::vector<std::uint32_t> value_ends_;
   std::vector<Trailer> trailers_;
 };
 
-/// A block to read. Immutable: any thread.
+/// A block to read, in a BlockMemory: this object, the contents, the heads. Immutable: any thread;
+/// lives as long as its memory.
 class Block {
  public:
-  /// Checks that every later access stays inside `contents`; corruption otherwise. Whether the
-  /// keys are sorted is for Verify.
-  static Result<std::shared_ptr<const Block>> Parse(std::string contents);
+  /// Memory for a block with `contents_bytes` of contents and `entries` entries: write the former
+  /// to ContentsOf, then Open it.
+  static BlockMemory::Owner Allocate(std::size_t contents_bytes, std::size_t entries);
+  static char* ContentsOf(BlockMemory& memory) { return memory.data() + sizeof(Block); }
+  /// Checks that every later access stays inside the contents, and makes the heads; corruption
+  /// otherwise. Whether the keys are sorted is for Verify. REQUIRES: allocated for these numbers.
+  static Status Open(BlockMemory& memory, std::size_t contents_bytes, std::size_t entries);
+  /// Allocate, copy and Open for contents that stand elsewhere.
+  static Result<BlockMemory::Owner> Parse(std::string_view contents);
+  /// The block in memory that Open was fine with.
+  static const Block& In(const BlockMemory& memory) { return At(memory.data()); }
+  static const Block& In(const BlockPin& pin) { return At(pin.data()); }
 
   std::size_t size() const { return entries_; }
-  std::size_t bytes() const { return contents_.size() + sizeof(Block); }
 
   // REQUIRES: i < size(). Views live as long as the block.
   std::string_view prefix() const { return {prefix_, prefix_bytes_}; }
-  std::string_view KeySuffix(std::size_t i) const;
-  std::string_view Value(std::size_t i) const;
-  Trailer TrailerAt(std::size_t i) const;
+  std::string_view KeyRest(std::size_t i) const { return At(key_column_, keys_, i); }
+  std::string_view Value(std::size_t i) const { return At(value_column_, values_, i); }
+  Trailer TrailerAt(std::size_t i) const {
+    const std::uint64_t version =
+        base_version_ + (LoadFixed<std::uint64_t>(versions_ + i * version_width_) & version_mask_);
+    const std::uint8_t kind =
+        kinds_ == nullptr ? common_kind_ : static_cast<std::uint8_t>(kinds_[i]);
+    return Trailer::FromPacked(version << 8 | kind);
+  }
+
+  /// Puts the rest of key i at `out`, which has room for kCopyBytes more than it takes; gives its
+  /// size.
+  std::size_t CopyKeyRest(std::size_t i, char* out) const {
+    const std::string_view rest = KeyRest(i);
+    std::memcpy(out, rest.data(), kCopyBytes);  // readable: there is slack behind the heads
+    if (rest.size() > kCopyBytes) [[unlikely]] {
+      std::memcpy(out + kCopyBytes, rest.data() + kCopyBytes, rest.size() - kCopyBytes);
+    }
+    return rest.size();
+  }
+  static constexpr std::size_t kCopyBytes = 16;
+  /// No key of the block is longer.
+  std::size_t key_bytes_max() const { return prefix_bytes_ + rest_bytes_max_; }
 
   /// The first entry at or after `target`; size() where there is none.
   std::size_t LowerBound(InternalKeyView target) const;
+  /// The first entry in [low, high) at or after a key whose prefix was taken off; `high` where
+  /// there is none. REQUIRES: low <= high <= size().
+  std::size_t LowerBoundByKey(std::size_t low, std::size_t high, InternalKeyView rest) const;
+  /// Whether entry i is of this user key. REQUIRES: i < size().
+  bool HasKey(std::size_t i, std::string_view user_key) const {
+    return user_key.size() >= prefix_bytes_ && user_key.substr(0, prefix_bytes_) == prefix() &&
+           user_key.substr(prefix_bytes_) == KeyRest(i);
+  }
+  /// Whether every entry has a kind that this release knows.
+  bool KindsAreKnown() const;
 
  private:
-  Block() = default;
-  std::size_t EndAt(const char* ends, std::size_t i) const;
-  bool EndsAreInOrder(const char* ends, std::size_t area_bytes) const;
+  /// Where the pieces of an area end: numbers of `width` bytes, or none, and all have `each` bytes.
+  struct Column {
+    const char* ends = nullptr;
+    std::uint32_t width = 0;
+    std::uint32_t each = 0;
 
-  std::string contents_;
+    std::size_t EndAt(std::size_t i) const {
+      if (width == 2) return LoadFixed<std::uint16_t>(ends + i * 2);
+      if (width == 0) return (i + 1) * each;
+      return LoadFixed<std::uint32_t>(ends + i * 4);
+    }
+    bool IsInOrder(std::size_t entries, std::size_t area_bytes) const;
+  };
+  struct Reader;
+
+  static const Block& At(const char* data);
+  static std::string_view At(const Column& column, const char* area, std::size_t i) {
+    if (column.width == 0) return {area + i * column.each, column.each};
+    const std::size_t begin = i == 0 ? 0 : column.EndAt(i - 1);
+    return {area + begin, column.EndAt(i) - begin};
+  }
+  static std::size_t HeadsOffset(std::size_t contents_bytes);
+
+  Block() = default;
+  Status ReadLayout(const char* contents, std::size_t contents_bytes);
+  void MakeHeads(std::int32_t* heads);
+
   std::size_t entries_ = 0;
   std::size_t prefix_bytes_ = 0;
-  std::size_t offset_width_ = 0;
-  std::size_t version_width_ = 0;
-  std::uint64_t base_version_ = 0;
+  std::size_t rest_bytes_max_ = 0;
   const char* prefix_ = nullptr;
-  const char* key_ends_ = nullptr;
-  const char* value_ends_ = nullptr;
-  const char* kinds_ = nullptr;
+  Column key_column_;
+  Column value_column_;
+  const char* kinds_ = nullptr;  ///< Null: all are common_kind_.
   const char* versions_ = nullptr;
   const char* keys_ = nullptr;
   const char* values_ = nullptr;
-};
-
-/// A position in a block; puts the key together.
-class BlockCursor {
- public:
-  /// Stands before `position` of `block`, which may be its end.
-  void Reset(std::shared_ptr<const Block> block, std::size_t position);
-  void Clear() { block_.reset(); }
-  bool Valid() const { return block_ != nullptr && position_ < block_->size(); }
-  void Next();
-  InternalKeyView key() const { return {key_, trailer_}; }
-  std::string_view value() const { return block_->Value(position_); }
-  std::size_t position() const { return position_; }
-
- private:
-  void Load();
-
-  std::shared_ptr<const Block> block_;
-  std::size_t position_ = 0;
-  std::string key_;
-  Trailer trailer_;
+  const std::int32_t* heads_ = nullptr;
+  std::uint64_t base_version_ = 0;
+  std::uint64_t version_mask_ = 0;
+  std::uint32_t version_width_ = 0;
+  std::uint8_t common_kind_ = 0;
 };
 
 }  // namespace bedrock::engine

@@ -1,6 +1,7 @@
 #include "storaged/engine/table/bloom_filter.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "common/base/check.h"
 #include "storaged/engine/table/hash.h"
@@ -17,7 +18,7 @@ std::uint64_t ProbesOf(std::uint64_t hash) { return hash * 0x9E3779B97F4A7C15; }
 
 }  // namespace
 
-void BloomFilterBuilder::Add(std::string_view user_key) { hashes_.push_back(Hash64(user_key)); }
+KeyHash HashKey(std::string_view user_key) { return {Hash64(user_key)}; }
 
 std::string BloomFilterBuilder::Finish() const {
   CHECK(!hashes_.empty() && bits_per_key_ > 0);
@@ -39,18 +40,30 @@ std::string BloomFilterBuilder::Finish() const {
   return filter;
 }
 
-bool FilterMayContain(std::string_view filter, std::string_view user_key) {
-  const std::size_t lines = filter.size() / kLineBytes;
-  if (lines == 0 || filter.size() != lines * kLineBytes + 1) return true;
-  const auto probes = static_cast<unsigned char>(filter.back());
-  if (probes == 0 || probes > kProbesMax) return true;
-  const std::uint64_t hash = Hash64(user_key);
-  const char* line = filter.data() + LineOf(hash, lines) * kLineBytes;
-  std::uint64_t bits_left = ProbesOf(hash);
-  for (unsigned i = 0; i < probes; ++i, bits_left >>= 9) {
-    if ((line[bits_left >> 3 & 63] >> (bits_left & 7) & 1) == 0) return false;
+BloomFilter::BloomFilter(std::string_view bytes) {
+  const std::size_t lines = bytes.size() / kLineBytes;
+  if (lines == 0 || bytes.size() != lines * kLineBytes + 1) return;
+  const auto probes = static_cast<unsigned char>(bytes.back());
+  if (probes == 0 || probes > kProbesMax) return;
+  static_assert(sizeof(Line) == kLineBytes);
+  data_ = std::make_unique<Line[]>(lines);  // NOLINT
+  std::memcpy(data_.get(), bytes.data(), lines * kLineBytes);
+  lines_ = lines;
+  probes_ = probes;
+}
+
+bool BloomFilter::MayContain(KeyHash hash) const {
+  if (lines_ == 0) return true;
+  const Line& line = data_[LineOf(hash.value, lines_)];
+  std::uint64_t bits_left = ProbesOf(hash.value);
+  for (unsigned i = 0; i < probes_; ++i, bits_left >>= 9) {
+    if ((line.words[bits_left >> 6 & 7] >> (bits_left & 63) & 1) == 0) return false;
   }
   return true;
+}
+
+void BloomFilter::Prefetch(KeyHash hash) const {
+  if (lines_ != 0) __builtin_prefetch(&data_[LineOf(hash.value, lines_)]);
 }
 
 }  // namespace bedrock::engine

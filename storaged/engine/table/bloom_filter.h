@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,13 +16,21 @@ namespace bedrock::engine {
 // Of the key's Hash64 h, the upper half picks the line: (h >> 32) * lines >> 32. The probes are
 // bits of that line, 9 bits each, lowest first, of h * 0x9E3779B97F4A7C15.
 
+/// The Hash64 of a user key: computed once, asked of many filters.
+struct KeyHash {
+  std::uint64_t value = 0;
+};
+KeyHash HashKey(std::string_view user_key);
+
 /// Collects keys' hashes and builds the filter.
 class BloomFilterBuilder {
  public:
   /// REQUIRES: bits_per_key > 0.
   explicit BloomFilterBuilder(std::uint32_t bits_per_key) : bits_per_key_(bits_per_key) {}
 
-  void Add(std::string_view user_key);
+  void Add(KeyHash hash) { hashes_.push_back(hash.value); }
+  bool empty() const { return hashes_.empty(); }
+  std::size_t EstimatedBytes() const { return hashes_.size() * bits_per_key_ / 8; }
   /// REQUIRES: something was added.
   std::string Finish() const;
 
@@ -30,7 +39,27 @@ class BloomFilterBuilder {
   std::vector<std::uint64_t> hashes_;
 };
 
-/// False only for keys that were never added. A filter that makes no sense lets everything pass.
-bool FilterMayContain(std::string_view filter, std::string_view user_key);
+/// A filter to ask. One that makes no sense, as one without any bytes, lets everything pass.
+/// Immutable: any thread.
+class BloomFilter {
+ public:
+  BloomFilter() = default;
+  /// As Finish gave it.
+  explicit BloomFilter(std::string_view bytes);
+
+  /// False only for keys that were never added.
+  bool MayContain(KeyHash hash) const;
+  /// Begins to fetch the line that MayContain looks at.
+  void Prefetch(KeyHash hash) const;
+  std::size_t bytes() const { return lines_ * sizeof(Line); }
+
+ private:
+  struct alignas(64) Line {
+    std::uint64_t words[8];
+  };
+  std::unique_ptr<Line[]> data_;  // NOLINT: the number is known at run time only
+  std::size_t lines_ = 0;
+  unsigned probes_ = 0;
+};
 
 }  // namespace bedrock::engine

@@ -1,17 +1,21 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "bedrock/options.h"
 #include "bedrock/result.h"
 #include "bedrock/status.h"
 #include "common/env/file_system.h"
 #include "storaged/engine/keys/internal_key.h"
+#include "storaged/engine/keys/range_tombstones.h"
 #include "storaged/engine/table/block.h"
 #include "storaged/engine/table/bloom_filter.h"
+#include "storaged/engine/table/garbage_histogram.h"
 #include "storaged/engine/table/hash.h"
 #include "storaged/engine/table/table_format.h"
 
@@ -35,34 +39,49 @@ class TableBuilder {
 
   /// REQUIRES: `key` is above the last one added.
   Status Add(InternalKeyView key, std::string_view value);
-  /// Writes what is left, syncs the file. REQUIRES: something was added; no call follows.
+  /// Notes that an entry which was added refers to `bytes` of a blob file.
+  void CountBlobReference(FileNumber file, std::uint64_t bytes) { blob_references_[file] += bytes; }
+  /// At any time before Finish.
+  void AddRangeTombstones(const FragmentedTombstones& tombstones);
+  /// Writes what is left, syncs the file. REQUIRES: it has an entry or a range tombstone; no call
+  /// follows.
   Result<TableMetadata> Finish();
 
-  /// What the file holds and what waits in memory for it, about.
+  /// What the file will have if it ends here, about.
   std::uint64_t EstimatedBytes() const;
-  FileNumber number() const { return metadata_.number; }
+  FileNumber number() const { return number_; }
 
  private:
   TableBuilder(std::unique_ptr<File> file, FileNumber number, const TableOptions& options);
 
-  /// Ends the data block; `next_user_key` begins the next one, nothing at the end of the table.
+  void Count(InternalKeyView key, std::size_t value_bytes);
+  /// Ends the data block; `next` begins the next one, nothing at the end of the table.
   Status EndDataBlock(std::optional<InternalKeyView> next);
-  Result<BlockHandle> WriteBlock(std::string_view contents, Compression compression);
-  Status Append(std::string_view bytes);
+  void WriteDataBlock();
+  BlockHandle WriteBlock(std::string_view contents);
+  std::uint64_t offset() const { return written_ + buffer_.size(); }
   Status WriteOut();
   Status Remember(Status status);
+  TableFooter WriteMeta();
 
   std::unique_ptr<File> file_;
+  FileNumber number_;
   TableOptions options_;
-  TableMetadata metadata_;
   TableProperties properties_;
+  std::uint64_t block_tombstones_ = 0;  ///< In data_.
   BlockBuilder data_;
   BlockBuilder index_;
   std::optional<BloomFilterBuilder> filter_;
+  FragmentedTombstones tombstones_;
+  std::map<FileNumber, std::uint64_t> blob_references_;
+  GarbageHistogram garbage_;
   StreamingHash64 hash_;
-  std::string buffer_;         ///< Appended, not yet written.
+  std::string buffer_;         ///< Not yet written.
   std::uint64_t written_ = 0;  ///< Bytes before buffer_.
-  std::string last_user_key_;
+  std::string contents_;       ///< Of a block that is to be compressed.
+  std::string index_value_;
+  std::string last_user_key_;  ///< Of the last data block that was ended.
+  Trailer last_trailer_;       ///< Of the last entry.
   Status status_;
 };
 

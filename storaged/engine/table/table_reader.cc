@@ -9,19 +9,21 @@
 #include "storaged/engine/table/bloom_filter.h"
 #include "storaged/engine/table/file_names.h"
 #include "storaged/engine/table/hash.h"
+#include "storaged/engine/table/table_cursor.h"
 
 namespace bedrock::engine {
 
 TableReader::TableReader(std::unique_ptr<File> file, std::string path,
-                         const TableMetadata& metadata, std::shared_ptr<DataBlockCache> cache)
+                         const TableMetadata& metadata, std::shared_ptr<BlockCache> cache)
     : file_(std::move(file)),
       path_(std::move(path)),
       metadata_(metadata),
       cache_(std::move(cache)) {}
 
-Result<std::shared_ptr<const TableReader>> TableReader::Open(
-    FileSystem& file_system, const std::string& directory, const TableMetadata& metadata,
-    std::shared_ptr<DataBlockCache> cache) {
+Result<std::shared_ptr<const TableReader>> TableReader::Open(FileSystem& file_system,
+                                                             const std::string& directory,
+                                                             const TableMetadata& metadata,
+                                                             std::shared_ptr<BlockCache> cache) {
   std::string path = JoinPath(directory, TableName(metadata.number));
   auto file = file_system.Open(path, FileSystem::OpenMode::kRead);
   if (!file.ok()) {
@@ -58,13 +60,27 @@ Status TableReader::CheckIdentity() {
 }
 
 Status TableReader::LoadMeta() {
-  ASSIGN_OR_RETURN(const std::string properties, ReadBlock(footer_.properties));
-  ASSIGN_OR_RETURN(properties_, TableProperties::Decode(properties));
-  if (footer_.filter.size > 0) {
-    ASSIGN_OR_RETURN(filter_, ReadBlock(footer_.filter));
+  ASSIGN_OR_RETURN(const std::string encoded, ReadBlock(footer_.properties));
+  ASSIGN_OR_RETURN(const TableProperties properties, TableProperties::Decode(encoded));
+  if (properties != static_cast<const TableProperties&>(metadata_)) {
+    return Status::Corruption("properties: not those of this table");
   }
-  ASSIGN_OR_RETURN(std::string index, ReadBlock(footer_.index));
-  ASSIGN_OR_RETURN(index_, Block::Parse(std::move(index)));
+  if (footer_.filter.size > 0) {
+    ASSIGN_OR_RETURN(const std::string filter, ReadBlock(footer_.filter));
+    filter_ = BloomFilter(filter);
+  }
+  if (footer_.range_tombstones.size > 0) {
+    ASSIGN_OR_RETURN(const std::string tombstones, ReadBlock(footer_.range_tombstones));
+    ASSIGN_OR_RETURN(tombstones_, FragmentedTombstones::Decode(tombstones));
+  }
+  if (footer_.index.size > 0) {
+    ASSIGN_OR_RETURN(const std::string index, ReadBlock(footer_.index));
+    ASSIGN_OR_RETURN(index_, TableIndex::Parse(index, metadata_.size - kTableFooterBytes));
+  }
+  if (index_.size() != metadata_.data_blocks ||
+      tombstones_.version_count() != metadata_.range_tombstones) {
+    return Status::Corruption("properties: other numbers of blocks or range tombstones");
+  }
   return {};
 }
 
@@ -80,37 +96,83 @@ Result<std::string> TableReader::ReadBlock(const BlockHandle& handle) const {
   return OpenSealedBlock(stored, metadata_.number, handle.offset);
 }
 
-Result<std::shared_ptr<const Block>> TableReader::DataBlock(std::size_t i,
-                                                            FillCache fill_cache) const {
-  const auto handle = BlockHandle::Decode(index_->Value(i));
-  if (!handle) return InThisFile(Status::Corruption("index: malformed handle"));
-  const BlockAddress address{metadata_.number, handle->offset};
-  if (auto cached = cache_->Find(address)) return cached;
-  auto contents = ReadBlock(*handle);
-  if (!contents.ok()) return InThisFile(contents.status());
-  auto block = Block::Parse(std::move(contents).value());
-  if (!block.ok()) {
-    return InThisFile(block.status().Prefixed("block at offset " + std::to_string(handle->offset)));
+Result<BlockMemory::Owner> TableReader::ReadDataBlock(std::size_t i, VerifyChecksums verify) const {
+  const auto [handle, entries] = index_.At(i);
+  const auto at = [&](const Status& status) {
+    return status.Prefixed("block at offset " + std::to_string(handle.offset));
+  };
+  // Straight to where it stays: a block that is not compressed is never copied. Its trailer comes
+  // with it, and is overwritten by the heads.
+  const std::size_t stored_bytes = handle.size + kBlockTrailerBytes;
+  BlockMemory::Owner memory = Block::Allocate(stored_bytes, entries);
+  char* const stored = Block::ContentsOf(*memory);
+  ASSIGN_OR_RETURN(const std::size_t got, file_->ReadAt(handle.offset, stored_bytes, stored));
+  if (got != stored_bytes) return at(Status::Corruption("the file ends before its end"));
+  ASSIGN_OR_RETURN(const SealedBlock sealed,
+                   CheckSealedBlock({stored, stored_bytes}, metadata_.number, handle.offset,
+                                    verify ? CheckHash::kYes : CheckHash::kNo));
+  std::size_t contents_bytes = sealed.stored.size();
+  if (sealed.compression != Compression::kNone) {
+    ASSIGN_OR_RETURN(contents_bytes, sealed.ContentsBytes());
+    if (entries > contents_bytes) return at(Status::Corruption("malformed block"));
+    BlockMemory::Owner contents = Block::Allocate(contents_bytes, entries);
+    RETURN_IF_ERROR(sealed.Decompress(Block::ContentsOf(*contents), contents_bytes));
+    memory = std::move(contents);
   }
-  if (fill_cache) cache_->Insert(address, *block, (*block)->bytes());
-  return block;
+  if (const Status opened = Block::Open(*memory, contents_bytes, entries); !opened.ok()) {
+    return at(opened);
+  }
+  if (!Block::In(*memory).KindsAreKnown()) {
+    return at(Status::Corruption("an entry of a kind that is not known to this release"));
+  }
+  return memory;
 }
 
-Result<FoundEntry> TableReader::Find(std::string_view user_key, Version at) const {
-  RETURN_IF_ERROR(meta_status_);
-  if (!filter_.empty() && !FilterMayContain(filter_, user_key)) return FoundEntry{};
+Result<BlockPin> TableReader::DataBlock(std::size_t i, TableReadOptions options) const {
+  const BlockAddress address{metadata_.number, index_.At(i).handle.offset};
+  if (BlockPin cached = cache_->Find(address)) return cached;
+  auto block = ReadDataBlock(i, options.verify_checksums);
+  if (!block.ok()) return InThisFile(block.status());
+  if (!options.fill_cache) return BlockPin(std::move(block).value());
+  return cache_->Insert(address, std::move(block).value());
+}
+
+Result<FoundEntry> TableReader::Find(std::string_view user_key, KeyHash hash, Version at,
+                                     TableReadOptions options) const {
+  FoundEntry entry;
+  if (!meta_status_.ok()) return meta_status_;
+  if (!filter_.MayContain(hash)) return entry;
   const InternalKeyView target = SeekKey(user_key, at);
-  const std::size_t block_index = index_->LowerBound(target);
-  if (block_index == index_->size()) return FoundEntry{};
-  ASSIGN_OR_RETURN(const auto block, DataBlock(block_index, FillCache::kYes));
+  const std::size_t block_index = index_.LowerBound(target);
+  if (block_index == index_.size()) return entry;
+  ASSIGN_OR_RETURN(BlockPin pin, DataBlock(block_index, options));
   // An entry of this key behind the block's end can't be: the separator would be below the target.
-  const std::size_t i = block->LowerBound(target);
-  if (i == block->size() || user_key.substr(0, block->prefix().size()) != block->prefix() ||
-      user_key.substr(block->prefix().size()) != block->KeySuffix(i)) {
-    return FoundEntry{};
-  }
-  const Trailer trailer = block->TrailerAt(i);
-  return FoundEntry{true, trailer, std::string(block->Value(i))};
+  const Block& block = Block::In(pin);
+  const std::size_t i = block.LowerBound(target);
+  if (i == block.size() || !block.HasKey(i, user_key)) return entry;
+  entry.found = true;
+  entry.trailer = block.TrailerAt(i);
+  entry.value = block.Value(i);
+  entry.pin = std::move(pin);
+  return entry;
+}
+
+std::size_t TableReader::memory_bytes() const {
+  return sizeof(*this) + filter_.bytes() + index_.bytes() + tombstones_.bytes();
+}
+
+std::uint64_t TableReader::OffsetOf(std::string_view user_key) const {
+  const std::size_t i = index_.LowerBound({user_key, Trailer::SeekTo(kVersionMax)});
+  return i < index_.size() ? index_.At(i).handle.offset : metadata_.size;
+}
+
+std::uint64_t TableReader::ApproximateBytes(std::string_view begin, std::string_view end) const {
+  const KeyRange range = metadata_.range();
+  if (!range.Overlaps(HalfOpen(begin, end))) return 0;
+  const std::uint64_t from = begin <= range.begin ? 0 : OffsetOf(begin);
+  const bool to_the_end = end.empty() || !range.end.Reaches(end);
+  const std::uint64_t to = to_the_end ? metadata_.size : OffsetOf(end);
+  return to > from ? to - from : 0;
 }
 
 Status TableReader::VerifyContentHash() const {
@@ -128,26 +190,37 @@ Status TableReader::VerifyContentHash() const {
 
 Status TableReader::VerifyEntries() const {
   TableProperties seen;
-  seen.data_blocks = index_->size();
   InternalKey last;
-  for (std::size_t i = 0; i < index_->size(); ++i) {
-    const auto handle = BlockHandle::Decode(index_->Value(i));
-    if (!handle) return Status::Corruption("index: malformed handle");
-    ASSIGN_OR_RETURN(std::string contents, ReadBlock(*handle));  // the file's, not the cache's
-    ASSIGN_OR_RETURN(auto block, Block::Parse(std::move(contents)));
-    BlockCursor cursor;
-    for (cursor.Reset(std::move(block), 0); cursor.Valid(); cursor.Next()) {
-      if (seen.entries > 0 && cursor.key() <= last.view()) {
-        return Status::Corruption("block at offset " + std::to_string(handle->offset) +
+  for (std::size_t i = 0; i < index_.size(); ++i) {
+    // The file's, not the cache's.
+    ASSIGN_OR_RETURN(const BlockMemory::Owner memory, ReadDataBlock(i, VerifyChecksums::kYes));
+    const Block& block = Block::In(*memory);
+    std::uint64_t tombstones = seen.tombstones;
+    for (std::size_t entry = 0; entry < block.size(); ++entry) {
+      InternalKey key{std::string(block.prefix()), block.TrailerAt(entry)};
+      key.user_key += block.KeyRest(entry);
+      if (seen.entries > 0 && key.view() <= last.view()) {
+        return Status::Corruption("block at offset " + std::to_string(index_.At(i).handle.offset) +
                                   ": entries out of order");
       }
-      last = {std::string(cursor.key().user_key), cursor.key().trailer};
-      seen.Count(last.view(), cursor.value().size());
+      seen.Count(key.view(), block.Value(entry).size());
+      last = std::move(key);
     }
+    ++seen.data_blocks;
+    tombstones = seen.tombstones - tombstones;
+    if (2 * tombstones >= block.size()) ++seen.dense_blocks;
   }
-  seen.largest = last.user_key;
-  if (seen != properties_ || seen.entries != metadata_.entries ||
-      seen.smallest != metadata_.smallest || seen.largest != metadata_.largest) {
+  seen.largest = std::move(last.user_key);
+  return CheckCounts(seen);
+}
+
+Status TableReader::CheckCounts(const TableProperties& seen) const {
+  TableProperties expected = seen;
+  expected.CoverTombstones(tombstones_);
+  // What takes a second pass or another file to count is not counted again.
+  expected.blob_references = metadata_.blob_references;
+  expected.garbage = metadata_.garbage;
+  if (expected != static_cast<const TableProperties&>(metadata_)) {
     return Status::Corruption("the entries are not those that were counted");
   }
   return {};
@@ -159,61 +232,28 @@ Status TableReader::Verify() const {
   return InThisFile(VerifyEntries());
 }
 
-class TableReader::TableIterator final : public InternalIterator {
+namespace {
+
+/// A TableCursor behind the virtual interface.
+class TableIterator final : public InternalIterator {
  public:
   TableIterator(std::shared_ptr<const TableReader> table, FillCache fill_cache)
-      : table_(std::move(table)), fill_cache_(fill_cache), status_(table_->meta_status_) {}
+      : table_(std::move(table)), cursor_(*table_, fill_cache) {}
 
   bool Valid() const override { return cursor_.Valid(); }
-
-  void SeekToFirst() override {
-    cursor_.Clear();
-    if (!status_.ok()) return;
-    block_index_ = 0;
-    EnterBlock(nullptr);
-  }
-
-  void Seek(InternalKeyView target) override {
-    cursor_.Clear();
-    if (!status_.ok()) return;
-    block_index_ = table_->index_->LowerBound(target);
-    EnterBlock(&target);
-  }
-
-  void Next() override {
-    cursor_.Next();
-    if (cursor_.Valid()) return;
-    ++block_index_;
-    EnterBlock(nullptr);
-  }
-
+  void SeekToFirst() override { cursor_.SeekToFirst(); }
+  void Seek(InternalKeyView target) override { cursor_.Seek(target); }
+  void Next() override { cursor_.Next(); }
   InternalKeyView key() const override { return cursor_.key(); }
   std::string_view value() const override { return cursor_.value(); }
-  Status status() const override { return status_; }
+  Status status() const override { return cursor_.status(); }
 
  private:
-  /// Stands on the first entry, at or after `target` where given, from block block_index_ on.
-  void EnterBlock(const InternalKeyView* target) {
-    for (; block_index_ < table_->index_->size(); ++block_index_) {
-      auto block = table_->DataBlock(block_index_, fill_cache_);
-      if (!block.ok()) {
-        status_ = block.status();
-        cursor_.Clear();
-        return;
-      }
-      const std::size_t position = target == nullptr ? 0 : (*block)->LowerBound(*target);
-      cursor_.Reset(std::move(block).value(), position);
-      if (cursor_.Valid()) return;
-    }
-    cursor_.Clear();
-  }
-
   std::shared_ptr<const TableReader> table_;
-  FillCache fill_cache_;
-  std::size_t block_index_ = 0;
-  BlockCursor cursor_;
-  Status status_;
+  TableCursor cursor_;
 };
+
+}  // namespace
 
 std::unique_ptr<InternalIterator> TableReader::NewIterator(std::shared_ptr<const TableReader> table,
                                                            FillCache fill_cache) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,25 +12,39 @@
 #include "storaged/engine/cache/block_cache.h"
 #include "storaged/engine/iterator/internal_iterator.h"
 #include "storaged/engine/keys/internal_key.h"
+#include "storaged/engine/keys/range_tombstones.h"
 #include "storaged/engine/table/block.h"
+#include "storaged/engine/table/bloom_filter.h"
 #include "storaged/engine/table/table_format.h"
+#include "storaged/engine/table/table_index.h"
 
 namespace bedrock::engine {
 
-using DataBlockCache = BlockCache<Block>;
-/// Whether blocks that a walk reads stay in the cache; a compaction's would only push others out.
+/// Whether blocks that were read stay in the cache; a compaction's would only push others out.
 using FillCache = TypedBool<struct FillCacheTag>;
+/// Whether a block that comes from the file is checked against its hash.
+using VerifyChecksums = TypedBool<struct VerifyChecksumsTag>;
 
-/// What a lookup found.
+struct TableReadOptions {
+  TableReadOptions() = default;
+  TableReadOptions(FillCache fill) : fill_cache(fill) {}  // NOLINT: the only one most care about
+  TableReadOptions(FillCache fill, VerifyChecksums verify)
+      : fill_cache(fill), verify_checksums(verify) {}
+
+  FillCache fill_cache = FillCache::kYes;
+  VerifyChecksums verify_checksums = VerifyChecksums::kYes;
+};
+
+/// What a lookup found. `value` lies in the block that `pin` holds.
 struct FoundEntry {
   bool found = false;
   Trailer trailer;
-  std::string value;
+  std::string_view value;
+  BlockPin pin;
 };
 
-/// One live table, opened: file, index and filter stay in memory; data blocks come through the
-/// cache. Immutable: any thread. Every block that comes from the file is checked against its hash.
-/// Errors name the file and the offset.
+/// One live table, opened: file, index, filter and range tombstones stay in memory; data blocks
+/// come through the cache. Immutable: any thread. Errors name the file and the offset.
 class TableReader {
  public:
   /// corruption: the file's size, header or footer is not what `metadata` says: this is not the
@@ -38,11 +53,24 @@ class TableReader {
   static Result<std::shared_ptr<const TableReader>> Open(FileSystem& file_system,
                                                          const std::string& directory,
                                                          const TableMetadata& metadata,
-                                                         std::shared_ptr<DataBlockCache> cache);
+                                                         std::shared_ptr<BlockCache> cache);
 
-  /// The newest entry of `user_key` at or below `at`.
-  Result<FoundEntry> Find(std::string_view user_key, Version at) const;
+  /// The newest point of `user_key` at or below `at`; range tombstones don't count. `hash` is
+  /// HashKey(user_key).
+  Result<FoundEntry> Find(std::string_view user_key, KeyHash hash, Version at,
+                          TableReadOptions options = {}) const;
+  Result<FoundEntry> Find(std::string_view user_key, Version at) const {
+    return Find(user_key, HashKey(user_key), at);
+  }
+  /// False: Find would find nothing, whatever the version. Costs one cache miss.
+  bool MayContain(KeyHash hash) const { return filter_.MayContain(hash); }
+  /// Begins to fetch what MayContain needs.
+  void Prefetch(KeyHash hash) const { filter_.Prefetch(hash); }
 
+  /// The range tombstones of the table. REQUIRES: status().ok().
+  const FragmentedTombstones& Tombstones() const { return tombstones_; }
+
+  /// A walk that keeps the table alive; see TableCursor for one that does not.
   static std::unique_ptr<InternalIterator> NewIterator(std::shared_ptr<const TableReader> table,
                                                        FillCache fill_cache);
 
@@ -50,32 +78,43 @@ class TableReader {
   Status Verify() const;
 
   const TableMetadata& metadata() const { return metadata_; }
+  /// corruption where index, filter, range tombstones or properties are damaged: every read of the
+  /// table gives this.
+  const Status& status() const { return meta_status_; }
+  /// What index, filter and range tombstones take in memory.
+  std::size_t memory_bytes() const;
+  /// About how many bytes of the file hold keys in [begin, end); an empty `end`: no end.
+  std::uint64_t ApproximateBytes(std::string_view begin, std::string_view end) const;
 
  private:
-  class TableIterator;
+  friend class TableCursor;
 
   TableReader(std::unique_ptr<File> file, std::string path, const TableMetadata& metadata,
-              std::shared_ptr<DataBlockCache> cache);
+              std::shared_ptr<BlockCache> cache);
 
   Status CheckIdentity();
   Status LoadMeta();
   /// The contents of the block at `handle`, checked.
   Result<std::string> ReadBlock(const BlockHandle& handle) const;
-  /// Data block number `i`.
-  Result<std::shared_ptr<const Block>> DataBlock(std::size_t i, FillCache fill_cache) const;
+  /// Data block number `i`, from the cache or the file.
+  Result<BlockPin> DataBlock(std::size_t i, TableReadOptions options) const;
+  /// Data block number `i` from the file.
+  Result<BlockMemory::Owner> ReadDataBlock(std::size_t i, VerifyChecksums verify) const;
   Status VerifyContentHash() const;
   Status VerifyEntries() const;
+  Status CheckCounts(const TableProperties& seen) const;
+  std::uint64_t OffsetOf(std::string_view user_key) const;
   Status InThisFile(const Status& status) const { return status.Prefixed(path_); }
 
   const std::unique_ptr<const File> file_;
   const std::string path_;
   const TableMetadata metadata_;
-  const std::shared_ptr<DataBlockCache> cache_;
+  const std::shared_ptr<BlockCache> cache_;
   TableFooter footer_;
-  TableProperties properties_;
-  std::string filter_;
-  std::shared_ptr<const Block> index_;
-  Status meta_status_;  ///< Why index, filter or properties are missing.
+  BloomFilter filter_;
+  TableIndex index_;
+  FragmentedTombstones tombstones_;
+  Status meta_status_;
 };
 
 }  // namespace bedrock::engine

@@ -2,59 +2,109 @@
 
 #include <gtest/gtest.h>
 
-#include <memory>
+#include <cstring>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 namespace bedrock::engine {
 namespace {
-
-using Cache = BlockCache<std::string>;
 
 BlockAddress Address(std::uint64_t file, std::uint64_t offset = 0) {
   return {FileNumber(file), offset};
 }
 
+BlockMemory::Owner Text(std::string_view text) {
+  auto memory = BlockMemory::Allocate(text.size());
+  std::memcpy(memory->data(), text.data(), text.size());
+  return memory;
+}
+
+std::string_view Content(const BlockPin& pin) { return {pin.data(), pin.bytes()}; }
+
 TEST(BlockCacheTest, FindsWhatWasInserted) {
-  Cache cache(1 << 20);
-  EXPECT_EQ(cache.Find(Address(1)), nullptr);
-  cache.Insert(Address(1), std::make_shared<const std::string>("one"), 3);
-  cache.Insert(Address(1, 4096), std::make_shared<const std::string>("two"), 3);
-  EXPECT_EQ(*cache.Find(Address(1)), "one");
-  EXPECT_EQ(*cache.Find(Address(1, 4096)), "two");
-  EXPECT_EQ(cache.Find(Address(4096, 1)), nullptr);
-  EXPECT_EQ(cache.bytes(), 6u);
+  BlockCache cache(1 << 20);
+  EXPECT_FALSE(cache.Find(Address(1)));
+  EXPECT_EQ(Content(cache.Insert(Address(1), Text("one"))), "one");
+  cache.Insert(Address(1, 4096), Text("two"));
+  EXPECT_EQ(Content(cache.Find(Address(1))), "one");
+  EXPECT_EQ(Content(cache.Find(Address(1, 4096))), "two");
+  EXPECT_FALSE(cache.Find(Address(4096, 1)));
+  EXPECT_EQ(cache.hits(), 2u);
+  EXPECT_EQ(cache.misses(), 2u);
 }
 
 TEST(BlockCacheTest, StaysWithinItsBound) {
-  Cache cache(16 * 100);
+  constexpr std::size_t kBytes = 100'000;
+  BlockCache cache(kBytes, 1000);
   for (std::uint64_t i = 0; i < 1000; ++i) {
-    cache.Insert(Address(i), std::make_shared<const std::string>(std::to_string(i)), 10);
-    ASSERT_LE(cache.bytes(), 16u * 100);
+    cache.Insert(Address(i), BlockMemory::Allocate(500 + i));
+    ASSERT_LE(cache.bytes(), kBytes);
   }
-  EXPECT_GT(cache.bytes(), 16u * 50);
-  cache.Insert(Address(5000), std::make_shared<const std::string>("too large"), 101);
-  EXPECT_EQ(cache.Find(Address(5000)), nullptr);
+  EXPECT_GT(cache.bytes(), kBytes * 9 / 10);
+  const auto too_large =
+      cache.Insert(Address(5000), BlockMemory::Allocate(cache.share_bytes_max()));
+  EXPECT_TRUE(too_large) << "handed out nevertheless";
+  EXPECT_FALSE(cache.Find(Address(5000)));
 }
 
 TEST(BlockCacheTest, WhatIsUsedStays) {
-  Cache cache(16 * 100);
-  cache.Insert(Address(0), std::make_shared<const std::string>("hot"), 10);
+  BlockCache cache(100'000, 1000);
+  cache.Insert(Address(0), BlockMemory::Allocate(1000));
   for (std::uint64_t i = 1; i < 1000; ++i) {
-    cache.Insert(Address(i), std::make_shared<const std::string>("cold"), 10);
-    ASSERT_NE(cache.Find(Address(0)), nullptr) << i;
+    cache.Insert(Address(i), BlockMemory::Allocate(1000));
+    ASSERT_TRUE(cache.Find(Address(0))) << i;
   }
-  EXPECT_EQ(cache.Find(Address(1)), nullptr);
+  EXPECT_FALSE(cache.Find(Address(1)));
 }
 
-TEST(BlockCacheTest, AnEvictedBlockLivesAsLongAsItsReaders) {
-  Cache cache(16 * 10);
-  cache.Insert(Address(0), std::make_shared<const std::string>("held"), 10);
-  const auto held = cache.Find(Address(0));
-  for (std::uint64_t i = 1; i < 200; ++i) {
-    cache.Insert(Address(i), std::make_shared<const std::string>("x"), 10);
+TEST(BlockCacheTest, PinnedBlocksAreNeverEvicted) {
+  BlockCache cache(20'000, 1000);
+  std::vector<BlockPin> held;
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    held.push_back(
+        cache.Insert(Address(i), Text(std::string(1000, static_cast<char>('a' + i % 26)))));
+    ASSERT_LE(cache.bytes(), 20'000u);
   }
-  EXPECT_EQ(cache.Find(Address(0)), nullptr);
-  EXPECT_EQ(*held, "held");
+  for (std::uint64_t i = 0; i < 100; ++i) {
+    ASSERT_EQ(Content(held[i]), std::string(1000, static_cast<char>('a' + i % 26)));
+  }
+  EXPECT_TRUE(cache.Find(Address(0))) << "the first ones keep their place";
+  EXPECT_FALSE(cache.Find(Address(99))) << "the last ones found none";
+  held.clear();
+  for (std::uint64_t i = 200; i < 300; ++i) cache.Insert(Address(i), BlockMemory::Allocate(1000));
+  EXPECT_FALSE(cache.Find(Address(0))) << "let go, they make room";
+}
+
+TEST(BlockCacheTest, HoldsNothingWithoutRoom) {
+  BlockCache cache(0);
+  const BlockPin pin = cache.Insert(Address(1), Text("one"));
+  EXPECT_EQ(Content(pin), "one");
+  EXPECT_FALSE(cache.Find(Address(1)));
+  EXPECT_EQ(cache.bytes(), 0u);
+}
+
+TEST(BlockCacheTest, PinsOutliveTheCache) {
+  BlockPin cached;
+  BlockPin second;
+  BlockPin own;
+  void* released = nullptr;
+  {
+    BlockCache cache(1 << 20);
+    cached = cache.Insert(Address(1), Text("one"));
+    second = cache.Find(Address(1));
+    cache.Insert(Address(2), Text("unpinned"));
+    released = cache.Insert(Address(3), Text("three")).Release();
+    own = BlockPin(Text("own"));
+  }
+  EXPECT_EQ(Content(cached), "one");
+  cached.Reset();
+  EXPECT_EQ(Content(second), "one");
+  EXPECT_EQ(Content(own), "own");
+  BlockPin::Unpin(released);
+  second = std::move(own);
+  EXPECT_EQ(Content(second), "own");
 }
 
 }  // namespace

@@ -109,7 +109,7 @@ class PickerTest : public MergeJobTest {
                            UINT64_MAX);
     EXPECT_EQ(job.Step(), MergeJob::Progress::kDone);
     return *TableReader::Open(disk_, "/db", job.outputs().front(),
-                              std::make_shared<DataBlockCache>(0));
+                              std::make_shared<BlockCache>(0));
   }
   static std::string Names(const std::vector<TableSet::Table>& tables) {
     std::string names;

@@ -15,15 +15,17 @@ namespace {
 
 TableMetadata Table(std::uint64_t number, const std::string& smallest, const std::string& largest,
                     std::uint64_t version_min, std::uint64_t version_max) {
-  return {.number = FileNumber(number),
-          .size = number * 1000,
-          .content_hash = number * 0x9E3779B97F4A7C15,
-          .smallest = smallest,
-          .largest = largest,
-          .version_min = Version(version_min),
-          .version_max = Version(version_max),
-          .entries = 10,
-          .tombstones = 3};
+  TableMetadata table;
+  table.number = FileNumber(number);
+  table.size = number * 1000;
+  table.content_hash = number * 0x9E3779B97F4A7C15;
+  table.smallest = smallest;
+  table.largest = largest;
+  table.version_min = Version(version_min);
+  table.version_max = Version(version_max);
+  table.entries = 10;
+  table.tombstones = 3;
+  return table;
 }
 
 VersionEdit FlushEdit(std::uint64_t number) {

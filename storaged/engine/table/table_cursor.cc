@@ -1,0 +1,96 @@
+#include "storaged/engine/table/table_cursor.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "common/base/check.h"
+
+namespace bedrock::engine {
+
+TableCursor::TableCursor(const TableReader& table, TableReadOptions options)
+    : table_(&table), options_(options), status_(table.status()) {}
+
+void TableCursor::Fail(const Status& status) {
+  status_ = status;
+  block_ = nullptr;
+  pin_.Reset();
+}
+
+bool TableCursor::Enter(std::size_t i) {
+  if (!status_.ok() || i >= table_->index_.size()) {
+    block_ = nullptr;
+    return false;
+  }
+  if (!pin_ || block_index_ != i) {
+    auto pin = table_->DataBlock(i, options_);
+    if (!pin.ok()) {
+      Fail(pin.status());
+      return false;
+    }
+    pin_ = std::move(pin).value();
+    block_index_ = i;
+  }
+  block_ = &Block::In(pin_);
+  const std::string_view prefix = block_->prefix();
+  const std::size_t needed = block_->key_bytes_max() + Block::kCopyBytes;
+  if (needed > key_capacity_) {
+    key_capacity_ = std::max<std::size_t>(needed, 2 * key_capacity_);
+    key_ = std::make_unique<char[]>(key_capacity_);  // NOLINT
+  }
+  std::memcpy(key_.get(), prefix.data(), prefix.size());
+  prefix_bytes_ = prefix.size();
+  return true;
+}
+
+void TableCursor::Stand(std::size_t position) {
+  position_ = position;
+  Load();
+}
+
+void TableCursor::SeekToFirst() {
+  if (Enter(0)) Stand(0);
+}
+
+void TableCursor::SeekToLast() {
+  // Without any block, one below the first is at the end.
+  if (Enter(table_->index_.size() - 1)) Stand(block_->size() - 1);
+}
+
+void TableCursor::Seek(InternalKeyView target) {
+  if (!Enter(table_->index_.LowerBound(target))) return;
+  const std::size_t position = block_->LowerBound(target);
+  if (position < block_->size()) {
+    Stand(position);
+  } else {
+    EnterNextBlock();  // the target is between the block's last entry and its separator
+  }
+}
+
+void TableCursor::SeekForPrev(InternalKeyView target) {
+  if (!status_.ok()) return;
+  const std::size_t i = table_->index_.LowerBound(target);
+  if (i == table_->index_.size()) {
+    SeekToLast();
+    return;
+  }
+  if (!Enter(i)) return;
+  const std::size_t position = block_->LowerBound(target);
+  if (position < block_->size()) {
+    Stand(position);
+    if (key() == target) return;
+  }
+  position_ = position;
+  Prev();
+}
+
+void TableCursor::EnterNextBlock() {
+  if (Enter(block_index_ + 1)) Stand(0);
+}
+
+void TableCursor::EnterPreviousBlock() {
+  // Before the first block comes none: the number wraps around to one that there is not.
+  if (Enter(block_index_ - 1)) Stand(block_->size() - 1);
+}
+
+}  // namespace bedrock::engine

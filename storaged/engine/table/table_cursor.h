@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string_view>
+
+#include "bedrock/status.h"
+#include "storaged/engine/cache/block_cache.h"
+#include "storaged/engine/keys/internal_key.h"
+#include "storaged/engine/table/block.h"
+#include "storaged/engine/table/table_reader.h"
+
+namespace bedrock::engine {
+
+/// Walks the points of a table in internal key order, all versions and tombstones among them. Holds
+/// one block; a step inside it neither allocates nor leaves this header. Borrows the table. One
+/// thread at a time.
+///
+/// After an error Valid() is false and status() says why, for ever: a cursor never steps over what
+/// it can't read.
+class TableCursor final {
+ public:
+  explicit TableCursor(const TableReader& table, TableReadOptions options = {});
+
+  bool Valid() const { return block_ != nullptr; }
+  void SeekToFirst();
+  void SeekToLast();
+  void Seek(InternalKeyView target);         ///< To the first entry at or after `target`.
+  void SeekForPrev(InternalKeyView target);  ///< To the last entry at or before `target`.
+  /// REQUIRES: Valid().
+  void Next() {
+    if (++position_ < block_->size()) [[likely]] {
+      Load();
+    } else {
+      EnterNextBlock();
+    }
+  }
+  /// REQUIRES: Valid().
+  void Prev() {
+    if (position_ > 0) [[likely]] {
+      --position_;
+      Load();
+    } else {
+      EnterPreviousBlock();
+    }
+  }
+
+  // REQUIRES: Valid(). Views live until the cursor moves.
+  InternalKeyView key() const { return {{key_.get(), key_bytes_}, trailer_}; }
+  std::string_view value() const { return block_->Value(position_); }
+  const Status& status() const { return status_; }
+
+ private:
+  void Load() {
+    key_bytes_ = prefix_bytes_ + block_->CopyKeyRest(position_, key_.get() + prefix_bytes_);
+    trailer_ = block_->TrailerAt(position_);
+  }
+  void EnterNextBlock();
+  void EnterPreviousBlock();
+  /// Holds data block `i`. False: the walk is over, at the end of the table or for an error.
+  bool Enter(std::size_t i);
+  void Stand(std::size_t position);
+  void Fail(const Status& status);
+
+  const TableReader* table_;
+  TableReadOptions options_;
+  const Block* block_ = nullptr;  ///< Null: not Valid().
+  std::size_t position_ = 0;
+  std::unique_ptr<char[]> key_;  // NOLINT: a buffer that is written over and over
+  std::size_t key_bytes_ = 0;
+  std::size_t prefix_bytes_ = 0;
+  Trailer trailer_;
+  std::size_t key_capacity_ = 0;
+  std::size_t block_index_ = 0;
+  BlockPin pin_;  ///< Empty, or data block block_index_.
+  Status status_;
+};
+
+}  // namespace bedrock::engine
