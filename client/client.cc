@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <condition_variable>
-#include <cstdio>
 #include <optional>
 #include <unordered_map>
 #include <utility>
@@ -30,19 +29,6 @@ Status CheckMilliseconds(std::string_view name, std::uint64_t value) {
   if (value >= 1 && value <= kDeadlineMsMax) return {};
   return Status::InvalidArgument(std::string(name) + ": " + std::to_string(value) +
                                  " is not within 1 and " + std::to_string(kDeadlineMsMax));
-}
-
-std::string RandomRoutingId() {
-  char text[32];
-  const int size = std::snprintf(text, sizeof(text), "client/%016llx",
-                                 static_cast<unsigned long long>(SystemEntropy()));
-  return {text, static_cast<std::size_t>(size)};
-}
-
-SessionId RandomSession() {
-  std::uint64_t number = 0;
-  while (number == 0) number = SystemEntropy();
-  return SessionId(number);
 }
 
 /// A call that a thread waits for. Shared by that thread and the loop's.
@@ -95,7 +81,7 @@ class Client::Impl {
  public:
   explicit Impl(const ClientOptions& options)
       : options_(options),
-        ledger_({.session = RandomSession(),
+        ledger_({.session = SessionId(NonZeroEntropy()),
                  .routers = options.endpoints.size(),
                  .attempt_timeout_ms = options.attempt_timeout_ms,
                  .seed = SystemEntropy()}) {}
@@ -109,7 +95,7 @@ class Client::Impl {
 
   /// Before any other call.
   Status Start() {
-    const std::string routing_id = RandomRoutingId();
+    const std::string routing_id = "client/" + FormatHex(SystemEntropy());
     for (std::size_t router = 0; router < options_.endpoints.size(); ++router) {
       auto link =
           net::Link::Connect(loop_, context_, options_.endpoints[router], routing_id,

@@ -81,10 +81,8 @@ router::ServerOptions ServerOptionsOf(const Options& options) {
   router::ServerOptions server;
   server.node = options.node.node;
   server.cluster = options.node.cluster;
-  server.boot = BootId(SystemEntropy());
-  do {
-    server.session = SessionId(SystemEntropy());
-  } while (!server.session);
+  server.boot = BootId(NonZeroEntropy());
+  server.session = SessionId(NonZeroEntropy());
   server.members = options.node.members;
   for (const std::string& address : options.Http()) {
     server.http.push_back(*config::ParseHostPort(address));

@@ -72,7 +72,7 @@ storage::ServerOptions ServerOptionsOf(const Options& options) {
   storage::ServerOptions server;
   server.cluster = options.node.cluster;
   server.node = options.node.node;
-  server.boot = BootId(SystemEntropy());
+  server.boot = BootId(NonZeroEntropy());
   server.listen = options.Endpoints();
   server.identity_file = kIdentityFile;
   server.engine.directory = kStorageDirectory;

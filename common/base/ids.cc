@@ -32,16 +32,32 @@ Result<NodeId> ParseNodeId(std::string_view text) {
   return NodeId(*number);
 }
 
-std::string FormatClusterId(ClusterId id) {
-  char text[17];
-  std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(id.value()));
-  return text;
-}
+std::string FormatClusterId(ClusterId id) { return FormatHex(id.value()); }
 
 Result<ClusterId> ParseClusterId(std::string_view text) {
   auto number = ParseNumber(text, 16, 16, "not a cluster id, 1 to 16 hex digits:");
   if (!number.ok()) return std::move(number).status();
   return ClusterId(*number);
+}
+
+std::string FormatHex(std::uint64_t number) {
+  char text[17];
+  std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(number));
+  return text;
+}
+
+namespace {
+std::string RoutingIdPrefix(std::string_view program, NodeId node) {
+  return std::string(program) + "/" + FormatNodeId(node) + "/";
+}
+}  // namespace
+
+std::string RoutingId(std::string_view program, NodeId node, BootId boot) {
+  return RoutingIdPrefix(program, node) + FormatHex(boot.value());
+}
+
+bool IsRoutingIdOf(std::string_view routing_id, std::string_view program, NodeId node) {
+  return routing_id.starts_with(RoutingIdPrefix(program, node));
 }
 
 }  // namespace bedrock

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -29,5 +30,13 @@ Result<NodeId> ParseNodeId(std::string_view text);
 std::string FormatClusterId(ClusterId id);
 /// Takes 1 to 16 hex digits, not all zero; else invalid_argument.
 Result<ClusterId> ParseClusterId(std::string_view text);
+
+/// 16 lower-case hex digits.
+std::string FormatHex(std::uint64_t number);
+/// The name under which a process connects to another one's socket: "raftd/n1/00c0ffee00c0ffee",
+/// unlike that of any other process and of any earlier life of this one.
+std::string RoutingId(std::string_view program, NodeId node, BootId boot);
+/// Whether a peer's name is one that `program` of `node` gives itself, in whichever life.
+bool IsRoutingIdOf(std::string_view routing_id, std::string_view program, NodeId node);
 
 }  // namespace bedrock

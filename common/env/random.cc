@@ -67,4 +67,10 @@ std::uint64_t SystemEntropy() {
   return value;
 }
 
+std::uint64_t NonZeroEntropy() {
+  std::uint64_t number = 0;
+  while (number == 0) number = SystemEntropy();
+  return number;
+}
+
 }  // namespace bedrock

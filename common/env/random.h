@@ -28,5 +28,7 @@ class Random {
 /// A number nobody can predict, from the operating system (getrandom). For seeds, boot ids and
 /// cluster ids.
 std::uint64_t SystemEntropy();
+/// The same, never 0, which in ids means none.
+std::uint64_t NonZeroEntropy();
 
 }  // namespace bedrock

@@ -160,7 +160,7 @@ void Driver::HandlePeerMessage(const proto::FrameHeader& header, std::string_vie
                                Message message) {
   const NodeId peer = header.node;
   const bool is_peer = peer != options_.node->node && options_.node->Find(peer) != nullptr &&
-                       from.starts_with("raftd/" + FormatNodeId(peer) + "/");
+                       IsRoutingIdOf(from, "raftd", peer);
   if (!is_peer) {
     if (const auto repeats = refused_limit_.Admit(clock_.MonotonicMs())) {
       log::Warning("ignored a raft message of no member",

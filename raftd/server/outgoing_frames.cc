@@ -6,7 +6,14 @@ namespace bedrock::raft {
 
 OutgoingFrames::OutgoingFrames(const proto::FrameHeader& header, Transport& transport,
                                Callbacks callbacks)
-    : header_(header), transport_(transport), callbacks_(std::move(callbacks)), storage_(header) {}
+    : header_(header),
+      transport_(transport),
+      callbacks_(std::move(callbacks)),
+      storage_(header),
+      callers_(header, [this](const std::string& to, std::string frame) {
+        // A caller that is gone asks again when it is back.
+        if (!closed_) static_cast<void>(transport_.SendToCaller(to, std::move(frame)));
+      }) {}
 
 void OutgoingFrames::ToPeer(NodeId peer, const proto::Message& message) {
   Peer& to = peers_.try_emplace(peer, Peer{.writer = proto::FrameWriter(header_)}).first->second;
@@ -21,9 +28,7 @@ void OutgoingFrames::ToStorage(RequestId request, const proto::Message& message)
 
 void OutgoingFrames::ToCaller(const std::string& to, RequestId request,
                               const proto::Message& message) {
-  proto::FrameWriter& writer = callers_.try_emplace(to, proto::FrameWriter(header_)).first->second;
-  writer.Add(request, 0, message);
-  if (writer.full()) FinishCaller(to, writer);
+  callers_.Add(to, request, message);
 }
 
 void OutgoingFrames::FinishPeer(NodeId id, Peer& peer) {
@@ -39,21 +44,12 @@ void OutgoingFrames::FinishStorage() {
   if (!transport_.SendToStorage(std::move(frame))) storage_lost_ = true;
 }
 
-void OutgoingFrames::FinishCaller(const std::string& to, proto::FrameWriter& writer) {
-  std::string frame = writer.Finish();
-  // A caller that is gone asks again when it is back.
-  if (!closed_) static_cast<void>(transport_.SendToCaller(to, std::move(frame)));
-}
-
 void OutgoingFrames::Flush() {
   for (auto& [id, peer] : peers_) {
     if (!peer.writer.empty()) FinishPeer(id, peer);
   }
   if (!storage_.empty()) FinishStorage();
-  for (auto& [to, writer] : callers_) {
-    if (!writer.empty()) FinishCaller(to, writer);
-  }
-  callers_.clear();
+  callers_.Flush();
   for (const NodeId peer : std::exchange(peers_reset_, {})) callbacks_.on_peer_reset(peer);
   if (std::exchange(storage_lost_, false)) callbacks_.on_storage_lost();
 }

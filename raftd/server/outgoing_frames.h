@@ -10,6 +10,7 @@
 #include "common/base/ids.h"
 #include "proto/codec.h"
 #include "proto/frame.h"
+#include "proto/peer_frames.h"
 
 namespace bedrock::raft {
 
@@ -54,15 +55,13 @@ class OutgoingFrames {
 
   void FinishPeer(NodeId id, Peer& peer);
   void FinishStorage();
-  void FinishCaller(const std::string& to, proto::FrameWriter& writer);
 
   proto::FrameHeader header_;
   Transport& transport_;
   Callbacks callbacks_;
   std::map<NodeId, Peer> peers_;
   proto::FrameWriter storage_;
-  /// Of this turn only: callers come and go.
-  std::map<std::string, proto::FrameWriter> callers_;
+  proto::PeerFrames callers_;
   std::vector<NodeId> peers_reset_;
   bool storage_lost_ = false;
   bool closed_ = false;

@@ -1,7 +1,5 @@
 #include "raftd/server/server.h"
 
-#include <algorithm>
-#include <cstdio>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,15 +23,6 @@ namespace bedrock::raft {
 
 namespace {
 
-std::string RoutingId(NodeId node, BootId boot) {
-  char hex[17];
-  std::snprintf(hex, sizeof(hex), "%016llx", static_cast<unsigned long long>(boot.value()));
-  return "raftd/" + FormatNodeId(node) + "/" + hex;
-}
-
-/// Never 0, which means none.
-std::uint64_t NonZeroEntropy() { return std::max<std::uint64_t>(SystemEntropy(), 1); }
-
 /// The sockets of a raftd: a listener for peers and routers, a link to each peer, one to storaged.
 class Sockets final : public Transport {
  public:
@@ -41,7 +30,7 @@ class Sockets final : public Transport {
 
   Status Open(const Options& options, BootId boot, Driver& driver) {
     const config::NodeConfig& node = options.node;
-    const std::string routing_id = RoutingId(node.node, boot);
+    const std::string routing_id = RoutingId("raftd", node.node, boot);
     ASSIGN_OR_RETURN(storage_, net::Link::Connect(loop_, context_, config::kStoragedIpc, routing_id,
                                                   [&driver](const Bytes& frame) {
                                                     driver.OnStorageFrame(frame);

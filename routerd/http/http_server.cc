@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -33,12 +32,6 @@ constexpr std::uint64_t kAcceptRetryMs = 100;
 
 Status NetStatus(const NetError& error, const std::string& what) {
   return Status::Unavailable(what + ": " + error.message());
-}
-
-std::string Hex(std::uint64_t number) {
-  std::array<char, 17> text{};
-  std::snprintf(text.data(), text.size(), "%016llx", static_cast<unsigned long long>(number));
-  return text.data();
 }
 
 struct Connection {
@@ -73,7 +66,7 @@ class AsioHttpServer final : public HttpServer {
     context_.cluster = options.cluster;
     context_.value_bytes_max = options.value_bytes_max;
     context_.request_id_prefix =
-        FormatNodeId(options.node) + "-" + Hex(options.boot.value()).substr(0, 8) + "-";
+        FormatNodeId(options.node) + "-" + FormatHex(options.boot.value()).substr(0, 8) + "-";
     context_.date = FormatHttpDate(clock.WallMs());
     timer_ = loop_.Every(kTickMs, [this] {
       context_.date = FormatHttpDate(clock_.WallMs());

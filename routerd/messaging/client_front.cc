@@ -42,11 +42,11 @@ proto::MemberStatus StatusOfMember(const MemberView& view) {
 
 ClientFront::ClientFront(const ClientFrontOptions& options, Gateway& gateway, Clock& clock,
                          SendFrame send)
-    : options_(options), gateway_(gateway), clock_(clock), send_(std::move(send)) {
-  header_.cluster = options_.cluster;
-  header_.node = options_.node;
-  header_.boot = options_.boot;
-}
+    : options_(options),
+      gateway_(gateway),
+      clock_(clock),
+      frames_({.cluster = options.cluster, .node = options.node, .boot = options.boot},
+              std::move(send)) {}
 
 void ClientFront::OnFrame(std::string_view from, const Bytes& frame) {
   const std::string client(from);
@@ -187,16 +187,9 @@ proto::RaftStatus ClientFront::Status() const {
 }
 
 void ClientFront::Reply(const std::string& to, RequestId request, const proto::Message& message) {
-  proto::FrameWriter& frame = frames_.try_emplace(to, header_).first->second;
-  frame.Add(request, 0, message);
-  if (frame.full()) send_(to, frame.Finish());
+  frames_.Add(to, request, message);
 }
 
-void ClientFront::Flush() {
-  for (auto& [to, frame] : frames_) {
-    if (!frame.empty()) send_(to, frame.Finish());
-  }
-  frames_.clear();
-}
+void ClientFront::Flush() { frames_.Flush(); }
 
 }  // namespace bedrock::router

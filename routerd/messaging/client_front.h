@@ -10,8 +10,8 @@
 #include "common/base/bytes.h"
 #include "common/base/ids.h"
 #include "common/env/clock.h"
-#include "proto/codec.h"
 #include "proto/frame.h"
+#include "proto/peer_frames.h"
 #include "routerd/core/gateway.h"
 #include "routerd/core/slot_table.h"
 #include "routerd/core/types.h"
@@ -37,7 +37,7 @@ class ClientFront {
   static constexpr std::uint64_t kTimeoutMsDefault = 5'000;  ///< For a request that states none.
   static constexpr std::uint64_t kTimeoutMsMax = 60'000;
 
-  using SendFrame = std::function<void(const std::string& to, std::string frame)>;
+  using SendFrame = proto::PeerFrames::SendFrame;
 
   ClientFront(const ClientFrontOptions& options, Gateway& gateway, Clock& clock, SendFrame send);
 
@@ -71,10 +71,8 @@ class ClientFront {
   const ClientFrontOptions options_;
   Gateway& gateway_;
   Clock& clock_;
-  SendFrame send_;
-  proto::FrameHeader header_;
   SlotTable<Pending> pending_;
-  std::map<std::string, proto::FrameWriter> frames_;  // of this turn, by routing id
+  proto::PeerFrames frames_;
   bool shutting_down_ = false;
 };
 

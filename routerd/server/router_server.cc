@@ -1,7 +1,5 @@
 #include "routerd/server/router_server.h"
 
-#include <array>
-#include <cstdio>
 #include <utility>
 #include <variant>
 
@@ -34,13 +32,6 @@ std::vector<DaemonLinks::Endpoint> EndpointsOf(const ServerOptions& options) {
         {member.id, Daemon::kStoraged, own ? config::kStoragedIpc : member.storage});
   }
   return endpoints;
-}
-
-/// "routerd/n1/00c0ffee00c0ffee": unlike that of any other process and of any earlier life.
-std::string RoutingId(NodeId node, BootId boot) {
-  std::array<char, 17> hex{};
-  std::snprintf(hex.data(), hex.size(), "%016llx", static_cast<unsigned long long>(boot.value()));
-  return "routerd/" + FormatNodeId(node) + "/" + hex.data();
 }
 
 const char* DaemonName(Daemon daemon) { return daemon == Daemon::kRaftd ? "raftd" : "storaged"; }
@@ -77,7 +68,7 @@ Status RouterServer::Open(net::MessageContext& context) {
   header.boot = options_.boot;
   ASSIGN_OR_RETURN(links_,
                    DaemonLinks::Connect(loop_, context, EndpointsOf(options_),
-                                        RoutingId(options_.node, options_.boot), header,
+                                        RoutingId("routerd", options_.node, options_.boot), header,
                                         [this](NodeId node, Daemon daemon, const Bytes& frame) {
                                           OnDaemonFrame(node, daemon, frame);
                                         }));

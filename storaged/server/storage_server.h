@@ -14,10 +14,10 @@
 #include "common/logging/log.h"
 #include "common/net/event_loop.h"
 #include "common/net/message_socket.h"
+#include "proto/peer_frames.h"
 #include "storaged/core/state_machine.h"
 #include "storaged/core/storage_core.h"
 #include "storaged/engine/engine.h"
-#include "storaged/server/peer_frames.h"
 
 namespace bedrock::storage {
 
@@ -78,7 +78,7 @@ class StorageServer {
 
   net::EventLoop& loop_;
   const Environment environment_;
-  PeerFrames frames_;
+  proto::PeerFrames frames_;
   // Destroyed from the last to the first: nothing of the engine runs once it is gone.
   std::unique_ptr<engine::Engine> engine_;
   std::unique_ptr<StateMachine> machine_;

@@ -28,6 +28,15 @@ TEST(IdsTest, ClusterIdsRoundTrip) {
   EXPECT_TRUE(ParseClusterId("00000000000000001").status().IsInvalidArgument());
 }
 
+TEST(IdsTest, RoutingIdsNameProgramNodeAndLife) {
+  const std::string id = RoutingId("raftd", NodeId(1), BootId(0x00c0'ffee'00c0'ffeeULL));
+  EXPECT_EQ(id, "raftd/n1/00c0ffee00c0ffee");
+  EXPECT_TRUE(IsRoutingIdOf(id, "raftd", NodeId(1)));
+  EXPECT_FALSE(IsRoutingIdOf(id, "raftd", NodeId(11)));
+  EXPECT_FALSE(IsRoutingIdOf(id, "routerd", NodeId(1)));
+  EXPECT_FALSE(IsRoutingIdOf(RoutingId("raftd", NodeId(12), BootId(1)), "raftd", NodeId(1)));
+}
+
 TEST(IdsTest, OrderAndArithmetic) {
   const LogIndex index(7);
   EXPECT_EQ(index.Next(), LogIndex(8));

@@ -1,4 +1,4 @@
-#include "storaged/server/peer_frames.h"
+#include "proto/peer_frames.h"
 
 #include <gtest/gtest.h>
 
@@ -7,28 +7,28 @@
 #include <variant>
 #include <vector>
 
-namespace bedrock::storage {
+namespace bedrock::proto {
 namespace {
 
 class PeerFramesTest : public ::testing::Test {
  protected:
-  static proto::FrameHeader Header() {
-    proto::FrameHeader header;
+  static FrameHeader Header() {
+    FrameHeader header;
     header.cluster = ClusterId(0xc1);
     header.node = NodeId(2);
     header.boot = BootId(99);
     return header;
   }
-  static proto::GetReply Reply(std::string value) {
-    proto::GetReply reply;
+  static GetReply Reply(std::string value) {
+    GetReply reply;
     reply.found = true;
     reply.value = Bytes(std::move(value));
     return reply;
   }
-  proto::Frame Decoded(std::size_t i) {
-    auto frame = proto::DecodeFrame(Bytes::Copy(sent_.at(i).second));
+  Frame Decoded(std::size_t i) {
+    auto frame = DecodeFrame(Bytes::Copy(sent_.at(i).second));
     EXPECT_TRUE(frame.ok()) << frame.status().ToString();
-    return frame.ok() ? *frame : proto::Frame{};
+    return frame.ok() ? *frame : Frame{};
   }
 
   std::vector<std::pair<std::string, std::string>> sent_;  // to whom, what
@@ -50,7 +50,7 @@ TEST_F(PeerFramesTest, GathersAFrameAPeer) {
   ASSERT_EQ(frame.packets.size(), 2u);
   EXPECT_EQ(frame.packets[0].request, RequestId(1));
   EXPECT_EQ(frame.packets[1].request, RequestId(3));
-  EXPECT_EQ(std::get<proto::GetReply>(frame.packets[1].message).value.view(), "3");
+  EXPECT_EQ(std::get<GetReply>(frame.packets[1].message).value.view(), "3");
 }
 
 TEST_F(PeerFramesTest, FlushesOnce) {
@@ -85,4 +85,4 @@ TEST_F(PeerFramesTest, TheLargestValueFitsBehindAnyFrame) {
 }
 
 }  // namespace
-}  // namespace bedrock::storage
+}  // namespace bedrock::proto
