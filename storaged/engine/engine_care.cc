@@ -15,15 +15,15 @@ EngineStats EngineImpl::Stats() const {
   for (const Status* why : {&failure_, &flush_pause_.why, &compaction_pause_.why}) {
     if (stats.detail.empty() && !why->ok()) stats.detail = why->ToString();
   }
-  for (const auto& level : read_state_->tables->levels) {
+  for (const auto& level : read_state_->tables()->levels) {
     EngineStats::Level& shown = stats.levels.emplace_back();
     shown.files = level.size();
     for (const auto& table : level) shown.bytes += table->metadata().size;
   }
   stats.durable = Version(durable_.index.value());
-  stats.watermark = read_state_->tables->watermark;
+  stats.watermark = read_state_->tables()->watermark;
   stats.memtable_bytes = MemtableBytes();
-  stats.memtables = read_state_->memtables.size();
+  stats.memtables = read_state_->memtables().size();
   return stats;
 }
 
@@ -31,7 +31,7 @@ Status EngineImpl::Verify() const {
   std::shared_ptr<const TableSet> tables;
   {
     MutexLock lock(mutex_);
-    tables = read_state_->tables;
+    tables = read_state_->tables();
   }
   for (const auto& level : tables->levels) {
     for (const auto& table : level) RETURN_IF_ERROR(table->Verify());
@@ -43,7 +43,7 @@ std::uint64_t EngineImpl::ApproximateSize(Range range) const {
   std::shared_ptr<const TableSet> tables;
   {
     MutexLock lock(mutex_);
-    tables = read_state_->tables;
+    tables = read_state_->tables();
   }
   std::uint64_t bytes = 0;
   for (const auto& level : tables->levels) {

@@ -55,12 +55,15 @@ EngineImpl::EngineImpl(const Environment& environment, EngineOptions options,
       cache_(std::move(cache)),
       lock_(std::move(recovered.lock)),
       applied_(ToMark(recovered.state.applied)),
-      active_(std::make_shared<Memtable>()) {
+      active_(std::make_shared<Memtable>()),
+      read_cell_(
+          std::make_shared<const ReadState>(ReadState::Memtables{active_}, recovered.tables)),
+      reader_link_(std::make_shared<ReaderLink>(options_.on_event)) {
   background_.state = std::move(recovered.state);
   background_.manifest = std::move(recovered.manifest);
   background_.next_file = background_.state.next_file;
   MutexLock lock(mutex_);
-  read_state_ = std::make_shared<const ReadState>(ReadState{{active_}, recovered.tables});
+  read_state_ = read_cell_.Get();
   frozen_mark_ = durable_ = applied_.Get();
   client_state_ = background_.state.client_state;
   watermark_ = background_.state.watermark;
@@ -71,6 +74,7 @@ EngineImpl::EngineImpl(const Environment& environment, EngineOptions options,
 }
 
 EngineImpl::~EngineImpl() {
+  reader_link_->Close();
   gate_->Close();
   // What readers no longer hold goes now; the rest when the directory is opened again.
   CollectObsolete();
@@ -80,7 +84,7 @@ EngineImpl::~EngineImpl() {
 
 std::size_t EngineImpl::MemtableBytes() const {
   std::size_t bytes = 0;
-  for (const auto& memtable : read_state_->memtables) bytes += memtable->bytes();
+  for (const auto& memtable : read_state_->memtables()) bytes += memtable->bytes();
   return bytes;
 }
 
@@ -89,13 +93,13 @@ Status EngineImpl::Admit(std::string_view /*changes*/) {
   if (!failure_.ok()) return Status::IoError(failure_.message());
   Schedule();
   const bool active_full = active_->bytes() >= options_.memtable_bytes;
-  if ((active_full && read_state_->memtables.size() >= options_.memtables_max) ||
+  if ((active_full && read_state_->memtables().size() >= options_.memtables_max) ||
       MemtableBytes() >= options_.memtables_max * options_.memtable_bytes) {
     return Status::Busy("memtables wait for their flush");
   }
   // Where a damaged table stops compactions, files pile up and reads get slower, but a single bad
   // table must not take the writes down.
-  if (read_state_->tables->levels[0].size() >= options_.level0_files_stop &&
+  if (read_state_->tables()->levels[0].size() >= options_.level0_files_stop &&
       !compaction_pause_.input_damaged) {
     return Status::Busy("flushed tables wait for a compaction");
   }
@@ -169,21 +173,21 @@ std::string EngineImpl::client_state() const {
 
 bool EngineImpl::WantsFlush() const {
   MutexLock lock(mutex_);
-  if (read_state_->memtables.size() >= options_.memtables_max) return false;
-  return read_state_->memtables.front()->bytes() >= options_.memtable_bytes ||
+  if (read_state_->memtables().size() >= options_.memtables_max) return false;
+  return read_state_->memtables().front()->bytes() >= options_.memtable_bytes ||
          applied_.index() - frozen_mark_.index >= options_.unflushed_entries_max;
 }
 
 void EngineImpl::StartFlush(std::string client_state) {
   MutexLock lock(mutex_);
   const AppliedMark applied = applied_.Get();
-  if (applied != frozen_mark_ && read_state_->memtables.size() < options_.memtables_max) {
+  if (applied != frozen_mark_ && read_state_->memtables().size() < options_.memtables_max) {
     frozen_.push_back({active_, applied, std::move(client_state)});
     frozen_mark_ = applied;
     active_ = std::make_shared<Memtable>();
-    ReadState next = *read_state_;
-    next.memtables.insert(next.memtables.begin(), active_);
-    read_state_ = std::make_shared<const ReadState>(std::move(next));
+    ReadState::Memtables memtables = read_state_->memtables();
+    memtables.insert(memtables.begin(), active_);
+    Publish(std::make_shared<const ReadState>(*read_state_, std::move(memtables)));
   }
   Schedule();
 }
@@ -194,6 +198,7 @@ void EngineImpl::OnProgress(std::function<void()> callback) {
 }
 
 void EngineImpl::Tick() {
+  read_cell_.Collect();
   MutexLock lock(mutex_);
   Schedule();
   if (obsolete_waiting_ && !step_posted_ && failure_.ok()) {
@@ -375,7 +380,7 @@ void EngineImpl::BeginCompaction() {
   std::shared_ptr<const TableSet> tables;
   {
     MutexLock lock(mutex_);
-    tables = read_state_->tables;
+    tables = read_state_->tables();
     work.watermark = KeptFrom(AsVersion(durable_.index));
   }
   const auto inputs = PickCompaction(*tables, options_.level0_files_trigger);
@@ -462,7 +467,7 @@ Result<std::shared_ptr<const TableSet>> EngineImpl::OpenTables(const ManifestSta
   std::shared_ptr<const TableSet> current;
   {
     MutexLock lock(mutex_);
-    current = read_state_->tables;
+    current = read_state_->tables();
   }
   std::map<FileNumber, TableSet::Table> opened;
   for (const auto& level : current->levels) {
@@ -528,21 +533,21 @@ void EngineImpl::Install(WorkKind kind, const std::shared_ptr<const TableSet>& t
   {
     MutexLock lock(mutex_);
     before = read_state_;
-    ReadState next{read_state_->memtables, tables};
+    ReadState::Memtables memtables = read_state_->memtables();
     if (kind == WorkKind::kFlush) {
       flushed = std::move(frozen_.front());
       frozen_.pop_front();
-      next.memtables.pop_back();
+      memtables.pop_back();
       durable_ = flushed.mark;
       client_state_ = std::move(flushed.client_state);
     }
-    read_state_ = std::make_shared<const ReadState>(std::move(next));
+    Publish(std::make_shared<const ReadState>(std::move(memtables), tables));
     PauseOf(kind) = {};
     compaction_wanted_ = PickCompaction(*tables, options_.level0_files_trigger).has_value();
   }
   if (kind != WorkKind::kCompaction) return;
   std::map<FileNumber, TableSet::Table> gone;
-  for (const auto& level : before->tables->levels) {
+  for (const auto& level : before->tables()->levels) {
     for (const auto& table : level) gone.emplace(table->metadata().number, table);
   }
   for (const auto& level : tables->levels) {
@@ -552,6 +557,7 @@ void EngineImpl::Install(WorkKind kind, const std::shared_ptr<const TableSet>& t
 }
 
 void EngineImpl::CollectObsolete() {
+  read_cell_.Collect();
   {
     MutexLock lock(mutex_);
     // While an edit's fate is unknown nothing is removed.

@@ -22,6 +22,8 @@
 #include "storaged/engine/manifest/manifest_log.h"
 #include "storaged/engine/manifest/table_set.h"
 #include "storaged/engine/memtable/memtable.h"
+#include "storaged/engine/read/read_state.h"
+#include "storaged/engine/read/reader_link.h"
 #include "storaged/engine/recovery.h"
 #include "storaged/engine/snapshot_registry.h"
 
@@ -77,16 +79,6 @@ class EngineImpl final : public Engine {
   Status Verify() const override;
 
  private:
-  /// What a read looks at; immutable but for the active memtable's growth.
-  struct ReadState {
-    std::vector<std::shared_ptr<const Memtable>> memtables;  ///< Newest first.
-    std::shared_ptr<const TableSet> tables;
-  };
-  /// A read state and the version to read it at.
-  struct View {
-    std::shared_ptr<const ReadState> state;
-    Version at;
-  };
   /// A frozen memtable that waits for its flush.
   struct Frozen {
     std::shared_ptr<const Memtable> memtable;
@@ -120,8 +112,12 @@ class EngineImpl final : public Engine {
   };
 
   // Reads.
-  Result<View> TakeView(std::optional<Version> at) const EXCLUDES(mutex_);
-  Result<Lookup> Find(std::string_view key, const View& view) const;
+  /// The version that a read of `state` at `at` is of. `newest` was loaded before the state was
+  /// taken.
+  Result<Version> VersionOf(const ReadState& state, std::optional<Version> at,
+                            Version newest) const;
+  /// What readers see from now on.
+  void Publish(std::shared_ptr<const ReadState> state) REQUIRES(mutex_);
 
   // The owner's thread.
   Status InsertMany(std::string_view changes, Version version);
@@ -183,10 +179,14 @@ class EngineImpl final : public Engine {
   std::shared_ptr<Memtable> active_;
   Background background_;
 
+  /// How readers get at read_state_, without the mutex.
+  ReadStateCell read_cell_;
+  const std::shared_ptr<ReaderLink> reader_link_;
+
   mutable Mutex mutex_;
-  std::shared_ptr<const ReadState> read_state_ GUARDED_BY(mutex_);
-  std::deque<Frozen> frozen_ GUARDED_BY(mutex_);  ///< Oldest first.
-  AppliedMark frozen_mark_ GUARDED_BY(mutex_);    ///< applied_ at the last StartFlush.
+  std::shared_ptr<const ReadState> read_state_ GUARDED_BY(mutex_);  ///< As published.
+  std::deque<Frozen> frozen_ GUARDED_BY(mutex_);                    ///< Oldest first.
+  AppliedMark frozen_mark_ GUARDED_BY(mutex_);  ///< applied_ at the last StartFlush.
   AppliedMark durable_ GUARDED_BY(mutex_);
   std::string client_state_ GUARDED_BY(mutex_);
   Version watermark_ GUARDED_BY(mutex_);

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "common/base/status_macros.h"
-
 namespace bedrock::engine {
 
 namespace {
@@ -58,36 +56,7 @@ class LevelIterator final : public InternalIterator {
   std::unique_ptr<InternalIterator> table_;
 };
 
-bool Covers(const TableReader& table, std::string_view user_key) {
-  return table.metadata().smallest <= user_key && user_key <= table.metadata().largest;
-}
-
 }  // namespace
-
-Result<FoundEntry> TableSet::Find(std::string_view user_key, Version at) const {
-  for (auto table = levels[0].rbegin(); table != levels[0].rend(); ++table) {
-    if (!Covers(**table, user_key)) continue;
-    ASSIGN_OR_RETURN(FoundEntry entry, (*table)->Find(user_key, at));
-    if (entry.found) return entry;
-  }
-  for (std::size_t level = 1; level < levels.size(); ++level) {
-    const std::size_t i = FirstReaching(levels[level], user_key);
-    if (i == levels[level].size() || !Covers(*levels[level][i], user_key)) continue;
-    ASSIGN_OR_RETURN(FoundEntry entry, levels[level][i]->Find(user_key, at));
-    if (entry.found) return entry;
-  }
-  return FoundEntry{};
-}
-
-void TableSet::AppendIterators(FillCache fill_cache,
-                               std::vector<std::unique_ptr<InternalIterator>>& out) const {
-  for (auto table = levels[0].rbegin(); table != levels[0].rend(); ++table) {
-    out.push_back(TableReader::NewIterator(*table, fill_cache));
-  }
-  for (std::size_t level = 1; level < levels.size(); ++level) {
-    if (!levels[level].empty()) out.push_back(NewLevelIterator(levels[level], fill_cache));
-  }
-}
 
 std::unique_ptr<InternalIterator> NewLevelIterator(std::vector<TableSet::Table> tables,
                                                    FillCache fill_cache) {

@@ -21,12 +21,6 @@ struct TableSet {
   Version watermark;
   /// Tables that failed their checks: no compaction reads them, and what they hide below stays.
   std::set<FileNumber> quarantined;
-
-  /// The newest entry of `user_key` at or below `at`.
-  Result<FoundEntry> Find(std::string_view user_key, Version at) const;
-  /// Iterators that together walk all entries: one a level-0 table, one a deeper level.
-  void AppendIterators(FillCache fill_cache,
-                       std::vector<std::unique_ptr<InternalIterator>>& out) const;
 };
 
 /// Walks tables that share no user key and are sorted by it, one after another.

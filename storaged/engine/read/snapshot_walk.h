@@ -57,6 +57,7 @@ class SnapshotWalk {
 
   bool Valid() const { return valid_; }
 
+  // `key` may be a view of key() or value().
   void SeekToFirst() { Seek(begin_); }
   void SeekToLast() {
     if (!Begin(Direction::kBackward)) return;
@@ -71,13 +72,19 @@ class SnapshotWalk {
     if (!Begin(Direction::kForward)) return;
     if (key < begin_) key = begin_;
     if (!IsBeforeEnd(key, end_)) return;
-    merge_.Seek(SeekKey(key, at_));
+    target_.Assign(key);
+    merge_.Seek(SeekKey(target_.view(), at_));
     FindForward();
   }
   void SeekForPrev(std::string_view key) {
     if (!Begin(Direction::kBackward)) return;
     if (key < begin_) return;
-    merge_.SeekForPrev(IsBeforeEnd(key, end_) ? BehindAll(key) : BeforeAll(end_));
+    if (!IsBeforeEnd(key, end_)) {
+      SeekToLast();
+      return;
+    }
+    target_.Assign(key);
+    merge_.SeekForPrev(BehindAll(target_.view()));
     FindBackward();
   }
 
@@ -337,6 +344,7 @@ class SnapshotWalk {
   int covered_ = 0;  ///< Entries under range tombstones since the last that was shown.
   std::string_view value_;
   Version version_;
+  KeyBuffer target_;       ///< Of a seek, which may come as a view of what the walk stands on.
   KeyBuffer key_;          ///< Backward: of what is shown. Else: what is being skipped.
   std::string_view kept_;  ///< Backward: the value of the newest version so far.
   std::string copy_;       ///< Of kept_, where the source can't keep it.

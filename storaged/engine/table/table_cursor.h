@@ -48,6 +48,8 @@ class TableCursor final {
   // REQUIRES: Valid(). Views live until the cursor moves.
   InternalKeyView key() const { return {{key_.get(), key_bytes_}, trailer_}; }
   std::string_view value() const { return block_->Value(position_); }
+  /// Whether value() stays readable through the next Prev(): its block is not left.
+  bool ValueStays() const { return position_ > 0; }
   const Status& status() const { return status_; }
 
  private:

@@ -1,0 +1,234 @@
+#include "storaged/engine/read/point_read.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "common/base/status_macros.h"
+#include "storaged/engine/read/level_cursor.h"
+
+namespace bedrock::engine {
+
+namespace {
+
+/// Values in memtables up to this size are copied: that costs no more than a reference would, which
+/// would hold the whole memtable and have all readers count in one word.
+constexpr std::size_t kCopyBytesMax = 512;
+
+/// Whether a source knows the newest of what there is: an entry, or a tombstone over the key.
+bool Settle(Version covering, NewestEntry* entry) {
+  if (covering > Version() && covering > entry->trailer.version()) {
+    *entry = {};
+    entry->trailer = Trailer(covering, EntryKind::kDelete);
+  }
+  return entry->known();
+}
+
+bool AskMemtable(const Memtable& memtable, std::string_view key, Version at, NewestEntry* entry) {
+  if (const auto found = memtable.Find(key, at)) {
+    entry->trailer = found->trailer;
+    entry->value = found->value;
+  }
+  return Settle(memtable.CoveringTombstone(key, at), entry);
+}
+
+/// A key that is looked for.
+struct Sought {
+  std::string_view key;
+  KeyHash hash;
+};
+
+/// REQUIRES: the key is in the table's bounds.
+Result<bool> AskTable(const PointRead& read, const TableReader& table, const Sought& sought,
+                      NewestEntry* entry) {
+  ASSIGN_OR_RETURN(FoundEntry found, table.Find(sought.key, sought.hash, read.at, read.options));
+  if (found.found) {
+    entry->trailer = found.trailer;
+    entry->value = found.value;
+    entry->pin = std::move(found.pin);
+  }
+  if (table.metadata().range_tombstones == 0) return entry->known();
+  return Settle(table.Tombstones().Covering(sought.key, read.at), entry);
+}
+
+Result<bool> AskTables(const PointRead& read, std::string_view key, NewestEntry* entry) {
+  const auto& levels = read.state->tables()->levels;
+  const Sought sought{key, HashKey(key)};
+  for (auto table = levels[0].rbegin(); table != levels[0].rend(); ++table) {
+    if (!(*table)->metadata().range().Contains(key)) continue;
+    ASSIGN_OR_RETURN(const bool settled, AskTable(read, **table, sought, entry));
+    if (settled) return true;
+  }
+  for (std::size_t level = 1; level < levels.size(); ++level) {
+    if (levels[level].empty()) continue;
+    const TableReader* table = TableOf(levels[level], key);
+    if (table == nullptr) continue;
+    ASSIGN_OR_RETURN(const bool settled, AskTable(read, *table, sought, entry));
+    if (settled) return true;
+  }
+  return false;
+}
+
+/// Hands `held` over to `value`, which is to show `view`, a part of it.
+template <typename Held>
+void PinTo(std::unique_ptr<Held> held, std::string_view view, Version version, PinnedValue* value) {
+  value->Pin(view, version, held.release(),
+             [](void* pinned) { std::unique_ptr<Held>(static_cast<Held*>(pinned)); });
+}
+
+void PinCopy(std::string_view bytes, Version version, PinnedValue* value) {
+  auto copy = std::make_unique<char[]>(std::max<std::size_t>(bytes.size(), 1));  // NOLINT
+  std::copy(bytes.begin(), bytes.end(), copy.get());
+  const std::string_view view(copy.get(), bytes.size());
+  value->Pin(view, version, copy.release(),
+             [](void* pinned) { std::unique_ptr<char[]>(static_cast<char*>(pinned)); });  // NOLINT
+}
+
+/// For an entry that holds no value itself.
+Status ReadBlob(const PointRead& read, const NewestEntry& entry, std::string& bytes) {
+  if (entry.trailer.kind() != EntryKind::kBlobPut || read.resolver == nullptr) {
+    return Status::Corruption("entry of an unknown kind");
+  }
+  return read.resolver->Read(entry.value, bytes);
+}
+
+Status PinEntry(const PointRead& read, NewestEntry entry, PinnedValue* value) {
+  if (!entry.found()) return Status::NotFound("absent");
+  const Version version = entry.trailer.version();
+  if (entry.trailer.kind() != EntryKind::kPut) {
+    auto bytes = std::make_unique<std::string>();
+    RETURN_IF_ERROR(ReadBlob(read, entry, *bytes));
+    const std::string_view view = *bytes;
+    PinTo(std::move(bytes), view, version, value);
+  } else if (entry.pin) {
+    value->Pin(entry.value, version, entry.pin.Release(), &BlockPin::Unpin);
+  } else if (entry.value.size() <= kCopyBytesMax) {
+    PinCopy(entry.value, version, value);
+  } else {
+    PinTo(std::make_unique<std::shared_ptr<const ReadState>>(read.state.Hold()), entry.value,
+          version, value);
+  }
+  return {};
+}
+
+/// Many keys at once. What is still looked for stands in key order.
+class ManyPoints {
+ public:
+  ManyPoints(const PointRead& read, std::span<const std::string_view> keys)
+      : read_(read), wanted_(keys.size()), entries_(keys.size()), statuses_(keys.size()) {
+    for (std::size_t i = 0; i < keys.size(); ++i) wanted_[i] = {i, {keys[i], {}}};
+    std::sort(wanted_.begin(), wanted_.end(),
+              [](const Wanted& a, const Wanted& b) { return a.sought.key < b.sought.key; });
+  }
+
+  std::vector<Result<PinnedValue>> Run() {
+    AskMemtables();
+    if (!wanted_.empty()) AskTables();
+    std::vector<Result<PinnedValue>> values;
+    values.reserve(entries_.size());
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      PinnedValue value;
+      Status status = std::move(statuses_[i]);
+      if (status.ok()) status = PinEntry(read_, std::move(entries_[i]), &value);
+      if (status.ok()) {
+        values.emplace_back(std::move(value));
+      } else {
+        values.emplace_back(std::move(status));
+      }
+    }
+    return values;
+  }
+
+ private:
+  struct Wanted {
+    std::size_t number;  ///< Of the key, as it was given.
+    Sought sought;
+  };
+
+  void AskMemtables() {
+    for (const auto& memtable : read_.state->memtables()) {
+      std::erase_if(wanted_, [&](const Wanted& one) {
+        return AskMemtable(*memtable, one.sought.key, read_.at, &entries_[one.number]);
+      });
+    }
+  }
+
+  void AskTables() {
+    for (Wanted& one : wanted_) one.sought.hash = HashKey(one.sought.key);
+    const auto& levels = read_.state->tables()->levels;
+    for (auto table = levels[0].rbegin(); table != levels[0].rend(); ++table) {
+      AskLevel({&*table, 1});
+    }
+    for (std::size_t level = 1; level < levels.size(); ++level) AskLevel(levels[level]);
+  }
+
+  /// Of tables that share no key.
+  void AskLevel(std::span<const TableSet::Table> tables) {
+    std::size_t kept = 0;
+    std::size_t i = 0;
+    while (i < wanted_.size()) {
+      tables = TablesIn(tables, wanted_[i].sought.key, {});
+      if (tables.empty()) break;
+      const TableReader& table = *tables.front();
+      std::size_t end = i;
+      for (; end < wanted_.size() && table.metadata().range().end.Reaches(wanted_[end].sought.key);
+           ++end) {
+        table.Prefetch(wanted_[end].sought.hash);
+      }
+      for (; i < end; ++i) {
+        if (!Ask(table, wanted_[i])) wanted_[kept++] = wanted_[i];
+      }
+    }
+    const auto at = [this](std::size_t n) {
+      return wanted_.begin() + static_cast<std::ptrdiff_t>(n);
+    };
+    wanted_.erase(at(kept), at(i));
+  }
+
+  bool Ask(const TableReader& table, const Wanted& one) {
+    if (!table.metadata().range().Contains(one.sought.key)) return false;
+    const auto settled = AskTable(read_, table, one.sought, &entries_[one.number]);
+    if (settled.ok()) return *settled;
+    statuses_[one.number] = settled.status();
+    return true;
+  }
+
+  const PointRead& read_;
+  std::vector<Wanted> wanted_;
+  std::vector<NewestEntry> entries_;
+  std::vector<Status> statuses_;
+};
+
+}  // namespace
+
+Result<NewestEntry> FindNewest(const PointRead& read, std::string_view key) {
+  NewestEntry entry;
+  for (const auto& memtable : read.state->memtables()) {
+    if (AskMemtable(*memtable, key, read.at, &entry)) return entry;
+  }
+  ASSIGN_OR_RETURN(const bool settled, AskTables(read, key, &entry));
+  (void)settled;
+  return entry;
+}
+
+Result<std::string> CopyValue(const PointRead& read, const NewestEntry& entry) {
+  if (entry.trailer.kind() == EntryKind::kPut) return std::string(entry.value);
+  std::string bytes;
+  RETURN_IF_ERROR(ReadBlob(read, entry, bytes));
+  return bytes;
+}
+
+Status ReadPoint(const PointRead& read, std::string_view key, PinnedValue* value) {
+  value->Reset();
+  ASSIGN_OR_RETURN(NewestEntry entry, FindNewest(read, key));
+  return PinEntry(read, std::move(entry), value);
+}
+
+std::vector<Result<PinnedValue>> ReadPoints(const PointRead& read,
+                                            std::span<const std::string_view> keys) {
+  return ManyPoints(read, keys).Run();
+}
+
+}  // namespace bedrock::engine
