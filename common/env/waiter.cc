@@ -35,4 +35,12 @@ bool Waiter::Wait(const std::function<bool()>& done, std::uint64_t timeout_us) {
   }
 }
 
+void Waiter::Pause(std::uint64_t us) {
+  if (!executor_.RunsByItself()) {
+    (void)executor_.RunOne();
+    return;
+  }
+  (void)Wait([] { return false; }, us);
+}
+
 }  // namespace bedrock

@@ -26,6 +26,10 @@ class Waiter {
   /// no lock of the waiter held: first of all, and after each Notify or job.
   bool Wait(const std::function<bool()>& done, std::uint64_t timeout_us) EXCLUDES(mutex_);
 
+  /// Lets `us` microseconds pass; where the executor does not run by itself, lets one job run, as
+  /// time is none of the caller's there.
+  void Pause(std::uint64_t us) EXCLUDES(mutex_);
+
   static constexpr std::uint64_t kForever = std::uint64_t{1} << 50;  ///< In microseconds: 35 years.
 
  private:

@@ -56,11 +56,12 @@ class DB {
   // ---- Writes. Each is one commit and gives its version; all are invalid_argument for an empty
   // key or sizes beyond the bounds. busy: flushes and compactions have fallen too far behind.
 
-  Result<Version> Put(std::string_view key, std::string_view value, WriteOptions options = {});
-  Result<Version> Delete(std::string_view key, WriteOptions options = {});
+  virtual Result<Version> Put(std::string_view key, std::string_view value,
+                              WriteOptions options = {}) = 0;
+  virtual Result<Version> Delete(std::string_view key, WriteOptions options = {}) = 0;
   /// All keys in [begin, end) at once, at the cost of one write. An empty `end` is unbounded.
-  Result<Version> DeleteRange(std::string_view begin, std::string_view end,
-                              WriteOptions options = {});
+  virtual Result<Version> DeleteRange(std::string_view begin, std::string_view end,
+                                      WriteOptions options = {}) = 0;
   /// All changes of the batch, or none. An empty batch commits nothing and gives the newest
   /// version.
   virtual Result<Version> Write(const WriteBatch& batch, WriteOptions options = {}) = 0;
@@ -92,8 +93,8 @@ class DB {
   /// Runs `body` in a transaction and commits it where it gives ok; begins again, up to 100 times
   /// with growing pauses, where the body or the commit ends in conflict or deadlock. Gives the last
   /// outcome. `body` must be fit to run more than once.
-  Status Transact(const std::function<Status(Transaction&)>& body,
-                  const TransactionOptions& options = {});
+  virtual Status Transact(const std::function<Status(Transaction&)>& body,
+                          const TransactionOptions& options = {}) = 0;
 
   // ---- Care
 

@@ -158,6 +158,15 @@ TEST(WaiterTest, WakesWhenNotified) {
   EXPECT_TRUE(waiter.Wait([&] { return steps == 100; }, Waiter::kForever));
 }
 
+TEST(WaiterTest, APauseIsOneJobWhereNobodyElseRunsThem) {
+  ManualExecutor executor;
+  Waiter waiter(executor);
+  waiter.Pause(1);
+  for (int i = 0; i < 3; ++i) executor.Post(Priority::kLow, [] {});
+  waiter.Pause(1);
+  EXPECT_EQ(executor.waiting(), 2u);
+}
+
 TEST(WaiterTest, EndsByItsTimeout) {
   ThreadExecutor executor(1);
   Waiter waiter(executor);

@@ -1,0 +1,28 @@
+#include "storaged/embedded/engine_settings.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace bedrock::embedded {
+
+engine::EngineOptions EngineSettings(const std::string& directory, const Options& options) {
+  const std::size_t for_memtables = options.memory_budget / 4;
+  engine::EngineOptions settings;
+  settings.directory = directory;
+  settings.memtable_bytes = options.memtable_bytes.value_or(
+      std::max<std::size_t>(for_memtables / kMemtablesMax, 64 * kKiB));
+  settings.memtables_max = kMemtablesMax;
+  settings.block_cache_bytes =
+      options.block_cache_bytes.value_or(options.memory_budget - for_memtables);
+  settings.block_bytes = options.block_bytes;
+  settings.compression = options.compression;
+  settings.filter_bits_per_key = options.filter_bits_per_key;
+  settings.blob_bytes_min = options.blob_bytes_min;
+  // One thread's worth is left for the flush.
+  settings.compaction_jobs_max = std::max<std::size_t>(options.background_threads, 2) - 1;
+  // The log holds no more than the memtables do; there is nothing else that has to be bounded.
+  settings.unflushed_entries_max = std::numeric_limits<std::uint64_t>::max();
+  return settings;
+}
+
+}  // namespace bedrock::embedded

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+
+#include "bedrock/options.h"
+#include "storaged/engine/engine.h"
+
+namespace bedrock::embedded {
+
+/// How much waits in memory at most: the memtable that is written to and those behind it.
+inline constexpr std::size_t kMemtablesMax = 4;
+
+/// What the options of a database mean for its engine. The budget's fourth for memtables is for
+/// kMemtablesMax of them; the rest is for blocks and what is held of tables, unless one of the two
+/// is fixed apart. REQUIRES: options.Validate().ok().
+engine::EngineOptions EngineSettings(const std::string& directory, const Options& options);
+
+}  // namespace bedrock::embedded

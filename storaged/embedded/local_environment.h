@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstddef>
+
+#include "common/env/environment.h"
+#include "common/env/posix_clock.h"
+#include "common/env/posix_file_system.h"
+#include "common/env/thread_executor.h"
+
+namespace bedrock::embedded {
+
+/// This machine's files, clock and threads, for one database. Its destructor lets running jobs end.
+class LocalEnvironment {
+ public:
+  explicit LocalEnvironment(std::size_t threads) : executor_(threads) {}
+
+  Environment environment() {
+    return {.file_system = &file_system_, .clock = &clock_, .executor = &executor_};
+  }
+
+ private:
+  PosixFileSystem file_system_;
+  PosixClock clock_;
+  ThreadExecutor executor_;
+};
+
+}  // namespace bedrock::embedded

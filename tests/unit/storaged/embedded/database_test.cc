@@ -1,0 +1,448 @@
+#include "bedrock/db.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "common/env/random.h"
+#include "database_fixture.h"
+
+namespace bedrock::embedded {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Pair;
+
+constexpr WriteOptions kNoSync{.sync = Sync::kNo};
+
+/// The contract of the public headers, on this machine's files, clock and threads.
+class DatabaseTest : public testing::Test {
+ protected:
+  DatabaseTest() { Open(); }
+
+  void Open(const Options& options = {}) {
+    db_.reset();
+    auto opened = DB::Open(path_, options);
+    ASSERT_TRUE(opened.ok()) << opened.status().ToString();
+    db_ = std::move(opened).value();
+  }
+  void Put(std::string_view key, std::string_view value) {
+    ASSERT_TRUE(db_->Put(key, value, kNoSync).ok());
+  }
+
+  TemporaryFolder folder_;
+  std::string path_ = folder_.Path("data");
+  std::unique_ptr<DB> db_;
+};
+
+// ---- Open
+
+TEST_F(DatabaseTest, WhatWasWrittenIsThereAfterOpeningAgain) {
+  Put("a", "1");
+  ASSERT_TRUE(db_->Put("b", "2").ok());
+  ASSERT_TRUE(db_->Delete("a").ok());
+  Open();
+  EXPECT_THAT(ReadAll(*db_), ElementsAre(Pair("b", "2")));
+}
+
+TEST_F(DatabaseTest, WhatIsInTablesAndWhatIsInTheLogComeTogether) {
+  Put("a", "1");
+  Put("b", "1");
+  ASSERT_TRUE(db_->Flush().ok());
+  Put("b", "2");
+  Put("c", "2");
+  Open();
+  EXPECT_THAT(ReadAll(*db_), ElementsAre(Pair("a", "1"), Pair("b", "2"), Pair("c", "2")));
+}
+
+TEST_F(DatabaseTest, VersionsGoOnAfterOpeningAgain) {
+  const Version first = db_->Put("a", "1").value();
+  Open();
+  const Version second = db_->Put("a", "2").value();
+  EXPECT_EQ(second, first.Next());
+  ASSERT_TRUE(db_->Flush().ok());
+  Open();
+  EXPECT_EQ(db_->Put("a", "3").value(), second.Next());
+}
+
+TEST_F(DatabaseTest, OneProcessOpensADirectoryAtATime) {
+  EXPECT_TRUE(DB::Open(path_).status().IsUnavailable());
+  db_.reset();
+  EXPECT_TRUE(DB::Open(path_).ok());
+}
+
+TEST_F(DatabaseTest, CreateIfMissingCanBeTurnedOff) {
+  Options options;
+  options.create_if_missing = false;
+  const std::string other = folder_.Path("other");
+  EXPECT_TRUE(DB::Open(other, options).status().IsNotFound());
+  EXPECT_FALSE(std::filesystem::exists(other));
+  Open(options);
+}
+
+TEST_F(DatabaseTest, ErrorIfExistsRefusesADatabase) {
+  db_.reset();
+  Options options;
+  options.error_if_exists = true;
+  EXPECT_TRUE(DB::Open(path_, options).status().IsInvalidArgument());
+  EXPECT_TRUE(DB::Open(folder_.Path("other"), options).ok());
+}
+
+TEST_F(DatabaseTest, InvalidOptionsAreRefused) {
+  Options options;
+  options.block_bytes = 1;
+  EXPECT_TRUE(DB::Open(folder_.Path("other"), options).status().IsInvalidArgument());
+}
+
+TEST_F(DatabaseTest, TheDirectoryIsMadeWithItsParents) {
+  EXPECT_TRUE(DB::Open(folder_.Path("a/b/c")).ok());
+}
+
+TEST_F(DatabaseTest, ALogWithoutADatabaseIsNoNewDatabase) {
+  ASSERT_TRUE(db_->Put("a", "1").ok());
+  db_.reset();
+  std::filesystem::remove(path_ + "/CURRENT");
+  for (const auto& file : std::filesystem::directory_iterator(path_)) {
+    const std::string name = file.path().filename();
+    if (name.starts_with("MANIFEST")) std::filesystem::remove(file.path());
+  }
+  EXPECT_TRUE(DB::Open(path_).status().IsCorruption());
+}
+
+// ---- Writes
+
+TEST_F(DatabaseTest, EachWriteIsOneCommitWithTheNextVersion) {
+  const Version put = db_->Put("a", "1").value();
+  EXPECT_EQ(db_->Put("b", "1", kNoSync).value(), put + 1);
+  EXPECT_EQ(db_->Delete("a").value(), put + 2);
+  EXPECT_EQ(db_->DeleteRange("a", "c").value(), put + 3);
+  WriteBatch batch;
+  batch.Put("x", "1");
+  batch.Put("y", "2");
+  EXPECT_EQ(db_->Write(batch).value(), put + 4);
+  EXPECT_EQ(db_->Stats().newest, put + 4);
+}
+
+TEST_F(DatabaseTest, AnEmptyBatchAndAnEmptyRangeCommitNothing) {
+  const Version put = db_->Put("a", "1").value();
+  EXPECT_EQ(db_->Write(WriteBatch()).value(), put);
+  EXPECT_EQ(db_->DeleteRange("b", "b").value(), put);
+  EXPECT_EQ(db_->DeleteRange("b", "a").value(), put);
+  EXPECT_EQ(GetOr(*db_, "a"), "1");
+}
+
+TEST_F(DatabaseTest, ALaterChangeOfABatchWins) {
+  WriteBatch batch;
+  batch.Put("a", "1");
+  batch.Put("a", "2");
+  batch.Put("b", "1");
+  batch.Delete("b");
+  batch.Put("c", "1");
+  batch.DeleteRange("c", "d");
+  batch.Put("d", "1");
+  batch.DeleteRange("a", "e");
+  batch.Put("d", "2");
+  ASSERT_TRUE(db_->Write(batch).ok());
+  const Content expected = {{"d", "2"}};
+  EXPECT_EQ(ReadAll(*db_), expected);
+  Open();
+  EXPECT_EQ(ReadAll(*db_), expected);
+}
+
+TEST_F(DatabaseTest, AClearedBatchCanBeUsedAgain) {
+  WriteBatch batch;
+  batch.Put("a", "1");
+  batch.Clear();
+  EXPECT_TRUE(batch.empty());
+  EXPECT_EQ(batch.count(), 0u);
+  batch.Put("b", "2");
+  EXPECT_EQ(batch.count(), 1u);
+  EXPECT_GT(batch.bytes(), 0u);
+  ASSERT_TRUE(db_->Write(batch).ok());
+  EXPECT_THAT(ReadAll(*db_), ElementsAre(Pair("b", "2")));
+}
+
+TEST_F(DatabaseTest, KeysAndValuesAreAnyBytes) {
+  const std::string key("\0\xff\n", 3);
+  const std::string value("\0\0\x80", 3);
+  ASSERT_TRUE(db_->Put(key, value).ok());
+  ASSERT_TRUE(db_->Put("empty", "").ok());
+  EXPECT_EQ(GetOr(*db_, key), value);
+  EXPECT_EQ(GetOr(*db_, "empty"), "");
+  Open();
+  EXPECT_EQ(GetOr(*db_, key), value);
+  EXPECT_EQ(GetOr(*db_, "empty"), "");
+}
+
+TEST_F(DatabaseTest, EmptyAndOverlongKeysAreRefused) {
+  const std::string longest(64 << 10, 'k');
+  const std::string longer = longest + "k";
+  EXPECT_TRUE(db_->Put("", "v").status().IsInvalidArgument());
+  EXPECT_TRUE(db_->Delete("").status().IsInvalidArgument());
+  EXPECT_TRUE(db_->Put(longer, "v").status().IsInvalidArgument());
+  EXPECT_TRUE(db_->Delete(longer).status().IsInvalidArgument());
+  EXPECT_TRUE(db_->DeleteRange("a", longer).status().IsInvalidArgument());
+  std::string value;
+  EXPECT_TRUE(db_->Get("", &value).IsInvalidArgument());
+  EXPECT_TRUE(db_->Get(longer, &value).IsInvalidArgument());
+  EXPECT_TRUE(db_->NewestVersion("").status().IsInvalidArgument());
+  WriteBatch batch;
+  batch.Put("good", "v");
+  batch.Put("", "v");
+  EXPECT_TRUE(db_->Write(batch).status().IsInvalidArgument());
+  EXPECT_THAT(ReadAll(*db_), IsEmpty());
+  ASSERT_TRUE(db_->Put(longest, "v").ok());
+  EXPECT_EQ(GetOr(*db_, longest), "v");
+}
+
+TEST_F(DatabaseTest, AnOverlongValueIsRefused) {
+  const std::string value((std::size_t{128} << 20) + 1, 'v');
+  EXPECT_TRUE(db_->Put("a", value).status().IsInvalidArgument());
+}
+
+TEST_F(DatabaseTest, DeleteRangeTakesItsBeginAndLeavesItsEnd) {
+  for (const char* key : {"a", "b", "c", "d"}) Put(key, "1");
+  ASSERT_TRUE(db_->Flush().ok());
+  ASSERT_TRUE(db_->DeleteRange("b", "d").ok());
+  EXPECT_THAT(ReadAll(*db_), ElementsAre(Pair("a", "1"), Pair("d", "1")));
+  Put("c", "2");
+  EXPECT_EQ(GetOr(*db_, "c"), "2");
+  ASSERT_TRUE(db_->DeleteRange("c", "").ok());
+  EXPECT_THAT(ReadAll(*db_), ElementsAre(Pair("a", "1")));
+  ASSERT_TRUE(db_->DeleteRange("", "b").ok());
+  EXPECT_THAT(ReadAll(*db_), IsEmpty());
+}
+
+TEST_F(DatabaseTest, AWriteConvertsToAStatus) {
+  const Status status = db_->Put("a", "1");
+  EXPECT_TRUE(status.ok());
+}
+
+// ---- Reads
+
+TEST_F(DatabaseTest, AnAbsentKeyIsNotFound) {
+  std::string value = "untouched";
+  EXPECT_TRUE(db_->Get("a", &value).IsNotFound());
+  EXPECT_EQ(value, "untouched");
+  PinnedValue pinned;
+  EXPECT_TRUE(db_->Get("a", &pinned).IsNotFound());
+}
+
+TEST_F(DatabaseTest, APinnedValueCarriesItsVersionAndOutlivesEverything) {
+  const Version version = db_->Put("a", "1").value();
+  PinnedValue pinned;
+  ASSERT_TRUE(db_->Get("a", &pinned).ok());
+  PinnedValue moved = std::move(pinned);
+  ASSERT_TRUE(db_->Put("a", "2").ok());
+  ASSERT_TRUE(db_->Flush().ok());
+  PinnedValue from_table;
+  ASSERT_TRUE(db_->Get("a", &from_table).ok());
+  db_.reset();
+  EXPECT_EQ(moved.value(), "1");
+  EXPECT_EQ(moved.version(), version);
+  EXPECT_EQ(from_table.value(), "2");
+  EXPECT_EQ(from_table.version(), version.Next());
+}
+
+TEST_F(DatabaseTest, MultiGetAnswersInTheOrderOfTheKeys) {
+  Put("a", "1");
+  ASSERT_TRUE(db_->Flush().ok());
+  const Version version = db_->Put("b", "2").value();
+  const std::string_view keys[] = {"b", "nobody", "a", "", "b"};
+  const auto answers = db_->MultiGet(keys);
+  ASSERT_EQ(answers.size(), 5u);
+  EXPECT_EQ(answers[0]->value(), "2");
+  EXPECT_EQ(answers[0]->version(), version);
+  EXPECT_TRUE(answers[1].status().IsNotFound());
+  EXPECT_EQ(answers[2]->value(), "1");
+  EXPECT_TRUE(answers[3].status().IsInvalidArgument());
+  EXPECT_EQ(answers[4]->value(), "2");
+  EXPECT_TRUE(db_->MultiGet({}).empty());
+}
+
+TEST_F(DatabaseTest, AnIteratorWalksBothWays) {
+  for (const char* key : {"b", "d", "f"}) Put(key, key);
+  const auto it = db_->NewIterator();
+  EXPECT_FALSE(it->Valid());
+  it->SeekToFirst();
+  EXPECT_EQ(it->key(), "b");
+  it->Next();
+  EXPECT_EQ(it->key(), "d");
+  it->Prev();
+  EXPECT_EQ(it->key(), "b");
+  it->Prev();
+  EXPECT_FALSE(it->Valid());
+  it->SeekToLast();
+  EXPECT_EQ(it->key(), "f");
+  it->Next();
+  EXPECT_FALSE(it->Valid());
+  it->Seek("c");
+  EXPECT_EQ(it->key(), "d");
+  EXPECT_EQ(it->value(), "d");
+  it->SeekForPrev("c");
+  EXPECT_EQ(it->key(), "b");
+  it->Seek("g");
+  EXPECT_FALSE(it->Valid());
+  it->SeekForPrev("a");
+  EXPECT_FALSE(it->Valid());
+  EXPECT_TRUE(it->status().ok());
+}
+
+TEST_F(DatabaseTest, AnIteratorStaysWithinItsBounds) {
+  for (const char* key : {"a", "b", "c", "d"}) Put(key, key);
+  std::string begin = "b";
+  std::string end = "d";
+  const auto it = db_->NewIterator({}, {begin, end});
+  begin = end = "x";  // they were copied
+  it->SeekToFirst();
+  EXPECT_EQ(it->key(), "b");
+  it->SeekToLast();
+  EXPECT_EQ(it->key(), "c");
+  it->Next();
+  EXPECT_FALSE(it->Valid());
+  it->Seek("a");
+  EXPECT_EQ(it->key(), "b");
+  it->SeekForPrev("z");
+  EXPECT_EQ(it->key(), "c");
+}
+
+TEST_F(DatabaseTest, ScanIsARangeOfEntries) {
+  const Version version = db_->Put("user/1", "Ada").value();
+  Put("user/2", "Grace");
+  Put("zebra", "no");
+  std::vector<std::string> seen;
+  auto scan = db_->Scan(PrefixRange("user/"));
+  for (const auto& entry : scan) {
+    seen.push_back(std::string(entry.key) + "=" + std::string(entry.value));
+    if (entry.key == "user/1") {
+      EXPECT_EQ(entry.version, version);
+    }
+  }
+  EXPECT_TRUE(scan.status().ok());
+  EXPECT_THAT(seen, ElementsAre("user/1=Ada", "user/2=Grace"));
+}
+
+TEST_F(DatabaseTest, ReadOptionsCheckChecksumsUnlessTheyAreToldNotTo) {
+  EXPECT_TRUE(ReadOptions{}.verify_checksums);
+  Put("a", "1");
+  ASSERT_TRUE(db_->Flush().ok());
+  ReadOptions options;
+  options.verify_checksums = false;
+  options.fill_cache = false;
+  EXPECT_EQ(GetOr(*db_, "a", "-", options), "1");
+  EXPECT_THAT(ReadAll(*db_, options), ElementsAre(Pair("a", "1")));
+}
+
+// ---- Snapshots and versions
+
+TEST_F(DatabaseTest, AReadIsAtASnapshotOrAtAVersionButNotAtBoth) {
+  ReadOptions both;
+  both.snapshot = db_->GetSnapshot();
+  both.at_version = Version(1);
+  std::string value;
+  EXPECT_TRUE(db_->Get("a", &value, both).IsInvalidArgument());
+  const auto it = db_->NewIterator(both);
+  it->SeekToFirst();
+  EXPECT_FALSE(it->Valid());
+  EXPECT_TRUE(it->status().IsInvalidArgument());
+  const std::string_view keys[] = {"a"};
+  EXPECT_TRUE(db_->MultiGet(keys, both)[0].status().IsInvalidArgument());
+}
+
+TEST_F(DatabaseTest, NewestVersionKnowsDeletesAndStrangers) {
+  const Version put = db_->Put("a", "1").value();
+  EXPECT_EQ(db_->NewestVersion("a").value(), put);
+  const Version deleted = db_->Delete("a").value();
+  EXPECT_EQ(db_->NewestVersion("a").value(), deleted);
+  EXPECT_EQ(db_->NewestVersion("b").value(), Version());
+}
+
+// ---- Care
+
+TEST_F(DatabaseTest, FlushPutsEverythingIntoTables) {
+  const Version version = db_->Put("a", "1").value();
+  EXPECT_LT(db_->Stats().durable, version);
+  ASSERT_TRUE(db_->Flush().ok());
+  EXPECT_EQ(db_->Stats().durable, version);
+  ASSERT_TRUE(db_->Flush().ok());
+}
+
+TEST_F(DatabaseTest, ApproximateSizeIsAboutAsLargeAsTheData) {
+  Options options;
+  options.compression = Compression::kNone;
+  Open(options);
+  const std::string value(1000, 'v');
+  for (int i = 1000; i < 2000; ++i) Put(std::to_string(i), value);
+  EXPECT_EQ(db_->ApproximateSize({}), 0u);
+  ASSERT_TRUE(db_->Flush().ok());
+  EXPECT_GT(db_->ApproximateSize({}), 900'000u);
+  EXPECT_LT(db_->ApproximateSize({}), 1'300'000u);
+  EXPECT_EQ(db_->ApproximateSize({"x", "y"}), 0u);
+}
+
+TEST_F(DatabaseTest, ACheckpointDoesNotGoOverWhatIsThere) {
+  EXPECT_FALSE(db_->Checkpoint(path_).ok());
+  EXPECT_TRUE(db_->Put("a", "1").ok());
+  EXPECT_TRUE(db_->Verify().ok());
+}
+
+TEST_F(DatabaseTest, StatsTellWhatGoesOn) {
+  Put("a", "12345");
+  ASSERT_TRUE(db_->Put("b", "12345").ok());
+  ASSERT_TRUE(db_->Flush().ok());
+  const EngineStats stats = db_->Stats();
+  EXPECT_EQ(stats.state, EngineState::kHealthy);
+  EXPECT_EQ(stats.commits, 2u);
+  EXPECT_EQ(stats.user_bytes, 12u);
+  EXPECT_GE(stats.log_bytes, 12u);
+  EXPECT_GE(stats.log_syncs, 1u);
+  EXPECT_EQ(stats.newest, stats.durable);
+  EXPECT_THAT(stats.ToPrometheus(), HasSubstr("bedrock_commits_total 2\n"));
+}
+
+TEST_F(DatabaseTest, VerifyFindsADamagedLog) {
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(db_->Put(std::to_string(i), "value").ok());
+  ASSERT_TRUE(db_->Verify().ok());
+  bool damaged = false;
+  for (const auto& file : std::filesystem::directory_iterator(path_)) {
+    if (file.path().extension() != ".log") continue;
+    std::FILE* const raw = std::fopen(file.path().c_str(), "r+");
+    ASSERT_NE(raw, nullptr);
+    std::fseek(raw, 4096 + 60, SEEK_SET);
+    const int was = std::fgetc(raw);
+    std::fseek(raw, 4096 + 60, SEEK_SET);
+    std::fputc(was ^ 1, raw);
+    std::fclose(raw);
+    damaged = true;
+  }
+  ASSERT_TRUE(damaged);
+  EXPECT_TRUE(db_->Verify().IsCorruption()) << db_->Verify().ToString();
+}
+
+TEST_F(DatabaseTest, TheLogFileTellsWhatHappened) {
+  Put("a", "1");
+  ASSERT_TRUE(db_->Flush().ok());
+  Put("b", "1");
+  Open();
+  ASSERT_TRUE(db_->Close().ok());
+  std::FILE* const raw = std::fopen((path_ + "/LOG").c_str(), "r");
+  ASSERT_NE(raw, nullptr);
+  std::string text(4096, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), raw));
+  std::fclose(raw);
+  EXPECT_THAT(text, HasSubstr("opened at version 0"));
+  EXPECT_THAT(text, HasSubstr("flushed: tables hold everything up to version 1"));
+  EXPECT_THAT(text, HasSubstr("opened at version 2: 1 stood in tables, 1 commits came from"));
+  EXPECT_THAT(text, HasSubstr("closed"));
+}
+
+}  // namespace
+}  // namespace bedrock::embedded
