@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -17,7 +16,11 @@ struct Tally {
 
   void AddValue(std::string_view value) {
     std::uint64_t head = 0;
-    std::memcpy(&head, value.data(), std::min(value.size(), sizeof(head)));
+    if (value.size() >= sizeof(head)) {
+      std::memcpy(&head, value.data(), sizeof(head));
+    } else {
+      std::memcpy(&head, value.data(), value.size());
+    }
     digest = std::rotl(digest, 5) ^ (head + value.size());
     bytes += value.size();
     ++entries;

@@ -179,15 +179,11 @@ Result Bench::Measure(const Plan& plan, const Body& body) {
   }
   ResetPeakRss();
   const Usage before = Usage::Now();
-  if (plan.threads == 1) {
-    body(*workers[0], plan.ops);
-  } else {
-    std::vector<std::thread> threads;
-    for (auto& worker : workers) {
-      threads.emplace_back([&] { body(*worker, plan.ops / plan.threads); });
-    }
-    for (std::thread& thread : threads) thread.join();
+  std::vector<std::thread> threads;
+  for (auto& worker : workers) {
+    threads.emplace_back([&] { body(*worker, plan.ops / plan.threads); });
   }
+  for (std::thread& thread : threads) thread.join();
   const Usage after = Usage::Now();
 
   Result result;
