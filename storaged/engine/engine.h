@@ -44,6 +44,9 @@ struct EngineOptions {
   /// Makes WantsFlush() true after this many applied entries even if the memtable is small: what is
   /// not flushed has to be kept in the log and applied again after a crash.
   std::uint64_t unflushed_entries_max = 1'000'000;
+  /// A file of so many zeros is kept, once the data are some times as large, and given back when
+  /// the disk is full, so that there is room to flush and to compact what is deleted; 0: none.
+  std::size_t reserve_bytes = 16 * kMiB;
   std::size_t compaction_jobs_max = 1;  ///< So many compactions at once, beside one flush.
   /// Is told, in one line that a person reads, what went wrong and what was done about it. Called
   /// on any thread, by one at a time, with no lock of the engine held.

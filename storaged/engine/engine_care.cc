@@ -1,68 +1,88 @@
-#include "common/base/status_macros.h"
+#include <utility>
+
+#include "storaged/engine/checkpoint.h"
+#include "storaged/engine/compaction/level_shape.h"
 #include "storaged/engine/engine_impl.h"
 
 namespace bedrock::engine {
 
 EngineStats EngineImpl::Stats() const {
   EngineStats stats;
+  stats.state = errors_.state();
+  stats.detail = errors_.detail();
+  const auto state = live_.cell().Get();
+  const VersionSet::Current now = versions_.current();
+  const LevelShape shape = ShapeOf(now.state->levels, ShapeOptions(options_));
+
+  stats.newest = newest();
+  stats.durable = Version(live_.durable().index.value());
+  stats.watermark = state->tables()->watermark;
   if (const auto oldest = snapshots_->oldest()) {
     stats.oldest_pin = oldest->version;
     stats.oldest_pin_ms = environment_.clock->MonotonicMs() - oldest->since_ms;
   }
-  stats.newest = newest();
-  MutexLock lock(mutex_);
-  stats.state = StateLocked();
-  for (const Status* why : {&failure_, &flush_pause_.why, &compaction_pause_.why}) {
-    if (stats.detail.empty() && !why->ok()) stats.detail = why->ToString();
+  for (std::size_t i = 0; i < kLevelsMax; ++i) {
+    EngineStats::Level& level = stats.levels.emplace_back();
+    level.files = now.state->levels[i].size();
+    level.bytes = BytesOf(now.state->levels[i]);
+    level.target_bytes = shape.target_bytes[i];
+    level.written_bytes = counters_.written_bytes[i];
+    level.read_bytes = counters_.read_bytes[i];
+    for (const TableMetadata& table : now.state->levels[i]) {
+      for (const auto& reference : table.blob_references) stats.blob_live_bytes += reference.bytes;
+    }
   }
-  for (const auto& level : read_state_->tables()->levels) {
-    EngineStats::Level& shown = stats.levels.emplace_back();
-    shown.files = level.size();
-    for (const auto& table : level) shown.bytes += table->metadata().size;
+  for (const auto& [number, blob] : now.state->blobs) stats.blob_bytes += blob.size;
+  stats.blob_files = now.state->blobs.size();
+  stats.quarantined_files = now.state->quarantined.size();
+  for (const auto& level : state->tables()->levels) {
+    for (const auto& table : level) stats.table_memory_bytes += table->memory_bytes();
   }
-  stats.durable = Version(durable_.index.value());
-  stats.watermark = read_state_->tables()->watermark;
-  stats.memtable_bytes = MemtableBytes();
-  stats.memtables = read_state_->memtables().size();
+  stats.memtables = state->memtables().size();
+  for (const auto& memtable : state->memtables()) stats.memtable_bytes += memtable->bytes();
+  stats.compaction_debt_bytes = CompactionDebt(now.state->levels, ShapeOptions(options_));
+  stats.flushes = counters_.flushes;
+  stats.compactions = counters_.compactions;
+  stats.moves = counters_.moves;
+  const WriteThrottle::Counts delays = throttle_.counts();
+  stats.delayed_writes = delays.delayed;
+  stats.delay_us = delays.delay_us;
   return stats;
 }
 
 Status EngineImpl::Verify() const {
-  std::shared_ptr<const TableSet> tables;
-  {
-    MutexLock lock(mutex_);
-    tables = read_state_->tables();
-  }
+  const auto tables = versions_.current().tables;
+  Status first;
   for (const auto& level : tables->levels) {
-    for (const auto& table : level) RETURN_IF_ERROR(table->Verify());
+    for (const auto& table : level) {
+      Status status = Noticed(table->Verify());
+      if (first.ok()) first = std::move(status);
+    }
   }
-  return {};
+  return first;
 }
 
 std::uint64_t EngineImpl::ApproximateSize(Range range) const {
-  std::shared_ptr<const TableSet> tables;
-  {
-    MutexLock lock(mutex_);
-    tables = read_state_->tables();
-  }
+  const auto tables = versions_.current().tables;
   std::uint64_t bytes = 0;
   for (const auto& level : tables->levels) {
     for (const auto& table : level) {
-      const TableMetadata& metadata = table->metadata();
-      if (metadata.largest < range.begin) continue;
-      if (!range.end.empty() && metadata.smallest >= range.end) continue;
-      bytes += metadata.size;
+      if (!table->metadata().range().Overlaps(HalfOpen(range.begin, range.end))) continue;
+      bytes += table->ApproximateBytes(range.begin, range.end);
     }
   }
   return bytes;
 }
 
-void EngineImpl::CompactRange(Range /*range*/, std::function<void(Status)> done) {
-  done(Status::Unavailable("compactions of a range"));
+void EngineImpl::CompactRange(Range range, std::function<void(Status)> done) {
+  compactor_.Request(range, newest(), std::move(done));
 }
 
-Status EngineImpl::Checkpoint(const std::string& /*directory*/) {
-  return Status::Unavailable("checkpoints");
+Status EngineImpl::Checkpoint(const std::string& directory) {
+  // In this order: what is current once files are held stays.
+  const VersionSet::FileHold hold(versions_);
+  const VersionSet::Current now = versions_.current();
+  return MakeCheckpoint(*environment_.file_system, options_.directory, directory, *now.state);
 }
 
 }  // namespace bedrock::engine

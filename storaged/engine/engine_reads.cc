@@ -9,11 +9,6 @@
 
 namespace bedrock::engine {
 
-void EngineImpl::Publish(std::shared_ptr<const ReadState> state) {
-  read_state_ = state;
-  read_cell_.Replace(std::move(state));
-}
-
 // Every read loads what is newest before it takes a state, so that the state has all of it: a
 // commit that is being applied is not seen in part. The watermark is that of the very tables that
 // will be read: there is no race with a compaction that ends meanwhile.
@@ -29,21 +24,29 @@ Result<Version> EngineImpl::VersionOf(const ReadState& state, std::optional<Vers
   return std::min(*at, last);
 }
 
+Status EngineImpl::Noticed(Status status) const {
+  if (status.IsCorruption()) care_lane_.Wake();
+  return status;
+}
+
 Status EngineImpl::Get(std::string_view key, const ReadSettings& settings,
                        PinnedValue* value) const {
   const Version seen = newest();
-  const ReadStateCell::Read state(read_cell_);
+  const ReadStateCell::Read state(live_.cell());
   ASSIGN_OR_RETURN(const Version at, VersionOf(*state, settings.at, seen));
-  return ReadPoint({state, at, {settings.fill_cache, settings.verify_checksums}}, key, value);
+  return Noticed(
+      ReadPoint({state, at, {settings.fill_cache, settings.verify_checksums}}, key, value));
 }
 
 std::vector<Result<PinnedValue>> EngineImpl::MultiGet(std::span<const std::string_view> keys,
                                                       const ReadSettings& settings) const {
   const Version seen = newest();
-  const ReadStateCell::Read state(read_cell_);
+  const ReadStateCell::Read state(live_.cell());
   const auto at = VersionOf(*state, settings.at, seen);
   if (at.ok()) {
-    return ReadPoints({state, *at, {settings.fill_cache, settings.verify_checksums}}, keys);
+    auto values = ReadPoints({state, *at, {settings.fill_cache, settings.verify_checksums}}, keys);
+    for (const auto& value : values) (void)Noticed(value.status());
+    return values;
   }
   std::vector<Result<PinnedValue>> values;
   values.reserve(keys.size());
@@ -53,20 +56,21 @@ std::vector<Result<PinnedValue>> EngineImpl::MultiGet(std::span<const std::strin
 
 Result<Lookup> EngineImpl::Get(std::string_view key, Version at) const {
   const Version seen = newest();
-  const ReadStateCell::Read state(read_cell_);
+  const ReadStateCell::Read state(live_.cell());
   ASSIGN_OR_RETURN(const Version version, VersionOf(*state, at, seen));
   const PointRead read{state, version, {}};
-  ASSIGN_OR_RETURN(const NewestEntry entry, FindNewest(read, key));
-  Lookup found{entry.found(), entry.trailer.version(), {}};
+  const auto entry = FindNewest(read, key);
+  if (!entry.ok()) return Noticed(entry.status());
+  Lookup found{entry->found(), entry->trailer.version(), {}};
   if (found.found) {
-    ASSIGN_OR_RETURN(found.value, CopyValue(read, entry));
+    ASSIGN_OR_RETURN(found.value, CopyValue(read, *entry));
   }
   return found;
 }
 
 Result<Version> EngineImpl::NewestVersion(std::string_view key) const {
   const Version seen = newest();
-  const ReadStateCell::Read state(read_cell_);
+  const ReadStateCell::Read state(live_.cell());
   ASSIGN_OR_RETURN(const Version at, VersionOf(*state, std::nullopt, seen));
   ASSIGN_OR_RETURN(const NewestEntry entry, FindNewest({state, at, {}}, key));
   return entry.trailer.version();
@@ -75,7 +79,7 @@ Result<Version> EngineImpl::NewestVersion(std::string_view key) const {
 std::unique_ptr<Iterator> EngineImpl::NewIterator(const ReadSettings& settings,
                                                   Range bounds) const {
   const Version seen = newest();
-  auto state = read_cell_.Get();
+  auto state = live_.cell().Get();
   const auto at = VersionOf(*state, settings.at, seen);
   if (!at.ok()) return NewFailedIterator(at.status());
   return engine::NewIterator({.state = std::move(state),

@@ -19,8 +19,7 @@ constexpr std::uint64_t kManifestBytesMax = kGiB;
 
 class Recovery {
  public:
-  Recovery(FileSystem& file_system, const std::string& directory,
-           std::shared_ptr<BlockCache> cache)
+  Recovery(FileSystem& file_system, const std::string& directory, std::shared_ptr<BlockCache> cache)
       : file_system_(file_system), directory_(directory), cache_(std::move(cache)) {}
 
   Result<Recovered> Run() {

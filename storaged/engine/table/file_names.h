@@ -11,6 +11,7 @@ namespace bedrock::engine {
 // The names in the engine's directory:
 //   CURRENT          which MANIFEST counts
 //   LOCK             held while the engine is open
+//   RESERVE          zeros, to be given back when the disk is full
 //   MANIFEST-000001  version edits
 //   000002.sst       a table
 //   CURRENT.tmp      left by a crash
@@ -20,6 +21,7 @@ namespace bedrock::engine {
 inline constexpr std::string_view kCurrentName = "CURRENT";
 inline constexpr std::string_view kCurrentTemporaryName = "CURRENT.tmp";
 inline constexpr std::string_view kLockName = "LOCK";
+inline constexpr std::string_view kReserveName = "RESERVE";
 
 std::string TableName(FileNumber number);
 std::string ManifestName(FileNumber number);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -78,6 +79,8 @@ class TableReader {
   Status Verify() const;
 
   const TableMetadata& metadata() const { return metadata_; }
+  /// A read has met corruption, since it was opened.
+  bool damaged() const { return damaged_.load(std::memory_order_relaxed); }
   /// corruption where index, filter, range tombstones or properties are damaged: every read of the
   /// table gives this.
   const Status& status() const { return meta_status_; }
@@ -104,7 +107,10 @@ class TableReader {
   Status VerifyEntries() const;
   Status CheckCounts(const TableProperties& seen) const;
   std::uint64_t OffsetOf(std::string_view user_key) const;
-  Status InThisFile(const Status& status) const { return status.Prefixed(path_); }
+  Status InThisFile(const Status& status) const {
+    if (status.IsCorruption()) damaged_.store(true, std::memory_order_relaxed);
+    return status.Prefixed(path_);
+  }
 
   const std::unique_ptr<const File> file_;
   const std::string path_;
@@ -115,6 +121,7 @@ class TableReader {
   TableIndex index_;
   FragmentedTombstones tombstones_;
   Status meta_status_;
+  mutable std::atomic<bool> damaged_{false};
 };
 
 }  // namespace bedrock::engine

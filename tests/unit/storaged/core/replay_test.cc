@@ -209,6 +209,7 @@ class Replica {
   }
 
   void FlushAndRestart() {
+    executor_->RunAll();  // so that there is room for one more memtable
     machine_->StartFlush();
     executor_->RunAll();
     Crash(MemoryFileSystem::CrashMode::kLoseUnsynced);

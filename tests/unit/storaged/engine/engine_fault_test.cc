@@ -23,6 +23,18 @@ class EngineFaultTest : public testing::Test {
     if (next > model_.last()) model_.Append({{key, std::move(value)}});
     return ApplyCommit(*engine_, model_.commit(next), MarkAt(next));
   }
+  Status Delete(const std::string& key) {
+    const LogIndex next = engine_->applied().index.Next();
+    if (next > model_.last()) model_.Append({{key, std::nullopt}});
+    return ApplyCommit(*engine_, model_.commit(next), MarkAt(next));
+  }
+  /// Compacts everything to the bottom.
+  void Settle() {
+    Status outcome = Status::Busy("not yet");
+    engine_->CompactRange({}, [&](Status status) { outcome = std::move(status); });
+    world_.executor.RunAll();
+    EXPECT_TRUE(outcome.ok()) << outcome.ToString();
+  }
   void Flush() {
     engine_->StartFlush(ClientStateAt(engine_->applied().index));
     world_.executor.RunAll();
@@ -105,28 +117,41 @@ TEST_F(EngineFaultTest, ATableThatCannotBeWrittenIsWrittenAnew) {
     const AppliedMark before = engine_->durable_applied();
     Flush();
     EXPECT_EQ(engine_->durable_applied(), before);
-    EXPECT_EQ(engine_->Stats().state, EngineState::kHealthy);
+    EXPECT_EQ(engine_->Stats().state, EngineState::kDegraded);
     EXPECT_NE(engine_->Stats().detail, "");
+    EXPECT_TRUE(Put("other", "writes go on").ok());
     Wait();
+    engine_->StartFlush(ClientStateAt(engine_->applied().index));
+    world_.executor.RunAll();
     ExpectDurable(engine_->applied().index);
+    EXPECT_EQ(engine_->Stats().state, EngineState::kHealthy);
     EXPECT_EQ(engine_->Stats().detail, "");
   }
   Restart();
   ExpectEqualAt(*engine_, model_, kNewest, Version(0));
-  EXPECT_EQ(TablesOnDisk(), engine_->Stats().levels[0].files + engine_->Stats().levels[1].files)
+  EXPECT_EQ(TablesOnDisk(), engine_->Stats().levels[0].files + CompactedFiles(engine_->Stats()))
       << "failed outputs are gone";
 }
 
-TEST_F(EngineFaultTest, ADiskThatNeverWritesATableIsBroken) {
+TEST_F(EngineFaultTest, ADiskThatNeverWritesATableEndsTheWritesAndNotTheReads) {
   ASSERT_TRUE(Put("a", "1").ok());
   world_.disk.Inject({.operations = {Operation::kSync},
                       .path_suffix = ".sst",
                       .forever = MemoryFileSystem::Forever::kYes});
   Flush();
   for (int i = 0; i < 6; ++i) Wait();
-  EXPECT_EQ(engine_->Stats().state, EngineState::kHealthy);
+  EXPECT_EQ(engine_->Stats().state, EngineState::kDegraded);
+  EXPECT_TRUE(Put("b", "2").ok());
   Wait();
-  EXPECT_EQ(engine_->Stats().state, EngineState::kFailed);
+  EXPECT_EQ(engine_->Stats().state, EngineState::kReadOnly);
+  EXPECT_TRUE(Put("c", "3").IsIOError());
+  EXPECT_EQ(engine_->Get("a", kNewest)->value, "1");
+  Wait();
+  EXPECT_EQ(engine_->Stats().state, EngineState::kReadOnly) << "until it is opened again";
+  model_ = {};
+  world_.disk.ClearFaults();
+  Restart();
+  EXPECT_EQ(engine_->Stats().state, EngineState::kHealthy);
 }
 
 TEST_F(EngineFaultTest, AFullDiskStopsFlushesUntilThereIsSpace) {
@@ -139,7 +164,7 @@ TEST_F(EngineFaultTest, AFullDiskStopsFlushesUntilThereIsSpace) {
     if (engine_->WantsFlush()) Flush();
     ASSERT_LT(i, 1000);
   }
-  EXPECT_TRUE(status.IsBusy());
+  EXPECT_TRUE(status.IsNoSpace());
   EXPECT_EQ(engine_->Stats().state, EngineState::kNoSpace);
   for (int j = 0; j < 20; ++j) Wait();  // however long it takes
   EXPECT_EQ(engine_->Stats().state, EngineState::kNoSpace);
@@ -170,7 +195,7 @@ TEST_F(EngineFaultTest, ApplyAloneTriesAFullDiskAgain) {
   }
   world_.disk.SetCapacity(MemoryFileSystem::kUnlimited);
   world_.clock.AdvanceMs(20'000);
-  EXPECT_TRUE(Put("x", "").IsBusy()) << "but it has asked for a flush";
+  EXPECT_TRUE(Put("x", "").IsNoSpace()) << "but it has asked for a flush";
   world_.executor.RunAll();
   EXPECT_TRUE(Put("x", "").ok());
 }
@@ -253,19 +278,52 @@ TEST_F(EngineFaultTest, ADamagedTableFailsItsReadsOnlyAndStopsNoWrites) {
   EXPECT_FALSE(walk->Valid());
   EXPECT_TRUE(walk->status().IsCorruption());
 
-  // No compaction can go over it: level 0 grows past its bound, and writes go on.
-  for (int i = 0; i < 20; ++i) {
-    ASSERT_TRUE(Put("more" + std::to_string(i), "x").ok()) << i;
+  // It is quarantined: kept, seen, and left as it is; everything else goes on.
+  world_.executor.RunAll();
+  EXPECT_EQ(engine_->Stats().state, EngineState::kDegraded);
+  EXPECT_NE(engine_->Stats().detail.find(damaged), std::string::npos);
+  EXPECT_EQ(engine_->Stats().quarantined_files, 1u);
+  for (int i = 0; i < 60; ++i) {
+    ASSERT_TRUE(Put("good" + std::to_string(i % 20), std::string(100, 'x')).ok()) << i;
+    if (i % 2 == 0) Flush();
+  }
+  EXPECT_LT(engine_->Stats().levels[0].files, options_.level0_files_stop);
+  EXPECT_TRUE(*world_.disk.Exists("/db/" + damaged));
+  EXPECT_TRUE(engine_->Get("bad", kNewest).status().IsCorruption());
+  Restart();
+  EXPECT_EQ(engine_->Stats().state, EngineState::kDegraded) << "it is remembered";
+  EXPECT_EQ(engine_->Stats().quarantined_files, 1u);
+  EXPECT_TRUE(engine_->Get("bad", kNewest).status().IsCorruption());
+  EXPECT_EQ(engine_->Get("good", kNewest)->value, "2");
+}
+
+TEST_F(EngineFaultTest, ADeleteOverAQuarantinedTableStaysADelete) {
+  options_.block_cache_bytes = 0;
+  Restart();
+  ASSERT_TRUE(Put("k", "old").ok());
+  ASSERT_TRUE(Put("l", "old").ok());
+  Flush();
+  Settle();
+  std::string damaged;
+  const auto names = world_.disk.List("/db");
+  for (const std::string& name : *names) {
+    if (name.ends_with(".sst")) damaged = name;
+  }
+  ASSERT_TRUE(world_.disk.FlipBit("/db/" + damaged, (32 + 20) * 8).ok());
+  ASSERT_TRUE(engine_->Verify().IsCorruption());
+  world_.executor.RunAll();
+  ASSERT_EQ(engine_->Stats().quarantined_files, 1u);
+  engine_->SetWatermark(Version(UINT64_MAX));
+  ASSERT_TRUE(Delete("k").ok());
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_TRUE(Put("z" + std::to_string(i), "v").ok());
     Flush();
     Wait();
   }
-  EXPECT_GT(engine_->Stats().levels[0].files, options_.level0_files_stop);
-  EXPECT_EQ(engine_->Stats().state, EngineState::kHealthy);
-  EXPECT_NE(engine_->Stats().detail.find(damaged), std::string::npos);
-  ASSERT_TRUE(world_.disk.FlipBit("/db/" + damaged, (32 + 20) * 8).ok());  // mended
-  Wait();
-  EXPECT_EQ(engine_->Stats().levels[0].files, 0u);
-  ExpectEqualAt(*engine_, model_, kNewest, Version(0));
+  EXPECT_FALSE(engine_->Get("k", kNewest)->found) << "nobody has to look at the damaged block";
+  ASSERT_TRUE(world_.disk.FlipBit("/db/" + damaged, (32 + 20) * 8).ok());  // as if it were mended
+  EXPECT_FALSE(engine_->Get("k", kNewest)->found);
+  EXPECT_EQ(engine_->Get("l", kNewest)->value, "old");
 }
 
 /// A small database with tables on both levels, tombstones, and several edits in its MANIFEST.
@@ -286,9 +344,9 @@ class EngineDamageTest : public EngineFaultTest {
       }
       Flush();
     }
-    const auto levels = engine_->Stats().levels;
-    ASSERT_GT(levels[0].files, 0u);
-    ASSERT_GT(levels[1].files, 1u);
+    const EngineStats stats = engine_->Stats();
+    ASSERT_GT(stats.levels[0].files, 0u);
+    ASSERT_GT(CompactedFiles(stats), 1u);
     last_ = engine_->applied();
     engine_.reset();
     // Opened once more, so that there is nothing left to tidy up, and edits behind the first.

@@ -130,6 +130,15 @@ inline void ExpectEqualAt(const Engine& engine, const Model& model, Version at, 
   ASSERT_TRUE(walk->status().ok()) << walk->status().ToString();
 }
 
+/// Tables on all levels below the flushed ones.
+inline std::size_t CompactedFiles(const EngineStats& stats) {
+  std::size_t files = 0;
+  for (std::size_t level = 1; level < stats.levels.size(); ++level) {
+    files += stats.levels[level].files;
+  }
+  return files;
+}
+
 /// Small everything, so that few operations reach every path.
 inline EngineOptions SmallOptions(std::string directory = "/db") {
   EngineOptions options;

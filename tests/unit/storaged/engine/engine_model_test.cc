@@ -58,9 +58,9 @@ class Driver {
     } else if (dice < 970) {
       CheckRange();
     }
-    const auto levels = engine_->Stats().levels;
-    flushed_tables_seen_ |= levels[0].files > 0;
-    compacted_tables_seen_ |= levels[1].files > 0;
+    const EngineStats stats = engine_->Stats();
+    flushed_tables_seen_ |= stats.levels[0].files > 0;
+    compacted_tables_seen_ |= CompactedFiles(stats) > 0;
   }
 
   void ApplyOne() {

@@ -1,0 +1,141 @@
+#include "storaged/engine/error_state.h"
+
+#include <algorithm>
+
+namespace bedrock::engine {
+
+namespace {
+
+std::string_view NameOf(EngineState state) {
+  switch (state) {
+    case EngineState::kHealthy:
+      return "healthy";
+    case EngineState::kDegraded:
+      return "degraded";
+    case EngineState::kNoSpace:
+      return "no_space";
+    case EngineState::kReadOnly:
+      return "read_only";
+    case EngineState::kFailed:
+      return "failed";
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+EngineState ErrorState::StateLocked() const {
+  if (!failure_.ok()) return EngineState::kFailed;
+  if (!writes_ended_.ok()) return EngineState::kReadOnly;
+  const auto is = [this](auto property) {
+    return std::any_of(troubles_.begin(), troubles_.end(), property);
+  };
+  if (is([](const Status& why) { return why.IsNoSpace(); })) return EngineState::kNoSpace;
+  if (quarantined_ > 0 || is([](const Status& why) { return !why.ok(); })) {
+    return EngineState::kDegraded;
+  }
+  return EngineState::kHealthy;
+}
+
+std::string ErrorState::DetailLocked() const {
+  if (!failure_.ok()) return failure_.ToString();
+  if (!writes_ended_.ok()) return writes_ended_.ToString();
+  for (const Status& why : troubles_) {
+    if (why.IsNoSpace()) return why.ToString();
+  }
+  for (const Status& why : troubles_) {
+    if (!why.ok()) return why.ToString();
+  }
+  return quarantine_detail_;
+}
+
+std::string ErrorState::Settle(bool news) {
+  const EngineState before = state_.load(std::memory_order_relaxed);
+  const EngineState now = StateLocked();
+  state_.store(now, std::memory_order_release);
+  if (now == before && !news) return {};
+  std::string line = "engine is " + std::string(NameOf(now));
+  if (now != before) line += ", was " + std::string(NameOf(before));
+  const std::string why = DetailLocked();
+  return why.empty() ? line : line + ": " + why;
+}
+
+void ErrorState::Tell(std::string_view line) {
+  if (line.empty() || !on_event_) return;
+  const MutexLock lock(telling_);
+  on_event_(line);
+}
+
+void ErrorState::Fail(const Status& why) {
+  std::string line;
+  {
+    const MutexLock lock(mutex_);
+    if (failure_.ok()) failure_ = why;
+    line = Settle(false);
+  }
+  Tell(line);
+}
+
+void ErrorState::EndWrites(const Status& why) {
+  std::string line;
+  {
+    const MutexLock lock(mutex_);
+    if (writes_ended_.ok()) writes_ended_ = why;
+    line = Settle(false);
+  }
+  Tell(line);
+}
+
+void ErrorState::Trouble(Job job, const Status& why) {
+  std::string line;
+  {
+    const MutexLock lock(mutex_);
+    Status& trouble = troubles_[static_cast<std::size_t>(job)];
+    const bool news = !(trouble == why);
+    trouble = why;
+    line = Settle(news);
+  }
+  Tell(line);
+}
+
+void ErrorState::Well(Job job) {
+  std::string line;
+  {
+    const MutexLock lock(mutex_);
+    Status& trouble = troubles_[static_cast<std::size_t>(job)];
+    if (trouble.ok()) return;
+    trouble = {};
+    line = Settle(false);
+  }
+  Tell(line);
+}
+
+void ErrorState::Quarantined(std::size_t files, std::string_view detail) {
+  std::string line;
+  {
+    const MutexLock lock(mutex_);
+    const bool news = files > quarantined_;
+    quarantined_ = files;
+    quarantine_detail_ = detail;
+    line = Settle(news);
+  }
+  Tell(line);
+}
+
+bool ErrorState::HasNoSpace(Job job) const {
+  if (state() == EngineState::kHealthy) return false;
+  const MutexLock lock(mutex_);
+  return troubles_[static_cast<std::size_t>(job)].IsNoSpace();
+}
+
+std::string ErrorState::detail() const {
+  const MutexLock lock(mutex_);
+  return DetailLocked();
+}
+
+Status ErrorState::Refusal() const {
+  if (!ended()) return {};
+  return Status::IoError(detail());
+}
+
+}  // namespace bedrock::engine

@@ -1,0 +1,137 @@
+#include "storaged/engine/flusher.h"
+
+#include <utility>
+
+#include "storaged/engine/compaction/key_ranges.h"
+
+namespace bedrock::engine {
+
+Lane::Next Flusher::Step() {
+  if (context_.errors.ended()) return Lane::Idle();
+  const bool manifest_missing = context_.versions.manifest_missing();
+  auto frozen = context_.live.oldest_frozen();
+  if (!frozen && !manifest_missing) return Lane::Idle();
+  if (const std::uint64_t left_ms = pause_.LeftMs(context_.now_ms(), context_.room))
+    return Lane::Later(left_ms);
+  if (manifest_missing && stage_ != Stage::kCommitting) return BeginManifest();
+  switch (stage_) {
+    case Stage::kIdle:
+      Begin(*std::move(frozen));
+      return Lane::Again();
+    case Stage::kWriting:
+      return Write();
+    case Stage::kCommitting:
+      return Commit();
+  }
+  return Lane::Idle();
+}
+
+Lane::Next Flusher::BeginManifest() {
+  if (!context_.versions.TakeTurn()) return Lane::Idle();
+  const auto begun = context_.versions.BeginManifest();
+  context_.versions.GiveTurn();
+  context_.wake_all();
+  if (begun.outcome == VersionSet::Outcome::kNoSpace) {
+    return PauseFor(begun.why.Prefixed("begin a MANIFEST"));
+  }
+  if (begun.outcome != VersionSet::Outcome::kDone) {
+    return Fail(begun.why.Prefixed("begin a MANIFEST"));
+  }
+  return Done();
+}
+
+void Flusher::Begin(FrozenMemtable frozen) {
+  const Version mark(frozen.mark.index.value());
+  SnapshotRegistry::Kept kept = context_.Keep(mark);
+  edit_ = {};
+  edit_.watermark = kept.watermark;
+  edit_.applied = {frozen.mark.index, frozen.mark.term};
+  edit_.client_state = std::move(frozen.client_state);
+  bytes_ = frozen.memtable->bytes();
+  begun_us_ = context_.now_us();
+  stage_ = Stage::kCommitting;
+  if (frozen.memtable->empty()) return;
+  stage_ = Stage::kWriting;
+  job_ = std::make_unique<MergeJob>(MergeJob::Parameters{
+      .file_system = context_.environment.file_system,
+      .directory = context_.options.directory,
+      .input = Memtable::NewIterator(std::move(frozen.memtable)),
+      .filter = VersionFilter({kept.watermark, std::move(kept.pinned)}, nullptr, KeyRanges::All()),
+      .table = {.block_bytes = context_.options.block_bytes,
+                .filter_bits_per_key = context_.options.filter_bits_per_key},
+      .next_number = [this] { return context_.versions.NewNumber(); }});
+}
+
+Lane::Next Flusher::Write() {
+  switch (job_->Step()) {
+    case MergeJob::Progress::kMore:
+      break;
+    case MergeJob::Progress::kDone:
+      for (const TableMetadata& table : job_->outputs()) edit_.added.push_back({0, table});
+      stage_ = Stage::kCommitting;
+      break;
+    case MergeJob::Progress::kInputFailed:  // memory does not fail
+    case MergeJob::Progress::kOutputFailed:
+      return StartOver(job_->status().Prefixed("flush"));
+  }
+  return Lane::Again();
+}
+
+Lane::Next Flusher::Commit() {
+  if (!context_.versions.TakeTurn()) return Lane::Idle();
+  const auto committed = context_.versions.Commit(
+      edit_, [this](const VersionSet::Current& now) { context_.live.ReplaceFlushed(now.tables); });
+  context_.versions.GiveTurn();
+  context_.wake_all();
+  switch (committed.outcome) {
+    case VersionSet::Outcome::kDone:
+      break;
+    case VersionSet::Outcome::kNoSpace:
+      return PauseFor(committed.why.Prefixed("flush"));
+    case VersionSet::Outcome::kRewrite:
+      return StartOver(committed.why.Prefixed("flush"));
+    case VersionSet::Outcome::kFinal:
+      return Fail(committed.why.Prefixed("flush"));
+  }
+  for (const auto& added : edit_.added) context_.counters.written_bytes[0] += added.table.size;
+  ++context_.counters.flushes;
+  context_.throttle.Flushed(bytes_, context_.now_us() - begun_us_);
+  stage_ = Stage::kIdle;
+  job_.reset();
+  return Done();
+}
+
+Lane::Next Flusher::Done() {
+  pause_.Reset();
+  context_.errors.Well(ErrorState::Job::kFlush);
+  context_.notify();
+  return Lane::Again();
+}
+
+Lane::Next Flusher::StartOver(const Status& why) {
+  const Status kept = why;  // it may be the job's own, which goes
+  if (job_ != nullptr) job_->Abandon();
+  job_.reset();
+  stage_ = Stage::kIdle;
+  if (!kept.IsNoSpace() && pause_.failures() + 1 >= kOutputFailuresMax) {
+    context_.errors.EndWrites(kept);
+    context_.notify();
+    return Lane::Idle();
+  }
+  return PauseFor(kept);
+}
+
+Lane::Next Flusher::PauseFor(const Status& why) {
+  pause_.Begin(context_.now_ms());
+  context_.errors.Trouble(ErrorState::Job::kFlush, why);
+  context_.notify();
+  return Lane::Later(pause_.LeftMs(context_.now_ms(), context_.room));
+}
+
+Lane::Next Flusher::Fail(const Status& why) {
+  context_.errors.Fail(why);
+  context_.notify();
+  return Lane::Idle();
+}
+
+}  // namespace bedrock::engine

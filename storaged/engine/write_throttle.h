@@ -1,0 +1,57 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "common/base/thread_annotations.h"
+#include "storaged/engine/backpressure.h"
+
+namespace bedrock::engine {
+
+/// Backpressure between the background, which measures, and writers, who ask. Any thread; asking
+/// costs one atomic load while nobody has to wait.
+class WriteThrottle {
+ public:
+  void Flushed(std::uint64_t bytes, std::uint64_t us) {
+    const MutexLock lock(mutex_);
+    backpressure_.Flushed(bytes, us);
+  }
+  void Compacted(std::uint64_t bytes, std::uint64_t us) {
+    const MutexLock lock(mutex_);
+    backpressure_.Compacted(bytes, us);
+  }
+  void Update(const Backpressure::Load& load) {
+    const MutexLock lock(mutex_);
+    backpressure_.Update(load);
+    slow_.store(backpressure_.slow(), std::memory_order_relaxed);
+  }
+
+  bool slow() const { return slow_.load(std::memory_order_relaxed); }
+  std::uint64_t Take(std::uint64_t bytes, std::uint64_t now_us) {
+    const MutexLock lock(mutex_);
+    const std::uint64_t delay_us = backpressure_.Take(bytes, now_us);
+    if (delay_us > 0) {
+      ++delayed_;
+      delay_us_ += delay_us;
+    }
+    return delay_us;
+  }
+
+  struct Counts {
+    std::uint64_t delayed = 0;
+    std::uint64_t delay_us = 0;
+  };
+  Counts counts() const {
+    const MutexLock lock(mutex_);
+    return {delayed_, delay_us_};
+  }
+
+ private:
+  mutable Mutex mutex_;
+  Backpressure backpressure_ GUARDED_BY(mutex_);
+  std::uint64_t delayed_ GUARDED_BY(mutex_) = 0;
+  std::uint64_t delay_us_ GUARDED_BY(mutex_) = 0;
+  std::atomic<bool> slow_{false};
+};
+
+}  // namespace bedrock::engine
