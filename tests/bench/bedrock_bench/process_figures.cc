@@ -40,7 +40,7 @@ std::uint64_t ProcessCpuNs() { return ClockNs(CLOCK_PROCESS_CPUTIME_ID); }
 Usage Usage::Now() {
   Usage usage{.now_ns = NowNs(),
               .cpu_ns = ProcessCpuNs(),
-              .write_bytes = NumberIn("/proc/self/io", "write_bytes:")};
+              .write_bytes = NumberIn("/proc/self/io", "wchar:")};
   std::ifstream stat("/proc/stat");
   std::string cpu;
   std::uint64_t user = 0, nice = 0, system = 0, idle = 0, io_wait = 0, irq = 0, soft = 0, steal = 0;

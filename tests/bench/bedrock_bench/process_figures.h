@@ -14,8 +14,9 @@ std::uint64_t ProcessCpuNs();
 struct Usage {
   std::uint64_t now_ns = 0;
   std::uint64_t cpu_ns = 0;
-  /// Bytes of pages that this process made dirty or wrote past the page cache (/proc/self/io,
-  /// write_bytes): counts system calls and stores into mapped files alike, in whole pages.
+  /// Bytes that this process has handed to write(2) and its kin (/proc/self/io, wchar). Not
+  /// write_bytes: that counts whole folios of the page cache, and with large folios a small write
+  /// into a large one counts as hundreds of KiB that never reach the disk.
   std::uint64_t write_bytes = 0;
   std::uint64_t steal_ns = 0;        ///< Taken from this machine by its host, all CPUs.
   std::uint64_t machine_cpu_ns = 0;  ///< Used by anybody on this machine, all CPUs.

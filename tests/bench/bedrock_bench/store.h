@@ -80,6 +80,8 @@ class Store {
   virtual void CompactAll() = 0;
   /// Whether the engine says that it has work in the background. False where it can't say.
   virtual bool Busy() = 0;
+  /// Bytes that it has stored into mapped files, which no system call counts.
+  virtual std::uint64_t MappedWriteBytes() { return 0; }
 };
 
 /// One engine as the command line knows it.

@@ -134,6 +134,12 @@ class Bench {
   Result Measure(const Plan& plan, const Body& body);
   Plan Reads(std::uint64_t ops) const { return {.ops = ops, .threads = scale_.threads}; }
   Plan Writes(std::uint64_t ops) const { return {.ops = ops, .writes = true}; }
+  /// With what was stored into mapped files.
+  Usage UsageNow() const {
+    Usage usage = Usage::Now();
+    usage.write_bytes += store_->MappedWriteBytes();
+    return usage;
+  }
   /// Of 50 ms; little work leaves no long pauses in between.
   int IdleWindows() const { return scale_.keys < 100'000 ? 1 : 3; }
   std::uint64_t RandomId(Worker& worker) const { return worker.random.Below(scale_.keys); }
@@ -178,7 +184,7 @@ Result Bench::Measure(const Plan& plan, const Body& body) {
     workers.push_back(std::make_unique<Worker>(store_, scale_, ++stream_, plan.stride));
   }
   ResetPeakRss();
-  const Usage before = Usage::Now();
+  const Usage before = UsageNow();
   std::vector<std::thread> threads;
   for (auto& worker : workers) {
     threads.emplace_back([&] { body(*worker, plan.ops / plan.threads); });
@@ -215,7 +221,7 @@ Result Bench::Measure(const Plan& plan, const Body& body) {
   }
 
   if (plan.writes) result.settle_seconds = WaitUntilIdle(store_, IdleWindows());
-  const Usage settled = Usage::Now();
+  const Usage settled = UsageNow();
   // What a write costs includes what the engine does for it later.
   result.cpu_us_per_op = static_cast<double>(settled.cpu_ns - before.cpu_ns) * 1e-3 /
                          static_cast<double>(std::max<std::uint64_t>(1, result.ops));
@@ -329,7 +335,7 @@ Result Bench::ReadWhileWriting() {
   std::atomic<bool> stop = false;
   std::atomic<std::uint64_t> written = 0;
   Worker writer(store_, scale_, ++stream_, kSampled);
-  const Usage before = Usage::Now();
+  const Usage before = UsageNow();
   std::thread thread([&] {
     while (!stop.load(std::memory_order_relaxed)) {
       writer.Put(RandomId(writer), scale_.value_bytes);
@@ -350,7 +356,7 @@ Result Bench::ReadWhileWriting() {
   result.writer_ops_per_s = static_cast<double>(written_after - written_before) / result.seconds;
   result.user_bytes = static_cast<double>(written.load() * (kKeyBytes + scale_.value_bytes));
   result.settle_seconds = WaitUntilIdle(store_, IdleWindows());
-  result.write_bytes = static_cast<double>(Usage::Now().write_bytes - before.write_bytes);
+  result.write_bytes = static_cast<double>(UsageNow().write_bytes - before.write_bytes);
   return result;
 }
 
