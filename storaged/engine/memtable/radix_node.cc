@@ -34,6 +34,16 @@ std::uint64_t LoadTail(std::string_view key, std::size_t end) {
   return TailBefore(key.data(), end);
 }
 
+#ifdef __SSE2__
+/// Of 16 bits. std::popcount is a call of a function where the processor isn't known to have it.
+int CountBits(unsigned bits) {
+  bits -= bits >> 1 & 0x5555;
+  bits = (bits & 0x3333) + (bits >> 2 & 0x3333);
+  bits = (bits + (bits >> 4)) & 0x0f0f;
+  return static_cast<int>((bits + (bits >> 8)) & 0x1f);
+}
+#endif
+
 template <typename Node>
 Node* NewNode(Arena& arena, std::size_t depth, const char* path) {
   constexpr std::size_t kBytes =
@@ -58,7 +68,10 @@ To* CopyHeader(Arena& arena, const RadixNode& from) {
 }  // namespace
 
 RadixNode::RadixNode(std::size_t path_depth, const char* path_key)
-    : tail(TailBefore(path_key, path_depth)), path(path_key), state(path_depth) {}
+    : tail(path_depth >= kTailBytes ? LoadBigEndian(path_key + path_depth - kTailBytes)
+                                    : TailBefore(path_key, path_depth)),
+      path(path_key),
+      state(path_depth) {}
 
 bool RadixNode::MatchesPath(std::string_view key, std::size_t from, std::size_t to) const {
   if (key.size() < to) return false;
@@ -92,7 +105,7 @@ int Node15::Rank(std::uint64_t order_now, std::uint8_t byte) const {
   const __m128i one = _mm_set1_epi8(static_cast<char>(byte));
   const auto at_least =
       static_cast<unsigned>(_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_max_epu8(all, one), all)));
-  return std::popcount(~at_least & ((1u << Count(order_now)) - 1));
+  return CountBits(~at_least & ((1u << Count(order_now)) - 1));
 #else
   int rank = 0;
   for (int slot = 0; slot < Count(order_now); ++slot) rank += ByteOf(slot) < byte ? 1 : 0;
@@ -217,6 +230,21 @@ RadixChild NewNode4(Arena& arena, std::size_t depth, const char* path) {
   return {NewNode<Node4>(arena, depth, path), RadixKind::kNode4};
 }
 
+void PrefetchChildren(RadixChild node) {
+  const RadixNode* const base = node.node();
+  const RadixSlot* children = nullptr;
+  int count = 0;
+  if (node.kind() == RadixKind::kNode4) {
+    children = static_cast<const Node4*>(base)->children.data();
+    count = Node4::Count(base->state.load(std::memory_order_acquire));
+  } else {
+    const auto& node15 = *static_cast<const Node15*>(base);
+    children = node15.children.data();
+    count = Node15::Count(node15.order.load(std::memory_order_acquire));
+  }
+  for (int i = 0; i < count; ++i) Prefetch(children[i].load(std::memory_order_relaxed));
+}
+
 // ---- RadixNodeView
 
 RadixNodeView::RadixNodeView(RadixChild node) : node_(node) {
@@ -231,13 +259,8 @@ RadixChild RadixNodeView::Here() const {
   const RadixNode* const base = node_.node();
   switch (node_.kind()) {
     case RadixKind::kNode4:
-      return static_cast<const Node4*>(base)
-          ->children[static_cast<std::size_t>(Node4::SlotAt(order_, place_))]
-          .load(std::memory_order_acquire);
     case RadixKind::kNode15:
-      return static_cast<const Node15*>(base)
-          ->children[static_cast<std::size_t>(Node15::SlotAt(order_, place_))]
-          .load(std::memory_order_acquire);
+      return HereInSmall();
     case RadixKind::kNode48: {
       const auto& node = *static_cast<const Node48*>(base);
       const auto slot = static_cast<std::size_t>(node.Find(static_cast<std::uint8_t>(place_)));
@@ -274,25 +297,9 @@ RadixChild RadixNodeView::HereOrBelow() {
   return place_ >= 0 ? Here() : Terminal();
 }
 
-RadixChild RadixNodeView::First() {
-  const RadixChild terminal = Terminal();
-  return terminal ? terminal : Next();
-}
-
 RadixChild RadixNodeView::Last() {
   const bool small = node_.kind() == RadixKind::kNode4 || node_.kind() == RadixKind::kNode15;
   place_ = small ? Count() - 1 : 255;
-  return HereOrBelow();
-}
-
-RadixChild RadixNodeView::Next() {
-  ++place_;
-  return HereOrAbove();
-}
-
-RadixChild RadixNodeView::Previous() {
-  if (place_ < 0) return {};
-  --place_;
   return HereOrBelow();
 }
 
@@ -327,26 +334,6 @@ RadixChild RadixNodeView::AtOrBelow(std::uint8_t byte, bool* exact) {
   }
   const RadixChild above = AtOrAbove(byte, exact);
   return *exact ? above : Previous();
-}
-
-RadixChild RadixNodeView::Peek() const {
-  RadixNodeView next = *this;
-  return next.Next();
-}
-
-void RadixNodeView::PrefetchChildren() const {
-  const RadixSlot* children = nullptr;
-  if (node_.kind() == RadixKind::kNode4) {
-    children = static_cast<const Node4*>(node_.node())->children.data();
-  } else if (node_.kind() == RadixKind::kNode15) {
-    children = static_cast<const Node15*>(node_.node())->children.data();
-  } else {
-    return;
-  }
-  const int count = Count();
-  for (int i = 0; i < count; ++i) {
-    __builtin_prefetch(children[i].load(std::memory_order_relaxed).entry());
-  }
 }
 
 }  // namespace bedrock::engine

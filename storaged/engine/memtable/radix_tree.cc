@@ -31,15 +31,6 @@ std::uint8_t ByteAt(std::string_view key, std::size_t at) {
   return static_cast<std::uint8_t>(key[at]);
 }
 
-/// Begins to load what is read of a node, or entry, first.
-void Prefetch(RadixChild child) {
-  if (child.kind() == RadixKind::kNode15) {
-    const auto* const lines = reinterpret_cast<const char*>(child.node());
-    __builtin_prefetch(lines + Arena::kLineBytes);
-    __builtin_prefetch(lines + 2 * Arena::kLineBytes);
-  }
-}
-
 }  // namespace
 
 RadixTree::Place RadixTree::Locate(std::string_view key) {
@@ -151,11 +142,33 @@ RadixNodeView& RadixWalk::Push(RadixChild node) {
 }
 
 template <RadixWalk::Direction direction>
+void RadixWalk::LookAhead() {
+  // With one node ahead a walk that does little with each entry still waits for most of them.
+  constexpr int kAhead = 2;
+  constexpr bool kForward = direction == Direction::kForward;
+  if (depth_ == 0 || !Top().IsSmall()) return;
+  const RadixNodeView& top = Top();
+  const int rank = kForward ? top.rank() + kAhead : top.rank() - kAhead;
+  RadixChild ahead;
+  if (rank >= 0 && rank < top.Count()) {
+    ahead = top.SmallNodeAt(rank);
+  } else if (depth_ >= 2 && At(depth_ - 2).IsSmall()) {
+    const RadixNodeView& above = At(depth_ - 2);
+    const RadixChild beside = above.SmallNodeAt(kForward ? above.rank() + 1 : above.rank() - 1);
+    if (!beside) return;
+    const RadixNodeView view(beside);
+    ahead = view.SmallNodeAt(kForward ? rank - top.Count() : rank + view.Count());
+  }
+  if (ahead) PrefetchChildren(ahead);
+}
+
+template <RadixWalk::Direction direction>
 void RadixWalk::Descend(RadixChild child) {
+  constexpr bool kForward = direction == Direction::kForward;
   while (!child.IsEntry()) {
+    LookAhead<direction>();
     RadixNodeView& view = Push(child);
-    view.PrefetchChildren();
-    child = direction == Direction::kForward ? view.First() : view.Last();
+    child = kForward ? view.First() : view.Last();
   }
   entry_ = child.entry();
 }

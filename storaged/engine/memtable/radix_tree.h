@@ -93,9 +93,13 @@ class RadixWalk {
     depth_ = 0;
     entry_ = nullptr;
   }
+  /// Begins to load the children of a node that the walk comes to soon.
+  template <Direction direction>
+  void LookAhead();
   RadixNodeView& Push(RadixChild node);
-  RadixNodeView& Top() {
-    return depth_ <= kNearDepth ? near_[depth_ - 1] : far_[depth_ - kNearDepth - 1];
+  RadixNodeView& Top() { return At(depth_ - 1); }
+  RadixNodeView& At(std::size_t depth) {
+    return depth < kNearDepth ? near_[depth] : far_[depth - kNearDepth];
   }
 
   const RadixTree* tree_;
