@@ -21,26 +21,42 @@ inline std::uint64_t OrderedWord(const char* data) {
   return __builtin_bswap64(word);
 }
 
-/// The first 8 bytes of `key` as a number, zeros where there are fewer. Of two keys the one with
-/// the smaller head is smaller; equal heads say nothing.
-inline std::uint64_t KeyHead(std::string_view key) {
-  if (key.size() >= 8) return OrderedWord(key.data());
-  std::uint64_t head = 0;
-  for (std::size_t i = 0; i < key.size(); ++i) {
-    head |= std::uint64_t{static_cast<unsigned char>(key[i])} << (56 - 8 * i);
+/// The first 16 bytes of a key as two numbers, zeros where there are fewer. Of two keys the one
+/// with the smaller words is smaller; equal words say nothing.
+struct KeyWords {
+  std::uint64_t first = 0;
+  std::uint64_t second = 0;
+
+  friend bool operator==(const KeyWords&, const KeyWords&) = default;
+};
+
+inline KeyWords KeyWordsOf(std::string_view key) {
+  const std::size_t size = key.size();
+  if (size >= 16) return {OrderedWord(key.data()), OrderedWord(key.data() + 8)};
+  if (size > 8) {
+    // The last 8 bytes, of which those in the first word are shifted out.
+    const std::uint64_t last = OrderedWord(key.data() + size - 8);
+    return {OrderedWord(key.data()), last << (8 * (16 - size))};
   }
-  return head;
+  if (size == 8) return {OrderedWord(key.data()), 0};
+  KeyWords words;
+  for (std::size_t i = 0; i < size; ++i) {
+    words.first |= std::uint64_t{static_cast<unsigned char>(key[i])} << (56 - 8 * i);
+  }
+  return words;
 }
 
-/// Orders two keys whose heads are equal: below, equal to or above 0.
-inline int CompareBehindHead(std::string_view a, std::string_view b) {
-  if (a.size() >= 16 && b.size() >= 16) {
-    const std::uint64_t word_a = OrderedWord(a.data() + 8);
-    const std::uint64_t word_b = OrderedWord(b.data() + 8);
-    if (word_a != word_b) return word_a < word_b ? -1 : 1;
-    if (a.size() == 16 && b.size() == 16) return 0;
+/// Whether a sorts before b as internal keys. REQUIRES: the words are theirs.
+inline bool IsBefore(const InternalKeyView& a, const KeyWords& a_words, const InternalKeyView& b,
+                     const KeyWords& b_words) {
+  if (a_words.first != b_words.first) return a_words.first < b_words.first;
+  if (a_words.second != b_words.second) return a_words.second < b_words.second;
+  const std::size_t size = a.user_key.size();
+  if (size > 16 || size != b.user_key.size()) {
+    const int order = a.user_key.compare(b.user_key);
+    if (order != 0) return order < 0;
   }
-  return a.compare(b);
+  return a.trailer.packed() > b.trailer.packed();
 }
 
 inline bool SameKey(std::string_view a, std::string_view b) {
@@ -54,14 +70,6 @@ inline bool SameKey(std::string_view a, std::string_view b) {
   std::memcpy(&words[2], a.data(), 8);
   std::memcpy(&words[3], b.data(), 8);
   return words[0] == words[1] && words[2] == words[3];
-}
-
-/// Whether (a, a_head) sorts before (b, b_head) as internal keys. REQUIRES: the heads are theirs.
-inline bool IsBefore(const InternalKeyView& a, std::uint64_t a_head, const InternalKeyView& b,
-                     std::uint64_t b_head) {
-  if (a_head != b_head) return a_head < b_head;
-  const int order = CompareBehindHead(a.user_key, b.user_key);
-  return order != 0 ? order < 0 : a.trailer.packed() > b.trailer.packed();
 }
 
 }  // namespace bedrock::engine

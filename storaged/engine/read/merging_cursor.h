@@ -37,12 +37,12 @@ concept EntryCursor = requires(C cursor, const C fixed, InternalKeyView target) 
 /// over all of them, so there are no ties. An error of any ends the walk.
 ///
 /// The sources that have an entry stand in a list sorted by it, in the order of the walk. A step
-/// moves the first one and, while it stays before the second, costs that one comparison; else a
-/// binary search finds its new place. LSM sources differ much in size, so the first mostly stays,
-/// and for the few tens of sources that there are a sorted list takes no more comparisons than a
-/// tree and always knows the runner-up. Each source's key is kept with its first 8 bytes as a
-/// number, so comparisons ask no source and mostly look at no key. Nothing is allocated once all
-/// sources are in.
+/// moves the first one and, while it stays before the second, costs that one comparison; else it
+/// goes back step by step, and past kNear by a binary search. LSM sources differ much in size, so
+/// it does not go far, and for the few tens of sources that there are a sorted list takes no more
+/// comparisons than a tree and always knows the runner-up. The list itself has the first 16 bytes
+/// of each key as numbers, so comparisons ask no source and mostly look at no key. Nothing is
+/// allocated once all sources are in.
 ///
 /// Sources that grow meanwhile (a memtable that is written to) are fine as long as what they gain
 /// has versions above the one that the walk is for. One thread at a time.
@@ -89,7 +89,7 @@ class MergingCursor {
       Turn<kForward>();
       if (!Valid()) return;
     }
-    order_.front()->source.Next();
+    order_.front().lane->source.Next();
     Settle<kForward>();
   }
   void Prev() {
@@ -98,7 +98,7 @@ class MergingCursor {
       Turn<kBackward>();
       if (!Valid()) return;
     }
-    order_.front()->source.Prev();
+    order_.front().lane->source.Prev();
     Settle<kBackward>();
   }
 
@@ -118,28 +118,30 @@ class MergingCursor {
   /// has nothing to show in between. REQUIRES: as there.
   void SkipFrontTo(InternalKeyView target) {
     DCHECK(Valid() && direction_ == kForward);
-    order_.front()->source.Seek(target);
+    order_.front().lane->source.Seek(target);
     Settle<kForward>();
   }
   void SkipFrontToEnd() {
     DCHECK(Valid() && direction_ == kForward);
-    Source& source = order_.front()->source;
+    Source& source = order_.front().lane->source;
     source.SeekToLast();
     if (source.Valid()) source.Next();
     Settle<kForward>();
   }
   void SkipFrontBackTo(InternalKeyView target) {
     DCHECK(Valid() && direction_ == kBackward);
-    order_.front()->source.SeekForPrev(target);
+    order_.front().lane->source.SeekForPrev(target);
     Settle<kBackward>();
   }
 
   /// REQUIRES: Valid().
-  const InternalKeyView& key() const { return order_.front()->key; }
-  std::string_view value() const { return order_.front()->source.value(); }
+  const InternalKeyView& key() const { return order_.front().lane->key; }
+  std::string_view value() const { return order_.front().lane->source.value(); }
   /// The number of the source that has the entry.
-  std::size_t front() const { return static_cast<std::size_t>(order_.front() - lanes_.data()); }
-  const Source& front_source() const { return order_.front()->source; }
+  std::size_t front() const {
+    return static_cast<std::size_t>(order_.front().lane - lanes_.data());
+  }
+  const Source& front_source() const { return order_.front().lane->source; }
 
   const Status& status() const { return status_; }
 
@@ -151,21 +153,27 @@ class MergingCursor {
     explicit Lane(std::in_place_t /*tag*/, Arguments&&... arguments)
         : source(std::forward<Arguments>(arguments)...) {}
 
-    /// REQUIRES: source.Valid().
-    void Load() {
-      key = source.key();
-      head = KeyHead(key.user_key);
-    }
-
     Source source;
-    InternalKeyView key;     ///< source.key(), while it stands in the list.
-    std::uint64_t head = 0;  ///< KeyHead of it.
+    InternalKeyView key;  ///< source.key(), while it stands in the list.
   };
+  /// A source's place in the list.
+  struct Place {
+    KeyWords words;  ///< Of the lane's key; of the only one in the list anything.
+    Lane* lane;
+  };
+  /// How far a source goes back step by step.
+  static constexpr std::size_t kNear = 8;
+
+  /// The place of a source that was moved. REQUIRES: lane.source.Valid().
+  static Place Load(Lane& lane) {
+    lane.key = lane.source.key();
+    return {KeyWordsOf(lane.key.user_key), &lane};
+  }
 
   template <Direction direction>
-  static bool Before(const Lane& a, const Lane& b) {
-    return direction == kForward ? IsBefore(a.key, a.head, b.key, b.head)
-                                 : IsBefore(b.key, b.head, a.key, a.head);
+  static bool Before(const Place& a, const Place& b) {
+    return direction == kForward ? IsBefore(a.lane->key, a.words, b.lane->key, b.words)
+                                 : IsBefore(b.lane->key, b.words, a.lane->key, a.words);
   }
 
   void Fail(Status status) {
@@ -173,13 +181,13 @@ class MergingCursor {
     order_.clear();
   }
 
-  /// The place of `lane` in the sorted list between `first` and its end.
+  /// Where `place` belongs in the list from number `first` on.
   template <Direction direction>
-  std::size_t PlaceOf(const Lane& lane, std::size_t first) const {
+  std::size_t FindPlace(const Place& place, std::size_t first) const {
     std::size_t last = order_.size();
     while (first < last) {
       const std::size_t middle = first + (last - first) / 2;
-      if (Before<direction>(*order_[middle], lane)) {
+      if (Before<direction>(order_[middle], place)) {
         first = middle + 1;
       } else {
         last = middle;
@@ -198,9 +206,9 @@ class MergingCursor {
       }
       return true;
     }
-    lane.Load();
-    const std::size_t place = PlaceOf<direction>(lane, 0);
-    order_.insert(order_.begin() + static_cast<std::ptrdiff_t>(place), &lane);
+    const Place place = Load(lane);
+    order_.insert(order_.begin() + static_cast<std::ptrdiff_t>(FindPlace<direction>(place, 0)),
+                  place);
     return true;
   }
 
@@ -219,7 +227,7 @@ class MergingCursor {
   /// The first source was moved on: gives it its new place.
   template <Direction direction>
   void Settle() {
-    Lane& lane = *order_.front();
+    Lane& lane = *order_.front().lane;
     if (!lane.source.Valid()) [[unlikely]] {
       DropFront();
       return;
@@ -228,15 +236,22 @@ class MergingCursor {
       lane.key = lane.source.key();
       return;
     }
-    lane.Load();
-    if (!Before<direction>(*order_[1], lane)) return;
-    const auto place = static_cast<std::ptrdiff_t>(PlaceOf<direction>(lane, 2));
-    std::move(order_.begin() + 1, order_.begin() + place, order_.begin());
-    order_[static_cast<std::size_t>(place) - 1] = &lane;
+    const Place place = Load(lane);
+    const std::size_t near = std::min(order_.size(), kNear);
+    std::size_t at = 1;
+    for (; at < near; ++at) {
+      if (!Before<direction>(order_[at], place)) break;
+      order_[at - 1] = order_[at];
+    }
+    if (at == kNear && at < order_.size()) [[unlikely]] {
+      const std::size_t end = FindPlace<direction>(place, at);
+      for (; at < end; ++at) order_[at - 1] = order_[at];
+    }
+    order_[at - 1] = place;
   }
 
   void DropFront() {
-    Status status = order_.front()->source.status();
+    Status status = order_.front().lane->source.status();
     if (!status.ok()) {
       Fail(std::move(status));
       return;
@@ -250,7 +265,7 @@ class MergingCursor {
       return direction == kForward ? at < target : at > target;
     };
     while (Valid() && short_of_target(key())) {
-      Source& source = order_.front()->source;
+      Source& source = order_.front().lane->source;
       direction == kForward ? source.Seek(target) : source.SeekForPrev(target);
       Settle<direction>();
     }
@@ -260,17 +275,16 @@ class MergingCursor {
   /// their neighbour of it on the old side, so one step brings each to that on the new side.
   template <Direction direction>
   void Turn() {
-    Lane& current = *order_.front();
-    current.Load();
+    Lane& current = *order_.front().lane;
     direction_ = direction;
     order_.clear();
-    order_.push_back(&current);
+    order_.push_back(Load(current));
     for (Lane& lane : lanes_) {
       if (&lane == &current) continue;
       TurnSource<direction>(lane.source, current);
       if (!Join<direction>(lane)) return;
     }
-    DCHECK(order_.front() == &current);
+    DCHECK(order_.front().lane == &current);
   }
 
   template <Direction direction>
@@ -290,7 +304,7 @@ class MergingCursor {
   }
 
   std::vector<Lane> lanes_;
-  std::vector<Lane*> order_;  ///< Those that have an entry; the first one's is the walk's.
+  std::vector<Place> order_;  ///< Of those that have an entry; the first one's is the walk's.
   Direction direction_ = kForward;
   Status status_;
 };

@@ -40,8 +40,8 @@ std::string RandomKey(Random& random) {
 
 /// Entries spread over parts, and all of them.
 struct Spread {
-  explicit Spread(Random& random) : parts(MakeParts(random.Below(7))) {
-    const std::size_t entries = random.Below(60);
+  explicit Spread(Random& random) : parts(MakeParts(random.Below(random.Chance(1, 4) ? 24 : 7))) {
+    const std::size_t entries = random.Below(parts.size() > 7 ? 200 : 60);
     for (std::uint64_t version = 1; version <= entries && !parts.empty(); ++version) {
       const std::string key = RandomKey(random);
       auto& part = parts[random.Chance(1, 2) ? parts.size() - 1 : random.Below(parts.size())];
