@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "common/base/check.h"
-#include "storaged/engine/iterator/merging_iterator.h"
 
 namespace bedrock::engine {
 
@@ -134,25 +133,27 @@ bool Compactor::HasRoomFor(const CompactionPlan& plan) const {
 }
 
 std::vector<std::unique_ptr<MergeJob>> Compactor::MakeParts(const Job& job) {
-  std::map<FileNumber, TableSet::Table> opened;
-  for (const auto& level : job.base.tables->levels) {
-    for (const auto& table : level) opened.emplace(table->metadata().number, table);
-  }
-  std::vector<std::unique_ptr<InternalIterator>> sources;
-  for (const auto& input : job.plan.inputs) {
-    sources.push_back(TableReader::NewIterator(opened.at(input.number), FillCache::kNo));
-  }
+  const CompactionPlan& plan = job.plan;
+  const MergeInput input = InputsOf(*job.base.tables, plan);
+  // Parts too small to be worth a lane are not made.
+  const std::size_t parts_max = std::min<std::size_t>(
+      lanes_.size(), 1 + static_cast<std::size_t>(plan.input_bytes / shape_.table_bytes));
   std::vector<std::unique_ptr<MergeJob>> parts;
-  parts.push_back(std::make_unique<MergeJob>(MergeJob::Parameters{
-      .file_system = context_.environment.file_system,
-      .directory = context_.options.directory,
-      .input = NewMergingIterator(std::move(sources)),
-      .filter = VersionFilter({job.kept.watermark, job.kept.pinned}, nullptr, job.plan.below),
-      .table = {.block_bytes = context_.options.block_bytes,
-                .filter_bits_per_key = context_.options.filter_bits_per_key,
-                .compression = job.plan.compression},
-      .table_bytes = job.plan.table_bytes,
-      .next_number = [this] { return context_.versions.NewNumber(); }}));
+  for (OwnedRange& range : SplitRanges(job.base.state->levels, plan, parts_max)) {
+    parts.push_back(std::make_unique<MergeJob>(MergeJob::Parameters{
+        .file_system = context_.environment.file_system,
+        .directory = context_.options.directory,
+        .input = input,
+        .retention = {job.kept.watermark, job.kept.pinned},
+        .below = plan.below,
+        .range = std::move(range),
+        .table = {.block_bytes = context_.options.block_bytes,
+                  .filter_bits_per_key = context_.options.filter_bits_per_key,
+                  .compression = plan.compression},
+        .table_bytes = plan.table_bytes,
+        .grandparents = plan.grandparents,
+        .next_number = [this] { return context_.versions.NewNumber(); }}));
+  }
   return parts;
 }
 

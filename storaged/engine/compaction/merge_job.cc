@@ -1,9 +1,12 @@
 #include "storaged/engine/compaction/merge_job.h"
 
+#include <algorithm>
+#include <map>
 #include <utility>
 
 #include "common/base/status_macros.h"
 #include "common/base/units.h"
+#include "storaged/engine/read/key_compare.h"
 #include "storaged/engine/table/file_names.h"
 
 namespace bedrock::engine {
@@ -13,9 +16,77 @@ namespace {
 /// of a posted job.
 constexpr std::uint64_t kStepBytes = 256 * kKiB;
 constexpr std::uint64_t kEntryOverheadBytes = 16;
+/// An output that lies over so many outputs' worth of grandparents ends.
+constexpr std::uint64_t kGrandparentTablesMax = 10;
 }  // namespace
 
-MergeJob::MergeJob(Parameters parameters) : parameters_(std::move(parameters)) {}
+MergeInput InputsOf(const TableSet& tables, const CompactionPlan& plan) {
+  std::map<FileNumber, TableSet::Table> opened;
+  for (const auto& level : tables.levels) {
+    for (const TableSet::Table& table : level) opened.emplace(table->metadata().number, table);
+  }
+  MergeInput input;
+  std::optional<std::uint32_t> level;
+  for (const CompactionPlan::Input& one : plan.inputs) {
+    if (one.level == 0 || level != one.level) input.runs.emplace_back();
+    input.runs.back().push_back(opened.at(one.number));
+    level = one.level;
+  }
+  return input;
+}
+
+MergeJob::MergeJob(Parameters parameters)
+    : parameters_(std::move(parameters)), output_begin_(parameters_.range.begin) {}
+
+// ---- Input
+
+Result<std::shared_ptr<const FragmentedTombstones>> MergeJob::MergedTombstones() const {
+  std::vector<const FragmentedTombstones*> sets;
+  std::shared_ptr<const FragmentedTombstones> of_memtable;
+  if (parameters_.input.memtable != nullptr) {
+    of_memtable = parameters_.input.memtable->Tombstones();
+    sets.push_back(of_memtable.get());
+  }
+  for (const auto& run : parameters_.input.runs) {
+    for (const TableSet::Table& table : run) {
+      RETURN_IF_ERROR(table->status());
+      sets.push_back(&table->Tombstones());
+    }
+  }
+  const OwnedRange& range = parameters_.range;
+  return std::make_shared<const FragmentedTombstones>(
+      FragmentedTombstones::Merge(sets).Clip(range.begin, range.end));
+}
+
+void MergeJob::DropHiddenTables() {
+  for (auto& run : parameters_.input.runs) {
+    std::erase_if(run, [this](const TableSet::Table& table) {
+      const TableMetadata& metadata = table->metadata();
+      // Of a table that only reaches into the range more than what is hidden may be seen.
+      return filter_->HidesAll(metadata.range(), metadata.version_min, metadata.version_max);
+    });
+  }
+}
+
+Status MergeJob::Begin() {
+  begun_ = true;
+  ASSIGN_OR_RETURN(auto tombstones, MergedTombstones());
+  filter_.emplace(std::move(parameters_.retention), std::move(tombstones),
+                  std::move(parameters_.below));
+  tombstones_ = filter_->KeptTombstones();
+  DropHiddenTables();
+  cursor_.Reserve(parameters_.input.runs.size() + 1);
+  if (parameters_.input.memtable != nullptr) cursor_.Emplace(*parameters_.input.memtable);
+  for (const auto& run : parameters_.input.runs) {
+    if (!run.empty()) cursor_.Emplace(run, TableReadOptions(FillCache::kNo));
+  }
+  if (parameters_.range.begin.empty()) {
+    cursor_.SeekToFirst();
+  } else {
+    cursor_.Seek(SeekKey(parameters_.range.begin, kVersionMax));
+  }
+  return {};
+}
 
 MergeJob::Progress MergeJob::Fail(Progress progress, Status status) {
   status_ = std::move(status);
@@ -23,49 +94,105 @@ MergeJob::Progress MergeJob::Fail(Progress progress, Status status) {
   return progress;
 }
 
-Status MergeJob::FinishTable() {
-  ASSIGN_OR_RETURN(TableMetadata metadata, builder_->Finish());
-  builder_.reset();
-  outputs_.push_back(std::move(metadata));
-  return {};
-}
-
-Status MergeJob::AddCurrent() {
-  const InternalKeyView key = parameters_.input->key();
-  if (builder_ != nullptr && builder_->EstimatedBytes() >= parameters_.table_bytes &&
-      key.user_key != last_user_key_) {
-    RETURN_IF_ERROR(FinishTable());
-  }
-  if (builder_ == nullptr) {
-    const FileNumber number = parameters_.next_number();
-    created_.push_back(number);
-    ASSIGN_OR_RETURN(builder_, TableBuilder::Create(*parameters_.file_system, parameters_.directory,
-                                                    number, parameters_.table));
-  }
-  last_user_key_ = key.user_key;
-  return builder_->Add(key, parameters_.input->value());
-}
-
 MergeJob::Progress MergeJob::Step() {
-  InternalIterator& input = *parameters_.input;
-  if (!positioned_) {
-    input.SeekToFirst();
-    positioned_ = true;
+  if (!begun_) {
+    const Status begun = Begin();
+    if (!begun.ok()) return Fail(Progress::kInputFailed, begun);
   }
-  std::uint64_t bytes = 0;
-  for (; input.Valid() && bytes < kStepBytes; input.Next()) {
-    bytes += input.key().user_key.size() + input.value().size() + kEntryOverheadBytes;
-    if (!parameters_.filter.Keep(input.key())) continue;
+  const std::string_view end = parameters_.range.end;
+  for (std::uint64_t bytes = 0; bytes < kStepBytes; cursor_.Next()) {
+    if (!cursor_.Valid()) {
+      if (!cursor_.status().ok()) return Fail(Progress::kInputFailed, cursor_.status());
+      return Finish();
+    }
+    const InternalKeyView& key = cursor_.key();
+    if (!end.empty() && key.user_key >= end) return Finish();
+    bytes += key.user_key.size() + cursor_.value().size() + kEntryOverheadBytes;
+    if (!filter_->Keep(key)) continue;
     const Status added = AddCurrent();
     if (!added.ok()) return Fail(Progress::kOutputFailed, added);
   }
-  if (input.Valid()) return Progress::kMore;
-  if (!input.status().ok()) return Fail(Progress::kInputFailed, input.status());
-  if (builder_ != nullptr) {
-    const Status finished = FinishTable();
-    if (!finished.ok()) return Fail(Progress::kOutputFailed, finished);
+  return Progress::kMore;
+}
+
+MergeJob::Progress MergeJob::Finish() {
+  // Range tombstones may go on over more of them.
+  const auto& grandparents = parameters_.grandparents;
+  while (grandparent_ < grandparents.size() &&
+         IsBeforeEnd(grandparents[grandparent_].smallest, parameters_.range.end)) {
+    const Status passed = PassGrandparents(grandparents[grandparent_].smallest);
+    if (!passed.ok()) return Fail(Progress::kOutputFailed, passed);
   }
-  return Progress::kDone;
+  const Status ended = EndOutput(parameters_.range.end);
+  return ended.ok() ? Progress::kDone : Fail(Progress::kOutputFailed, ended);
+}
+
+// ---- Output
+
+Status MergeJob::AddCurrent() {
+  const InternalKeyView& key = cursor_.key();
+  if (builder_ == nullptr || !SameKey(key.user_key, last_user_key_.view())) {
+    RETURN_IF_ERROR(EndBefore(key.user_key));
+    last_user_key_.Assign(key.user_key);
+  }
+  if (builder_ == nullptr) RETURN_IF_ERROR(CreateOutput());
+  return builder_->Add(key, cursor_.value());
+}
+
+Status MergeJob::EndBefore(std::string_view user_key) {
+  if (grandparent_ < parameters_.grandparents.size()) {
+    RETURN_IF_ERROR(PassGrandparents(user_key));
+  }
+  if (builder_ == nullptr || builder_->EstimatedBytes() < parameters_.table_bytes) return {};
+  return EndOutput(user_key);
+}
+
+Status MergeJob::PassGrandparents(std::string_view user_key) {
+  const auto& grandparents = parameters_.grandparents;
+  for (; grandparent_ < grandparents.size() && grandparents[grandparent_].smallest <= user_key;
+       ++grandparent_) {
+    const std::string& begin = grandparents[grandparent_].smallest;
+    if (begin > output_begin_) {
+      const bool large =
+          builder_ != nullptr && builder_->EstimatedBytes() >= parameters_.table_bytes / 2;
+      const bool wide = grandparent_bytes_ / kGrandparentTablesMax >= parameters_.table_bytes;
+      // What has nothing yet may as well begin here.
+      if (large || wide || (builder_ == nullptr && !HasTombstonesBefore(begin))) {
+        RETURN_IF_ERROR(EndOutput(begin));
+      }
+    }
+    grandparent_bytes_ += grandparents[grandparent_].bytes;
+  }
+  return {};
+}
+
+bool MergeJob::HasTombstonesBefore(std::string_view end) const {
+  const std::size_t i = tombstones_.FindFragment(output_begin_);
+  return i < tombstones_.size() && IsBeforeEnd(tombstones_.fragment(i).begin, end);
+}
+
+Status MergeJob::CreateOutput() {
+  const FileNumber number = parameters_.next_number();
+  created_.push_back(number);
+  ASSIGN_OR_RETURN(builder_, TableBuilder::Create(*parameters_.file_system, parameters_.directory,
+                                                  number, parameters_.table));
+  return {};
+}
+
+Status MergeJob::EndOutput(std::string_view end) {
+  const bool tombstones = HasTombstonesBefore(end);
+  if (tombstones) {
+    if (builder_ == nullptr) RETURN_IF_ERROR(CreateOutput());
+    builder_->AddRangeTombstones(tombstones_.Clip(output_begin_, end));
+  }
+  if (builder_ != nullptr) {
+    ASSIGN_OR_RETURN(TableMetadata metadata, builder_->Finish());
+    builder_.reset();
+    outputs_.push_back(std::move(metadata));
+  }
+  output_begin_.assign(end);
+  grandparent_bytes_ = 0;
+  return {};
 }
 
 void MergeJob::Abandon() {

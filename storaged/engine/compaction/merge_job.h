@@ -1,23 +1,48 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bedrock/status.h"
 #include "common/env/file_system.h"
+#include "storaged/engine/compaction/picker.h"
 #include "storaged/engine/compaction/version_filter.h"
-#include "storaged/engine/iterator/internal_iterator.h"
+#include "storaged/engine/manifest/table_set.h"
+#include "storaged/engine/memtable/memtable.h"
+#include "storaged/engine/read/key_buffer.h"
+#include "storaged/engine/read/merging_cursor.h"
+#include "storaged/engine/read/source.h"
 #include "storaged/engine/table/table_builder.h"
 #include "storaged/engine/table/table_format.h"
 
 namespace bedrock::engine {
 
-/// Writes the entries of an iterator that a filter keeps into new tables: what flushes and
-/// compactions have in common. Works in steps of bounded size, so that others get their turn. One
-/// thread at a time.
+/// What is merged: the memtable of a flush, or the tables of a compaction.
+struct MergeInput {
+  std::shared_ptr<const Memtable> memtable;
+  /// Each a run of tables that share no key, in key order.
+  std::vector<std::vector<TableSet::Table>> runs;
+};
+
+/// The inputs of `plan`: a run for each level-0 table and for each other level. REQUIRES: they are
+/// in `tables`.
+MergeInput InputsOf(const TableSet& tables, const CompactionPlan& plan);
+
+/// Merges entries and range tombstones, leaves out what VersionFilter does, and writes the rest
+/// into new tables: what flushes and compactions have in common. Works in steps of bounded size, so
+/// that others get their turn. One thread at a time.
+///
+/// Outputs part the keys between them, range tombstones included; none ends inside a user key. One
+/// ends when it is large enough, and where a grandparent begins once it is half as large or lies
+/// over many of them: so each output meets few tables when it is compacted one day.
+///
+/// A table that a range tombstone hides as a whole from all readers is not read.
 ///
 /// The outputs are synced, their names are not: the caller syncs the directory, then makes them
 /// live. After an error, or if it is given up, Abandon() removes them.
@@ -26,13 +51,14 @@ class MergeJob {
   struct Parameters {
     FileSystem* file_system = nullptr;
     std::string directory;
-    std::unique_ptr<InternalIterator> input;
-    VersionFilter filter;
+    MergeInput input;
+    Retention retention;
+    KeyRanges below;   ///< What older tables may have that are not merged.
+    OwnedRange range;  ///< Of the input only what lies in it.
     TableOptions table;
-    /// A table of this size ends at the next user key; never inside one, so that outputs share
-    /// none.
-    std::uint64_t table_bytes = UINT64_MAX;
-    /// Gives a number that was never given before.
+    std::uint64_t table_bytes = UINT64_MAX;  ///< Of an output, about.
+    std::vector<CompactionPlan::Grandparent> grandparents;
+    /// Gives a number that was never given before. Called by whatever thread steps.
     std::function<FileNumber()> next_number;
   };
 
@@ -44,6 +70,8 @@ class MergeJob {
   };
 
   explicit MergeJob(Parameters parameters);
+  MergeJob(const MergeJob&) = delete;
+  MergeJob& operator=(const MergeJob&) = delete;
 
   /// One step. After kDone or a failure no step follows.
   Progress Step();
@@ -54,14 +82,37 @@ class MergeJob {
   void Abandon();
 
  private:
+  Status Begin();
+  /// All range tombstones of the input, within the range.
+  Result<std::shared_ptr<const FragmentedTombstones>> MergedTombstones() const;
+  void DropHiddenTables();
   Progress Fail(Progress progress, Status status);
+  Progress Finish();
+
   Status AddCurrent();
-  Status FinishTable();
+  /// The output may have to end before `user_key`, which comes next.
+  Status EndBefore(std::string_view user_key);
+  /// Goes past the grandparents that begin at or before `user_key`.
+  Status PassGrandparents(std::string_view user_key);
+  Status CreateOutput();
+  /// The output that began at output_begin_ ends before `end` (empty: nowhere) and another one
+  /// begins there.
+  Status EndOutput(std::string_view end);
+  /// Whether range tombstones stay between output_begin_ and `end`.
+  bool HasTombstonesBefore(std::string_view end) const;
 
   Parameters parameters_;
-  bool positioned_ = false;
-  std::unique_ptr<TableBuilder> builder_;
-  std::string last_user_key_;  ///< In builder_.
+  bool begun_ = false;
+  std::optional<VersionFilter> filter_;
+  FragmentedTombstones tombstones_;  ///< That stay.
+  MergingCursor<Source> cursor_;
+
+  std::unique_ptr<TableBuilder> builder_;  ///< Null: the output has no entry yet.
+  KeyBuffer last_user_key_;                ///< In builder_.
+  std::string output_begin_;               ///< Where the output begins.
+  std::size_t grandparent_ = 0;            ///< The next to come.
+  std::uint64_t grandparent_bytes_ = 0;    ///< That the output lies over.
+
   std::vector<FileNumber> created_;
   std::vector<TableMetadata> outputs_;
   Status status_;

@@ -592,18 +592,6 @@ std::string_view ReasonName(CompactionPlan::Reason reason) {
   return "unknown";
 }
 
-std::optional<Compaction> PickCompaction(const TableSet& tables, std::size_t level0_trigger) {
-  const auto& level0 = tables.levels[0];
-  if (level0.empty() || level0.size() < level0_trigger) return std::nullopt;
-  KeyRange range = level0.front()->metadata().range();
-  for (const TableSet::Table& table : level0) range = range.Hull(table->metadata().range());
-  Compaction compaction{level0, {}};
-  for (const TableSet::Table& table : tables.levels[1]) {
-    if (table->metadata().range().Overlaps(range)) compaction.level1.push_back(table);
-  }
-  return compaction;
-}
-
 std::optional<CompactionPlan> Pick(const PickerInput& input) { return Picker(input).Pick(); }
 
 bool HasWork(const PickerInput& input, const ManualCompaction& manual) {

@@ -13,7 +13,6 @@
 #include "common/base/ids.h"
 #include "storaged/engine/compaction/key_ranges.h"
 #include "storaged/engine/compaction/level_shape.h"
-#include "storaged/engine/manifest/table_set.h"
 #include "storaged/engine/manifest/version_edit.h"
 
 namespace bedrock::engine {
@@ -116,13 +115,6 @@ bool HasWork(const PickerInput& input, const ManualCompaction& manual);
 /// Notes in `cursors` that `plan` was carried out.
 void Advance(const Levels& levels, const CompactionPlan& plan,
              std::array<std::string, kLevelsMax>& cursors);
-
-/// Tables to merge into level 1: what PickCompaction gives, the picker of an engine of two levels.
-struct Compaction {
-  std::vector<TableSet::Table> level0;  ///< All of it, oldest first.
-  std::vector<TableSet::Table> level1;  ///< Those that share keys with it, by key.
-};
-std::optional<Compaction> PickCompaction(const TableSet& tables, std::size_t level0_trigger);
 
 /// A range of user keys that owns its bounds; [begin, end), an empty end for none.
 struct OwnedRange {

@@ -43,6 +43,24 @@ bool VersionFilter::IsHidden(InternalKeyView key, std::size_t stripe) {
   return newest != fragment.versions.end() && *newest > key.version();
 }
 
+bool VersionFilter::HidesAll(const KeyRange& range, Version version_min,
+                             Version version_max) const {
+  if (tombstones_ == nullptr || version_max > watermark_) return false;
+  const std::size_t stripe = StripeOf(version_max);
+  if (StripeOf(version_min) != stripe) return false;
+  std::string_view from = range.begin;
+  for (std::size_t i = tombstones_->FindFragment(from); i < tombstones_->size(); ++i) {
+    const auto fragment = tombstones_->fragment(i);
+    if (from < fragment.begin) return false;
+    const auto newest = std::lower_bound(fragment.versions.begin(), fragment.versions.end(),
+                                         TopOf(stripe), std::greater<>());
+    if (newest == fragment.versions.end() || *newest <= version_max) return false;
+    if (!EndsBefore(HalfOpen(fragment.begin, fragment.end).end, range.end)) return true;
+    from = fragment.end;
+  }
+  return false;
+}
+
 FragmentedTombstones VersionFilter::KeptTombstones() const {
   FragmentedTombstones::Builder builder;
   if (tombstones_ == nullptr) return builder.Finish();

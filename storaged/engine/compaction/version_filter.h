@@ -3,13 +3,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "common/base/ids.h"
 #include "storaged/engine/compaction/key_ranges.h"
 #include "storaged/engine/keys/internal_key.h"
 #include "storaged/engine/keys/range_tombstones.h"
+#include "storaged/engine/read/key_buffer.h"
+#include "storaged/engine/read/key_compare.h"
 
 namespace bedrock::engine {
 
@@ -33,8 +34,8 @@ struct Retention {
 ///
 /// (key, version) is unique among points; a range tombstone hides lower versions only.
 ///
-/// Thread: one. Costs a copy and a compare of the key an entry where there are neither pins nor
-/// range tombstones.
+/// Thread: one. Where there are neither pins nor range tombstones it costs a copy and a compare of
+/// the key an entry.
 class VersionFilter {
  public:
   /// `tombstones`: all range tombstones of what is merged; null: there are none.
@@ -43,8 +44,8 @@ class VersionFilter {
 
   /// Whether an entry stays. REQUIRES: called for every entry, in internal key order.
   bool Keep(InternalKeyView key) {
-    if (key.user_key != user_key_ || first_) {
-      user_key_.assign(key.user_key);
+    if (first_ || !SameKey(key.user_key, user_key_.view())) {
+      user_key_.Assign(key.user_key);
       stripe_ = kNoStripe;
       first_ = false;
     }
@@ -59,6 +60,9 @@ class VersionFilter {
     return tombstones_ == nullptr || !IsHidden(key, stripe);
   }
 
+  /// Whether a range tombstone hides every point in `range` whose version is in [version_min,
+  /// version_max] from every reader.
+  bool HidesAll(const KeyRange& range, Version version_min, Version version_max) const;
   /// What stays of the range tombstones. Const: may come before, between or after the entries.
   FragmentedTombstones KeptTombstones() const;
 
@@ -78,7 +82,7 @@ class VersionFilter {
   KeyRanges below_;
 
   bool first_ = true;
-  std::string user_key_;            ///< Of the entry before; its memory is used again.
+  KeyBuffer user_key_;              ///< Of the entry before.
   std::size_t stripe_ = kNoStripe;  ///< Of the last entry of this key at or below the watermark.
   std::size_t fragment_ = 0;        ///< The first that ends behind user_key_.
 };

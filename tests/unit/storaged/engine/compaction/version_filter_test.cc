@@ -28,7 +28,7 @@ std::shared_ptr<const FragmentedTombstones> Tombstones(std::vector<RangeTombston
 }
 
 /// The versions that a filter keeps of the key k, given newest first.
-std::string Kept(const Versions& versions, VersionFilter filter) {
+std::string Kept(const Versions& versions, VersionFilter&& filter) {
   std::string kept;
   for (const auto& [version, kind] : versions) {
     if (filter.Keep({"k", Trailer(Version(version), kind)})) kept += std::to_string(version);
