@@ -1,6 +1,7 @@
 #include "storaged/engine/change_reader.h"
 
 #include "bedrock/write_batch.h"
+#include "common/codec/coding.h"
 #include "storaged/engine/keys/internal_key.h"
 
 namespace bedrock {
@@ -43,21 +44,12 @@ void WriteBatch::Clear() {
 
 namespace bedrock::engine {
 
-bool ChangeReader::Next() {
-  if (malformed_ || reader_.AtEnd()) return false;
-  const auto kind = reader_.Fixed<std::uint8_t>();
-  const auto key = reader_.LengthPrefixed();
-  malformed_ = !key || *kind < static_cast<std::uint8_t>(Kind::kPut) ||
-               *kind > static_cast<std::uint8_t>(Kind::kDeleteRange);
-  if (malformed_) return false;
-  kind_ = static_cast<Kind>(*kind);
-  key_ = *key;
-  value_ = {};
-  if (kind_ == Kind::kDelete) return true;
-  const auto value = reader_.LengthPrefixed();
-  malformed_ = !value || (kind_ == Kind::kDeleteRange && !value->empty() && *value <= key_);
-  if (malformed_) return false;
-  value_ = *value;
+bool ChangeReader::TakeLongSize(std::uint64_t& size) {
+  ByteReader reader({at_, static_cast<std::size_t>(end_ - at_)});
+  const auto value = reader.Varint();
+  if (!value) return false;
+  at_ = reader.rest().data();
+  size = *value;
   return true;
 }
 

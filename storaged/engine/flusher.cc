@@ -126,6 +126,7 @@ Lane::Next Flusher::StartOver(const Status& why) {
 Lane::Next Flusher::PauseFor(const Status& why) {
   pause_.Begin(context_.now_ms());
   context_.errors.Trouble(ErrorState::Job::kFlush, why);
+  context_.wake_all();  // for the reserve, where space is what is missing
   context_.notify();
   return Lane::Later(pause_.LeftMs(context_.now_ms(), context_.room));
 }

@@ -19,6 +19,9 @@ class Driver {
     options_ = SmallOptions(std::move(directory));
     options_.filter_bits_per_key = random_.Chance(1, 4) ? 0 : 10;
     if (random_.Chance(1, 2)) options_.compression = bedrock::Compression::kNone;
+    options_.compaction_jobs_max = random_.Between(1, 3);
+    options_.level1_bytes = random_.Chance(1, 2) ? 16 * kKiB : 256 * kMiB;
+    options_.level_multiplier = 4;
     options_.block_cache_bytes = random_.Chance(1, 4) ? 0 : 64 * kKiB;
     Reopen();
   }
@@ -27,6 +30,7 @@ class Driver {
     for (int i = 0; i < steps && !testing::Test::HasFatalFailure(); ++i) Step();
     executor_.RunAll();
     Compare();
+    ASSERT_FALSE(compacting_) << "whoever asked for a compaction is told";
     ASSERT_TRUE(engine_->Verify().ok()) << engine_->Verify().ToString();
     EXPECT_TRUE(compacted_tables_seen_ && flushed_tables_seen_);
   }
@@ -53,7 +57,11 @@ class Driver {
       Compare();
     } else if (dice < 956) {
       CheckPin();
-    } else if (dice < 958) {
+    } else if (dice < 957) {
+      CheckCheckpoint();
+    } else if (dice < 959) {
+      CompactSome();
+    } else if (dice < 961) {
       Reopen();
     } else if (dice < 970) {
       CheckRange();
@@ -143,6 +151,37 @@ class Driver {
     pin_.reset();
   }
 
+  /// What was durable is in the checkpoint, as a database of its own, whatever goes on here.
+  void CheckCheckpoint() {
+    const std::string directory = options_.directory + "-copy" + std::to_string(++checkpoints_);
+    const AppliedMark mark = engine_->durable_applied();
+    const Status made = engine_->Checkpoint(directory);
+    ASSERT_TRUE(made.ok()) << made.ToString();
+    ManualExecutor executor(random_.Fork(checkpoints_));
+    EngineOptions options = options_;
+    options.directory = directory;
+    const auto copy =
+        Engine::Open({environment_.file_system, environment_.clock, &executor}, options);
+    ASSERT_TRUE(copy.ok()) << copy.status().ToString();
+    ASSERT_EQ((*copy)->applied(), mark);
+    ASSERT_EQ((*copy)->client_state(), ClientStateAt(mark.index));
+    ExpectEqualAt(**copy, model_, Version(mark.index.value()), watermark_);
+    executor.RunAll();
+    ExpectEqualAt(**copy, model_, Version(mark.index.value()), watermark_);
+  }
+
+  void CompactSome() {
+    if (compacting_) return;
+    compacting_ = true;
+    std::string begin = RandomKey(random_);
+    std::string end = RandomKey(random_);
+    if (!end.empty() && end < begin) std::swap(begin, end);
+    engine_->CompactRange({begin, end}, [this](Status status) {
+      ASSERT_TRUE(status.ok() || status.IsAborted()) << status.ToString();
+      compacting_ = false;
+    });
+  }
+
   void Compare() {
     const Version low = std::min(watermark_, Version(engine_->applied().index.value()));
     ExpectEqualAt(*engine_, model_, low, watermark_);
@@ -179,6 +218,8 @@ class Driver {
   std::unique_ptr<Iterator> held_;
   Version held_at_;
   std::optional<Snapshot> pin_;
+  std::uint64_t checkpoints_ = 0;
+  bool compacting_ = false;
   bool flushed_tables_seen_ = false;
   bool compacted_tables_seen_ = false;
 };
