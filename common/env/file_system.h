@@ -62,6 +62,12 @@ class File {
     return Status::Unavailable("map " + std::to_string(bytes) +
                                " bytes: not a file that can be mapped");
   }
+  /// Asks the system to forget its copies of these bytes in memory, so that the next read of them
+  /// comes from the device. A hint, which by default is not taken.
+  virtual void DropCached(std::uint64_t offset, std::uint64_t n) const {
+    static_cast<void>(offset);
+    static_cast<void>(n);
+  }
   virtual Status Truncate(std::uint64_t size) = 0;
   virtual Result<std::uint64_t> Size() const = 0;
 };

@@ -199,6 +199,15 @@ class PosixFile final : public File {
     return Status::Ok();
   }
 
+  void DropCached(std::uint64_t offset, std::uint64_t n) const override {
+    // Only whole pages are dropped, and only clean ones.
+    const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+    const std::uint64_t begin = offset / page * page;
+    const std::uint64_t end = (offset + n + page - 1) / page * page;
+    static_cast<void>(posix_fadvise(descriptor_.get(), static_cast<off_t>(begin),
+                                    static_cast<off_t>(end - begin), POSIX_FADV_DONTNEED));
+  }
+
   Result<std::uint64_t> Size() const override {
     struct stat info;
     if (fstat(descriptor_.get(), &info) != 0) return ErrorStatus(errno, "stat", path_);

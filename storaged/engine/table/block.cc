@@ -190,16 +190,20 @@ const Block& Block::At(const char* data) {
   return *std::launder(reinterpret_cast<const Block*>(data));
 }
 
-std::size_t Block::HeadsOffset(std::size_t contents_bytes) {
-  return (sizeof(Block) + contents_bytes + alignof(std::int32_t) - 1) / alignof(std::int32_t) *
-         alignof(std::int32_t);
+std::size_t Block::ContentsOffset(std::size_t entries) {
+  return sizeof(Block) + (entries + kHeadsPadding) * sizeof(std::int32_t);
 }
 
 BlockMemory::Owner Block::Allocate(std::size_t contents_bytes, std::size_t entries) {
-  // Behind the heads: what a vector of them, a version or a short key may be read beyond its end.
-  static_assert(kHeadsPadding * sizeof(std::int32_t) >= kCopyBytes);
-  return BlockMemory::Allocate(HeadsOffset(contents_bytes) +
-                               (entries + kHeadsPadding) * sizeof(std::int32_t));
+  // Behind the contents: what a version or a short key may be read beyond its end.
+  const std::size_t contents_end = ContentsOffset(entries) + contents_bytes;
+  BlockMemory::Owner memory = BlockMemory::Allocate(contents_end + kCopyBytes);
+  std::memset(memory->data() + contents_end, 0, kCopyBytes);
+  return memory;
+}
+
+char* Block::ContentsOf(BlockMemory& memory, std::size_t entries) {
+  return memory.data() + ContentsOffset(entries);
 }
 
 Result<BlockMemory::Owner> Block::Parse(std::string_view contents) {
@@ -207,7 +211,7 @@ Result<BlockMemory::Owner> Block::Parse(std::string_view contents) {
   const std::size_t entries = LoadFixed<std::uint32_t>(contents.data());
   if (entries > contents.size()) return Status::Corruption("malformed block");
   BlockMemory::Owner memory = Allocate(contents.size(), entries);
-  std::memcpy(ContentsOf(*memory), contents.data(), contents.size());
+  std::memcpy(ContentsOf(*memory, entries), contents.data(), contents.size());
   RETURN_IF_ERROR(Open(*memory, contents.size(), entries));
   return memory;
 }
@@ -215,12 +219,11 @@ Result<BlockMemory::Owner> Block::Parse(std::string_view contents) {
 Status Block::Open(BlockMemory& memory, std::size_t contents_bytes, std::size_t entries) {
   static_assert(alignof(Block) <= alignof(BlockMemory));
   Block* const block = new (memory.data()) Block();  // NOLINT: in place
-  const char* const contents = ContentsOf(memory);
-  RETURN_IF_ERROR(block->ReadLayout(contents, contents_bytes));
+  RETURN_IF_ERROR(block->ReadLayout(ContentsOf(memory, entries), contents_bytes));
   if (block->entries_ != entries) return Status::Corruption("malformed block: number of entries");
-  char* const heads = memory.data() + HeadsOffset(contents_bytes);
-  std::memset(heads + entries * sizeof(std::int32_t), 0, kHeadsPadding * sizeof(std::int32_t));
-  block->MakeHeads(reinterpret_cast<std::int32_t*>(heads));
+  auto* const heads = reinterpret_cast<std::int32_t*>(memory.data() + sizeof(Block));
+  std::memset(heads + entries, 0, kHeadsPadding * sizeof(std::int32_t));
+  block->MakeHeads(heads);
   return {};
 }
 
@@ -251,21 +254,22 @@ Status Block::ReadLayout(const char* contents, std::size_t contents_bytes) {
       version_width_ > 7 || base_version_ > kVersionMax.value()) {
     return bad;
   }
-  version_mask_ = (std::uint64_t{1} << (8 * version_width_)) - 1;
+  version_bits_ = static_cast<std::uint8_t>(8 * version_width_);
   // No overflow: numbers of entries and prefix bytes are below 2^32, widths below 2^3.
   const std::uint64_t n = entries_;
   Reader reader{contents + kHeaderBytes, contents + contents_bytes};
+  const bool kinds_differ = common_kind_ == kKindsDiffer;
+  const char* prefix = nullptr;
   const char* kinds = nullptr;
+  const char* versions = nullptr;
   if ((key_column_.width == 0 && !reader.TakeNumber(key_column_.each)) ||
       (value_column_.width == 0 && !reader.TakeNumber(value_column_.each)) ||
-      !reader.Take(prefix_bytes_, prefix_) ||
+      !reader.Take(prefix_bytes_, prefix) ||
       !reader.Take(n * key_column_.width, key_column_.ends) ||
       !reader.Take(n * value_column_.width, value_column_.ends) ||
-      !reader.Take(common_kind_ == kKindsDiffer ? n : 0, kinds) ||
-      !reader.Take(n * version_width_, versions_)) {
+      !reader.Take(kinds_differ ? n : 0, kinds) || !reader.Take(n * version_width_, versions)) {
     return bad;
   }
-  if (common_kind_ == kKindsDiffer) kinds_ = kinds;
   const auto areas = static_cast<std::size_t>(reader.end - reader.at);
   if (!key_column_.IsInOrder(n, areas)) return bad;
   const std::size_t key_area = key_column_.EndAt(n - 1);
@@ -273,14 +277,20 @@ Status Block::ReadLayout(const char* contents, std::size_t contents_bytes) {
       value_column_.EndAt(n - 1) != areas - key_area) {
     return bad;
   }
-  keys_ = reader.at;
-  values_ = keys_ + key_area;
-  rest_bytes_max_ = key_column_.width == 0 ? key_column_.each : key_area;
+  const auto offset = [this](const char* part) {
+    return static_cast<std::uint32_t>(part - reinterpret_cast<const char*>(this));
+  };
+  prefix_ = offset(prefix);
+  if (kinds_differ) kinds_ = offset(kinds);
+  versions_ = offset(versions);
+  keys_ = offset(reader.at);
+  values_ = offset(reader.at + key_area);
+  rest_bytes_max_ =
+      key_column_.width == 0 ? key_column_.each : static_cast<std::uint32_t>(key_area);
   return {};
 }
 
 void Block::MakeHeads(std::int32_t* heads) {
-  heads_ = heads;
   for (std::size_t i = 0; i < entries_; ++i) {
     // As Head32, but without branches: four bytes can be read wherever a key ends.
     const std::string_view rest = KeyRest(i);
@@ -292,8 +302,8 @@ void Block::MakeHeads(std::int32_t* heads) {
 }
 
 bool Block::KindsAreKnown() const {
-  if (kinds_ == nullptr) return IsKnownKind(static_cast<EntryKind>(common_kind_));
-  return std::all_of(kinds_, kinds_ + entries_,
+  if (kinds_ == 0) return IsKnownKind(static_cast<EntryKind>(common_kind_));
+  return std::all_of(Part(kinds_), Part(kinds_) + entries_,
                      [](char kind) { return IsKnownKind(static_cast<EntryKind>(kind)); });
 }
 
@@ -316,8 +326,8 @@ std::size_t Block::LowerBound(InternalKeyView target) const {
   if (order > 0) return entries_;
   const InternalKeyView rest{target.user_key.substr(prefix_bytes_), target.trailer};
   const std::int32_t head = Head32(rest.user_key);
-  const std::size_t low = LowerBound32(heads_, entries_, head);
-  const std::size_t high = UpperBound32(heads_, low, entries_, head);
+  const std::size_t low = LowerBound32(heads(), entries_, head);
+  const std::size_t high = UpperBound32(heads(), low, entries_, head);
   return LowerBoundByKey(low, high, rest);
 }
 

@@ -79,16 +79,17 @@ class BlockBuilder {
   std::vector<Trailer> trailers_;
 };
 
-/// A block to read, in a BlockMemory: this object, the contents, the heads. Immutable: any thread;
+/// A block to read, in a BlockMemory: this object, the heads, the contents. Immutable: any thread;
 /// lives as long as its memory.
 class Block {
  public:
   /// Memory for a block with `contents_bytes` of contents and `entries` entries: write the former
   /// to ContentsOf, then Open it.
   static BlockMemory::Owner Allocate(std::size_t contents_bytes, std::size_t entries);
-  static char* ContentsOf(BlockMemory& memory) { return memory.data() + sizeof(Block); }
+  static char* ContentsOf(BlockMemory& memory, std::size_t entries);
   /// Checks that every later access stays inside the contents, and makes the heads; corruption
-  /// otherwise. Whether the keys are sorted is for Verify. REQUIRES: allocated for these numbers.
+  /// otherwise. Whether the keys are sorted is for Verify. REQUIRES: allocated for `entries` and at
+  /// least `contents_bytes`.
   static Status Open(BlockMemory& memory, std::size_t contents_bytes, std::size_t entries);
   /// Allocate, copy and Open for contents that stand elsewhere.
   static Result<BlockMemory::Owner> Parse(std::string_view contents);
@@ -99,14 +100,15 @@ class Block {
   std::size_t size() const { return entries_; }
 
   // REQUIRES: i < size(). Views live as long as the block.
-  std::string_view prefix() const { return {prefix_, prefix_bytes_}; }
-  std::string_view KeyRest(std::size_t i) const { return At(key_column_, keys_, i); }
-  std::string_view Value(std::size_t i) const { return At(value_column_, values_, i); }
+  std::string_view prefix() const { return {Part(prefix_), prefix_bytes_}; }
+  std::string_view KeyRest(std::size_t i) const { return At(key_column_, Part(keys_), i); }
+  std::string_view Value(std::size_t i) const { return At(value_column_, Part(values_), i); }
   Trailer TrailerAt(std::size_t i) const {
-    const std::uint64_t version =
-        base_version_ + (LoadFixed<std::uint64_t>(versions_ + i * version_width_) & version_mask_);
+    // Version and what follows it; the mask leaves the version.
+    const auto number = LoadFixed<std::uint64_t>(Part(versions_) + i * version_width_);
+    const std::uint64_t version = base_version_ + (number & ~(~std::uint64_t{0} << version_bits_));
     const std::uint8_t kind =
-        kinds_ == nullptr ? common_kind_ : static_cast<std::uint8_t>(kinds_[i]);
+        kinds_ == 0 ? common_kind_ : static_cast<std::uint8_t>(Part(kinds_)[i]);
     return Trailer::FromPacked(version << 8 | kind);
   }
 
@@ -114,7 +116,7 @@ class Block {
   /// size.
   std::size_t CopyKeyRest(std::size_t i, char* out) const {
     const std::string_view rest = KeyRest(i);
-    std::memcpy(out, rest.data(), kCopyBytes);  // readable: there is slack behind the heads
+    std::memcpy(out, rest.data(), kCopyBytes);  // readable: there is slack behind the contents
     if (rest.size() > kCopyBytes) [[unlikely]] {
       std::memcpy(out + kCopyBytes, rest.data() + kCopyBytes, rest.size() - kCopyBytes);
     }
@@ -138,7 +140,8 @@ class Block {
   bool KindsAreKnown() const;
 
  private:
-  /// Where the pieces of an area end: numbers of `width` bytes, or none, and all have `each` bytes.
+  /// Where the pieces of an area end: numbers of `width` bytes at `ends`, or none, and all have
+  /// `each` bytes.
   struct Column {
     const char* ends = nullptr;
     std::uint32_t width = 0;
@@ -159,26 +162,30 @@ class Block {
     const std::size_t begin = i == 0 ? 0 : column.EndAt(i - 1);
     return {area + begin, column.EndAt(i) - begin};
   }
-  static std::size_t HeadsOffset(std::size_t contents_bytes);
+  static std::size_t ContentsOffset(std::size_t entries);
 
   Block() = default;
+  const char* Part(std::uint32_t offset) const {
+    return reinterpret_cast<const char*>(this) + offset;
+  }
+  const std::int32_t* heads() const { return reinterpret_cast<const std::int32_t*>(this + 1); }
   Status ReadLayout(const char* contents, std::size_t contents_bytes);
   void MakeHeads(std::int32_t* heads);
 
-  std::size_t entries_ = 0;
-  std::size_t prefix_bytes_ = 0;
-  std::size_t rest_bytes_max_ = 0;
-  const char* prefix_ = nullptr;
+  // Parts are offsets from this object: with it, a block's header is two cache lines.
+  std::uint32_t entries_ = 0;
+  std::uint32_t prefix_bytes_ = 0;
+  std::uint32_t rest_bytes_max_ = 0;
+  std::uint32_t prefix_ = 0;
+  std::uint32_t kinds_ = 0;  ///< 0: all are common_kind_.
+  std::uint32_t versions_ = 0;
+  std::uint32_t keys_ = 0;
+  std::uint32_t values_ = 0;
+  std::uint64_t base_version_ = 0;
   Column key_column_;
   Column value_column_;
-  const char* kinds_ = nullptr;  ///< Null: all are common_kind_.
-  const char* versions_ = nullptr;
-  const char* keys_ = nullptr;
-  const char* values_ = nullptr;
-  const std::int32_t* heads_ = nullptr;
-  std::uint64_t base_version_ = 0;
-  std::uint64_t version_mask_ = 0;
-  std::uint32_t version_width_ = 0;
+  std::uint8_t version_width_ = 0;
+  std::uint8_t version_bits_ = 0;
   std::uint8_t common_kind_ = 0;
 };
 

@@ -97,6 +97,9 @@ class TableReader {
 
   Status CheckIdentity();
   Status LoadMeta();
+  /// Reads the block at `handle`, trailer and all, to `out`. One that fails its check is read once
+  /// more, from the device: what was wrong may have been its copy in memory.
+  Result<SealedBlock> ReadStored(const BlockHandle& handle, CheckHash check, char* out) const;
   /// The contents of the block at `handle`, checked.
   Result<std::string> ReadBlock(const BlockHandle& handle) const;
   /// Data block number `i`, from the cache or the file.

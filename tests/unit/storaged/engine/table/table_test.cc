@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "storaged/engine/table/block.h"
 #include "storaged/engine/table/bloom_filter.h"
 #include "storaged/engine/table/file_names.h"
+#include "storaged/engine/table/garbage_histogram.h"
 #include "storaged/engine/table/search.h"
 #include "storaged/engine/table/table_builder.h"
 #include "storaged/engine/table/table_cursor.h"
@@ -484,6 +486,393 @@ TEST_F(TableTest, ABuilderRemembersItsError) {
   EXPECT_TRUE(status.IsNoSpace());
   disk_.SetCapacity(MemoryFileSystem::kUnlimited);
   EXPECT_TRUE((*builder)->Finish().status().IsNoSpace());
+}
+
+TEST_F(TableTest, SeeksStandRightAtEveryBoundary) {
+  // Every target that can matter: before, on and behind each key, at each of its versions and
+  // between them; blocks of one entry, of a few, and one of all.
+  std::vector<TestEntry> entries;
+  const std::vector<std::string> keys = {
+      "",     std::string(1, '\0'),  "a", "ab", "abcd", "abcde", "b", std::string(300, 'b'),
+      "\xff", "\xff\xff\xff\xff\xff"};
+  for (const std::string& key : keys) {
+    for (const std::uint64_t version : {2, 5, 6}) {
+      entries.push_back({{key, Trailer(Version(version), EntryKind::kPut)}, key + "v"});
+    }
+  }
+  SortEntries(entries);
+  for (const std::size_t block_bytes : {1, 100, 100'000}) {
+    const auto table = Open(Build(entries, {.block_bytes = block_bytes}));
+    ASSERT_TRUE(table->Verify().ok());
+    TableCursor cursor(*table);
+    for (std::string key : keys) {
+      for (const char* const tail : {"", "\x01", "a", "zz"}) {
+        for (std::uint64_t version = 1; version <= 7; ++version) {
+          const std::string target_key = key + tail;
+          for (const Trailer trailer :
+               {Trailer::SeekTo(Version(version)), Trailer(Version(version), EntryKind::kPut),
+                Trailer::Last()}) {
+            const InternalKeyView target{target_key, trailer};
+            const std::size_t want = LowerBound(entries, target);
+            cursor.Seek(target);
+            ASSERT_EQ(cursor.Valid(), want < entries.size());
+            if (cursor.Valid()) {
+              ASSERT_EQ(cursor.key(), entries[want].key.view());
+              cursor.Prev();
+              ASSERT_EQ(cursor.Valid(), want > 0);
+              if (cursor.Valid()) {
+                ASSERT_EQ(cursor.key(), entries[want - 1].key.view());
+                cursor.Next();
+                ASSERT_EQ(cursor.key(), entries[want].key.view());
+              }
+            }
+            const bool same = want < entries.size() && entries[want].key.view() == target;
+            cursor.SeekForPrev(target);
+            ASSERT_EQ(cursor.Valid(), same || want > 0);
+            if (cursor.Valid()) {
+              ASSERT_EQ(cursor.key(), entries[same ? want : want - 1].key.view());
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_F(TableTest, LongKeysComeBack) {
+  std::vector<TestEntry> entries;
+  Random random(11);
+  for (int i = 0; i < 20; ++i) {
+    std::string key(random.Below(kKeyBytesMax + 1), static_cast<char>('a' + i));
+    entries.push_back({{key, Trailer(Version(1), EntryKind::kPut)}, std::to_string(i)});
+  }
+  SortEntries(entries);
+  const auto table = Open(Build(entries, {}));
+  TableCursor cursor(*table);
+  cursor.SeekToFirst();
+  for (const TestEntry& entry : entries) {
+    ASSERT_EQ(cursor.key(), entry.key.view());
+    ASSERT_EQ(table->Find(entry.key.user_key, Version(1))->value, entry.value);
+    cursor.Next();
+  }
+}
+
+TEST_F(TableTest, CountsWhatItHolds) {
+  Random random(12);
+  for (int round = 0; round < 20; ++round) {
+    const auto entries = RandomEntries(random, 1 + random.Below(300));
+    const TableMetadata metadata = Build(entries, {.block_bytes = 200});
+    std::uint64_t tombstones = 0;
+    std::uint64_t raw_bytes = 0;
+    std::uint64_t garbage = 0;
+    std::map<std::uint64_t, std::uint64_t> droppable;  // by the watermark that frees them
+    for (std::size_t i = 0; i < entries.size(); ++i) {
+      const InternalKey& key = entries[i].key;
+      const std::uint64_t bytes = key.user_key.size() + entries[i].value.size();
+      raw_bytes += bytes;
+      const bool tombstone = key.trailer.kind() == EntryKind::kDelete;
+      if (tombstone) ++tombstones;
+      const bool newest = i == 0 || entries[i - 1].key.user_key != key.user_key;
+      if (!tombstone && newest) continue;
+      garbage += bytes;
+      droppable[(tombstone ? key : entries[i - 1].key).trailer.version().value()] += bytes;
+    }
+    EXPECT_EQ(metadata.entries, entries.size());
+    EXPECT_EQ(metadata.tombstones, tombstones);
+    EXPECT_EQ(metadata.raw_bytes, raw_bytes);
+    std::uint64_t promised_all = 0;
+    for (const auto& bucket : metadata.garbage) {
+      promised_all += bucket.bytes;
+      std::uint64_t true_bytes = 0;
+      for (const auto& [when, bytes] : droppable) {
+        if (when <= bucket.when.value()) true_bytes += bytes;
+      }
+      EXPECT_LE(promised_all, true_bytes) << "never too early";
+      EXPECT_TRUE(droppable.contains(bucket.when.value()));
+    }
+    EXPECT_EQ(promised_all, garbage);
+    EXPECT_EQ(metadata.garbage.size(),
+              std::min(droppable.size(), TableProperties::kGarbageBucketsMax));
+  }
+}
+
+TEST_F(TableTest, CountsBlocksThatAreMostlyTombstones) {
+  std::vector<TestEntry> entries;
+  for (int i = 0; i < 1000; ++i) {
+    const bool tombstone = i >= 200 && i < 500;
+    entries.push_back({{std::to_string(10'000 + i),
+                        Trailer(Version(1), tombstone ? EntryKind::kDelete : EntryKind::kPut)},
+                       tombstone ? "" : "v"});
+  }
+  const TableMetadata metadata = Build(entries, {.block_bytes = 1});
+  EXPECT_EQ(metadata.data_blocks, 1000u);
+  EXPECT_EQ(metadata.dense_blocks, 300u);
+  const TableMetadata large = Build(entries, {.block_bytes = 100'000});
+  EXPECT_EQ(large.data_blocks, 1u);
+  EXPECT_EQ(large.dense_blocks, 0u);
+}
+
+TEST_F(TableTest, KeepsRangeTombstonesNextToPoints) {
+  const FragmentedTombstones tombstones(
+      {{"c", "m", Version(7)}, {"a", "d", Version(20)}, {"x", "y", Version(3)}});
+  auto builder = TableBuilder::Create(disk_, "/db", FileNumber(5), {});
+  EXPECT_TRUE((*builder)->Add({"k", Trailer(Version(5), EntryKind::kPut)}, "v").ok());
+  (*builder)->AddRangeTombstones(tombstones);
+  (*builder)->CountBlobReference(FileNumber(9), 10);
+  (*builder)->CountBlobReference(FileNumber(3), 1);
+  (*builder)->CountBlobReference(FileNumber(9), 5);
+  const auto metadata = (*builder)->Finish();
+  ASSERT_TRUE(metadata.ok());
+  EXPECT_EQ(metadata->smallest, "a");
+  EXPECT_EQ(metadata->largest, "y");
+  EXPECT_EQ(metadata->largest_kind, UpperBound::Kind::kExcluded);
+  EXPECT_EQ(metadata->version_min, Version(3));
+  EXPECT_EQ(metadata->version_max, Version(20));
+  EXPECT_EQ(metadata->range_tombstones, tombstones.version_count());
+  EXPECT_EQ(metadata->blob_references,
+            (std::vector<TableProperties::BlobReference>{{FileNumber(3), 1}, {FileNumber(9), 15}}));
+  const auto table = Open(*metadata);
+  ASSERT_TRUE(table->Verify().ok()) << table->Verify().ToString();
+  EXPECT_EQ(table->Tombstones(), tombstones);
+  EXPECT_EQ(table->Find("k", Version(9))->value, "v") << "points only";
+}
+
+TEST_F(TableTest, MayHoldRangeTombstonesOnly) {
+  auto builder = TableBuilder::Create(disk_, "/db", FileNumber(5), {});
+  (*builder)->AddRangeTombstones(FragmentedTombstones({{"c", "", Version(7)}}));
+  const auto metadata = (*builder)->Finish();
+  ASSERT_TRUE(metadata.ok());
+  EXPECT_EQ(metadata->largest_kind, UpperBound::Kind::kUnbounded);
+  const auto table = Open(*metadata);
+  ASSERT_TRUE(table->Verify().ok()) << table->Verify().ToString();
+  EXPECT_EQ(table->Tombstones().Covering("z", Version(9)), Version(7));
+  EXPECT_FALSE(table->Find("k", Version(9))->found);
+  TableCursor cursor(*table);
+  cursor.SeekToFirst();
+  EXPECT_FALSE(cursor.Valid());
+  cursor.SeekToLast();
+  EXPECT_FALSE(cursor.Valid());
+  cursor.Seek(SeekKey("a", Version(1)));
+  EXPECT_FALSE(cursor.Valid());
+  cursor.SeekForPrev(SeekKey("z", Version(1)));
+  EXPECT_FALSE(cursor.Valid());
+  EXPECT_TRUE(cursor.status().ok());
+}
+
+TEST_F(TableTest, TellsHowManyBytesARangeTakes) {
+  std::vector<TestEntry> entries;
+  for (int i = 0; i < 1000; ++i) {
+    entries.push_back({{std::to_string(10'000 + i), Trailer(Version(1), EntryKind::kPut)},
+                       std::string(100, 'v')});
+  }
+  const TableMetadata metadata = Build(entries, {});
+  const auto table = Open(metadata);
+  EXPECT_EQ(table->ApproximateBytes("", ""), metadata.size);
+  EXPECT_EQ(table->ApproximateBytes("2", ""), 0u);
+  EXPECT_EQ(table->ApproximateBytes("", "1"), 0u);
+  EXPECT_NEAR(static_cast<double>(table->ApproximateBytes("10250", "10750")),
+              static_cast<double>(metadata.size) / 2, 5000);
+  EXPECT_EQ(table->ApproximateBytes("10750", "10250"), 0u);
+}
+
+/// What a table answers, as text; errors are "corruption".
+std::string AnswersOf(const Result<std::shared_ptr<const TableReader>>& table) {
+  const auto refused = [](const Status& status) {
+    EXPECT_TRUE(status.IsCorruption()) << status.ToString();
+    return std::string("corruption");
+  };
+  if (!table.ok()) return refused(table.status());
+  std::string answers;
+  for (const char* const key : {"k05", "k5", "k99"}) {
+    const auto found = (*table)->Find(key, Version(100));
+    if (!found.ok()) return refused(found.status());
+    answers += std::string(found->value) + ";";
+  }
+  TableCursor cursor(**table);
+  for (cursor.SeekToFirst(); cursor.Valid(); cursor.Next()) {
+    answers += std::string(cursor.key().user_key) + "=" + std::string(cursor.value()) + ",";
+  }
+  if (!cursor.status().ok()) return refused(cursor.status());
+  return answers + std::to_string((*table)->Tombstones().size());
+}
+
+TEST_F(TableTest, NoFlippedBitGivesAWrongAnswer) {
+  for (const Compression compression :
+       {Compression::kNone, Compression::kLz4, Compression::kZstd}) {
+    auto builder = TableBuilder::Create(disk_, "/db", FileNumber(5),
+                                        {.block_bytes = 300, .compression = compression});
+    for (int i = 0; i < 40; ++i) {
+      const std::string key = "k" + std::to_string(i / 10) + std::to_string(i % 10);
+      ASSERT_TRUE(
+          (*builder)
+              ->Add({key, Trailer(Version(1 + i % 7), EntryKind::kPut)}, std::string(20, 'v') + key)
+              .ok());
+    }
+    (*builder)->AddRangeTombstones(FragmentedTombstones({{"a", "b", Version(7)}}));
+    const TableMetadata metadata = *(*builder)->Finish();
+    const auto open = [&](MemoryFileSystem& disk) {
+      return TableReader::Open(disk, "/db", metadata, std::make_shared<BlockCache>(1 << 20));
+    };
+    const std::string right = AnswersOf(open(disk_));
+    ASSERT_NE(right, "corruption");
+    Random random(13);
+    std::size_t refused = 0;
+    for (std::uint64_t byte = 0; byte < metadata.size; ++byte) {
+      const auto disk = disk_.Clone();
+      ASSERT_TRUE(disk->FlipBit("/db/000005.sst", byte * 8 + random.Below(8)).ok());
+      const auto table = open(*disk);
+      const std::string answers = AnswersOf(table);
+      if (answers == "corruption") {
+        ++refused;
+      } else {
+        ASSERT_EQ(answers, right) << byte;
+      }
+      if (table.ok()) {
+        ASSERT_TRUE((*table)->Verify().IsCorruption()) << byte;
+      }
+    }
+    EXPECT_EQ(refused, metadata.size) << "every byte is under some checksum that reading checks";
+  }
+}
+
+TEST_F(TableTest, ShorterAndLongerFilesAreRefused) {
+  const TableMetadata metadata = Build({{{"k", Trailer(Version(1), EntryKind::kPut)}, "v"}}, {});
+  for (const std::uint64_t size : {metadata.size - 1, metadata.size + 1, std::uint64_t{0}}) {
+    const auto disk = disk_.Clone();
+    auto file = disk->Open("/db/000005.sst", FileSystem::OpenMode::kReadWrite);
+    ASSERT_TRUE((*file)->Truncate(size).ok());
+    EXPECT_TRUE(TableReader::Open(*disk, "/db", metadata, std::make_shared<BlockCache>(0))
+                    .status()
+                    .IsCorruption());
+  }
+  auto other = metadata;
+  other.content_hash ^= 1;
+  EXPECT_TRUE(TableReader::Open(disk_, "/db", other, std::make_shared<BlockCache>(0))
+                  .status()
+                  .IsCorruption());
+}
+
+TEST_F(TableTest, KindsOfALaterReleaseAreRefused) {
+  const auto table =
+      Open(Build({{{"k", Trailer(Version(1), static_cast<EntryKind>(4))}, "v"}}, {}));
+  EXPECT_TRUE(table->Find("k", Version(1)).status().IsCorruption());
+}
+
+TEST_F(TableTest, ACursorNeverStepsOverWhatItCantRead) {
+  std::vector<TestEntry> entries;
+  for (int i = 0; i < 100; ++i) {
+    entries.push_back({{std::to_string(100 + i), Trailer(Version(1), EntryKind::kPut)}, "v"});
+  }
+  const auto table = Open(Build(entries, {.block_bytes = 100}), 0);
+  TableCursor cursor(*table);
+  cursor.SeekToFirst();
+  ASSERT_TRUE(cursor.Valid());
+  disk_.Inject({.operations = {MemoryFileSystem::Operation::kRead}});
+  int steps = 0;
+  for (; cursor.Valid(); cursor.Next()) ++steps;
+  EXPECT_LT(steps, 100);
+  EXPECT_TRUE(cursor.status().IsIOError()) << "only the first read failed";
+  cursor.SeekToFirst();
+  EXPECT_FALSE(cursor.Valid()) << "for ever";
+  EXPECT_TRUE(cursor.status().IsIOError());
+}
+
+TEST_F(TableTest, ChecksumsAreCheckedUnlessTurnedOff) {
+  const std::string value(50, 'v');
+  const TableMetadata metadata = Build({{{"k", Trailer(Version(1), EntryKind::kPut)}, value}}, {});
+  const std::string contents = *ReadFile(disk_, "/db/000005.sst", 1 << 20);
+  ASSERT_TRUE(disk_.FlipBit("/db/000005.sst", contents.find(value) * 8).ok());
+  const auto table = Open(metadata, 0);
+  EXPECT_TRUE(table->Find("k", Version(1)).status().IsCorruption());
+  const TableReadOptions unchecked(FillCache::kNo, VerifyChecksums::kNo);
+  const auto found = table->Find("k", HashKey("k"), Version(1), unchecked);
+  ASSERT_TRUE(found.ok());
+  EXPECT_EQ(found->value, "w" + std::string(49, 'v'));
+}
+
+/// Gives bytes with a bit turned over until they are dropped from "memory": a bad copy of a good
+/// disk.
+class BadMemory final : public FileSystem {
+ public:
+  explicit BadMemory(FileSystem& disk) : disk_(disk) {}
+
+  bool bad = false;
+  int drops = 0;
+
+  Result<std::unique_ptr<File>> Open(const std::string& path, OpenMode mode) override {
+    auto file = disk_.Open(path, mode);
+    if (!file.ok()) return file;
+    return std::unique_ptr<File>(std::make_unique<BadFile>(*this, std::move(*file)));
+  }
+  Status CreateDirectories(const std::string& path) override {
+    return disk_.CreateDirectories(path);
+  }
+  Result<std::vector<std::string>> List(const std::string& path) override {
+    return disk_.List(path);
+  }
+  Status SyncDirectory(const std::string& path) override { return disk_.SyncDirectory(path); }
+  Status Rename(const std::string& a, const std::string& b) override { return disk_.Rename(a, b); }
+  Status Link(const std::string& a, const std::string& b) override { return disk_.Link(a, b); }
+  Status Remove(const std::string& path) override { return disk_.Remove(path); }
+  Status RemoveDirectory(const std::string& path) override { return disk_.RemoveDirectory(path); }
+  Result<bool> Exists(const std::string& path) override { return disk_.Exists(path); }
+  Result<std::uint64_t> FileSize(const std::string& path) override { return disk_.FileSize(path); }
+  Result<std::uint64_t> FreeSpace(const std::string& path) override {
+    return disk_.FreeSpace(path);
+  }
+  Result<std::unique_ptr<FileLock>> Lock(const std::string& path) override {
+    return disk_.Lock(path);
+  }
+
+ private:
+  class BadFile final : public File {
+   public:
+    BadFile(BadMemory& memory, std::unique_ptr<File> file)
+        : memory_(memory), file_(std::move(file)) {}
+    Result<std::size_t> ReadAt(std::uint64_t offset, std::size_t n, char* out) const override {
+      auto got = file_->ReadAt(offset, n, out);
+      if (memory_.bad) out[n / 2] = static_cast<char>(out[n / 2] ^ 1);
+      return got;
+    }
+    void DropCached(std::uint64_t, std::uint64_t) const override {
+      memory_.bad = false;
+      ++memory_.drops;
+    }
+    Status WriteAt(std::uint64_t offset, std::string_view data) override {
+      return file_->WriteAt(offset, data);
+    }
+    Status Sync() override { return file_->Sync(); }
+    Status Truncate(std::uint64_t size) override { return file_->Truncate(size); }
+    Result<std::uint64_t> Size() const override { return file_->Size(); }
+
+   private:
+    BadMemory& memory_;
+    std::unique_ptr<File> file_;
+  };
+
+  FileSystem& disk_;
+};
+
+TEST_F(TableTest, ABlockThatFailsItsCheckIsReadOnceMoreFromTheDevice) {
+  const TableMetadata metadata = Build({{{"k", Trailer(Version(1), EntryKind::kPut)}, "v"}}, {});
+  BadMemory memory(disk_);
+  const auto table = TableReader::Open(memory, "/db", metadata, std::make_shared<BlockCache>(0));
+  ASSERT_TRUE(table.ok());
+  memory.bad = true;
+  EXPECT_EQ((*table)->Find("k", Version(1))->value, "v");
+  EXPECT_EQ(memory.drops, 1);
+  EXPECT_EQ((*table)->Find("k", Version(1))->value, "v");
+  EXPECT_EQ(memory.drops, 1) << "only what fails is read twice";
+}
+
+TEST(GarbageHistogramTest, KeepsTheBordersThatMatter) {
+  GarbageHistogram histogram;
+  histogram.Add(Version(1'000'000), 1);
+  for (std::uint64_t i = 0; i < 1000; ++i) histogram.Add(Version(1 + i), 1000);
+  const auto buckets = histogram.Finish();
+  ASSERT_EQ(buckets.size(), TableProperties::kGarbageBucketsMax);
+  EXPECT_EQ(buckets.back().when, Version(1'000'000));
+  EXPECT_EQ(buckets.back().bytes, 1u) << "what is droppable soon is not put off to the far end";
 }
 
 }  // namespace

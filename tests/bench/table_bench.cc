@@ -1,0 +1,254 @@
+#include <benchmark/benchmark.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/check.h"
+#include "common/env/posix_file_system.h"
+#include "common/env/random.h"
+#include "storaged/engine/table/table_builder.h"
+#include "storaged/engine/table/table_cursor.h"
+#include "storaged/engine/table/table_reader.h"
+
+// Tables by themselves: building, point lookups and walks over keys of 16 bytes with values of 100,
+// as the engine's benchmarks have them. The tables lie in the page cache, their blocks in a block
+// cache that holds them all, unless the name says otherwise.
+
+namespace bedrock::engine {
+namespace {
+
+constexpr std::size_t kValueBytes = 100;
+constexpr std::uint64_t kEntriesATable = 16 * 1024 * 1024 / (16 + kValueBytes);
+
+std::string Key(std::uint64_t number) {
+  char text[17];
+  std::snprintf(text, sizeof(text), "%016llu", static_cast<unsigned long long>(number));
+  return {text, 16};
+}
+
+/// Values that compress to about half.
+std::string SomeValues() {
+  Random random(301);
+  std::string values(1 << 20, '\0');
+  for (std::size_t i = 0; i < values.size(); i += 100) {
+    for (std::size_t j = i; j < std::min(i + 50, values.size()); ++j) {
+      values[j] = values[std::min(j + 50, values.size() - 1)] =
+          static_cast<char>(' ' + random.Below(95));
+    }
+  }
+  return values;
+}
+
+/// Tables in a folder of their own, removed at the end.
+class Tables {
+ public:
+  /// Table t of n has the numbers t, t + n, t + 2n, …, shuffled over versions.
+  Tables(std::uint64_t tables, std::size_t cache_bytes, const TableOptions& options)
+      : tables_(tables), cache_(std::make_shared<BlockCache>(cache_bytes, options.block_bytes)) {
+    char name[] = "/tmp/table_bench_XXXXXX";
+    CHECK(mkdtemp(name) != nullptr);
+    directory_ = name;
+    Random random(1);
+    for (std::uint64_t t = 0; t < tables; ++t) {
+      auto builder = *TableBuilder::Create(disk_, directory_, FileNumber(t + 1), options);
+      for (std::uint64_t i = 0; i < kEntriesATable; ++i) {
+        const Version version(1 + random.Below(1'000'000));
+        CHECK(builder
+                  ->Add({Key(i * tables + t), Trailer(version, EntryKind::kPut)},
+                        std::string_view(values_).substr(i * 37 % 1'000'000, kValueBytes))
+                  .ok());
+      }
+      readers_.push_back(*TableReader::Open(disk_, directory_, *builder->Finish(), cache_));
+    }
+  }
+  ~Tables() { std::filesystem::remove_all(directory_); }
+
+  std::uint64_t keys() const { return tables_ * kEntriesATable; }
+  const TableReader& operator[](std::size_t t) const { return *readers_[t]; }
+  std::size_t size() const { return readers_.size(); }
+  const BlockCache& cache() const { return *cache_; }
+  void Warm() {
+    for (const auto& reader : readers_) {
+      TableCursor cursor(*reader);
+      for (cursor.SeekToFirst(); cursor.Valid(); cursor.Next()) {
+      }
+      CHECK(cursor.status().ok());
+    }
+  }
+
+ private:
+  PosixFileSystem disk_;
+  std::uint64_t tables_;
+  std::shared_ptr<BlockCache> cache_;
+  std::string directory_;
+  std::string values_ = SomeValues();
+  std::vector<std::shared_ptr<const TableReader>> readers_;
+};
+
+void Build(benchmark::State& state) {
+  const TableOptions options{.compression = static_cast<Compression>(state.range(0))};
+  const std::string values = SomeValues();
+  PosixFileSystem disk;
+  char name[] = "/dev/shm/table_bench_XXXXXX";
+  CHECK(mkdtemp(name) != nullptr);
+  std::vector<std::string> keys;
+  for (std::uint64_t i = 0; i < kEntriesATable; ++i) keys.push_back(Key(i * 7));
+  std::uint64_t size = 0;
+  for (auto _ : state) {
+    auto builder = *TableBuilder::Create(disk, name, FileNumber(1), options);
+    for (std::uint64_t i = 0; i < kEntriesATable; ++i) {
+      CHECK(builder
+                ->Add({keys[i], Trailer(Version(1 + i * 7919 % 1'000'000), EntryKind::kPut)},
+                      std::string_view(values).substr(i * 37 % 1'000'000, kValueBytes))
+                .ok());
+    }
+    size = builder->Finish()->size;
+  }
+  std::filesystem::remove_all(name);
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * kEntriesATable * 116));
+  state.counters["bytes_an_entry"] = static_cast<double>(size) / kEntriesATable;
+  state.counters["ns_an_entry"] =
+      benchmark::Counter(static_cast<double>(state.iterations() * kEntriesATable) / 1e9,
+                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+BENCHMARK(Build)->Arg(0)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond);
+
+/// One table has the key; the lookup is there at once.
+void FindHit(benchmark::State& state) {
+  Tables tables(static_cast<std::uint64_t>(state.range(0)), std::size_t{1} << 30, {});
+  tables.Warm();
+  Random random(7);
+  std::vector<std::string> keys;
+  for (int i = 0; i < 100'000; ++i) keys.push_back(Key(random.Below(tables.keys())));
+  std::size_t i = 0;
+  for (auto _ : state) {
+    const std::string& key = keys[i];
+    const std::size_t t = static_cast<std::size_t>(key.back() - '0') % tables.size();
+    const auto found = tables[t].Find(key, HashKey(key), kVersionMax);
+    benchmark::DoNotOptimize(found->value.data());
+    if (++i == keys.size()) i = 0;
+  }
+}
+BENCHMARK(FindHit)->Arg(1)->Arg(10);
+
+/// Tables are asked one after another until one has the key, as level 0 does it.
+void FindInAnyTable(benchmark::State& state) {
+  Tables tables(static_cast<std::uint64_t>(state.range(0)), std::size_t{1} << 30, {});
+  tables.Warm();
+  Random random(7);
+  std::vector<std::string> keys;
+  for (int i = 0; i < 100'000; ++i) keys.push_back(Key(random.Below(tables.keys())));
+  std::size_t i = 0;
+  for (auto _ : state) {
+    const std::string& key = keys[i];
+    const KeyHash hash = HashKey(key);
+    bool done = false;
+    for (std::size_t t = 0; t < tables.size() && !done; ++t) {
+      const auto found = tables[t].Find(key, hash, kVersionMax);
+      done = found->found;
+      benchmark::DoNotOptimize(found->value.data());
+    }
+    CHECK(done);
+    if (++i == keys.size()) i = 0;
+  }
+}
+BENCHMARK(FindInAnyTable)->Arg(1)->Arg(7);
+
+/// Nothing in the block cache: every lookup reads the file.
+void FindUncached(benchmark::State& state) {
+  Tables tables(7, 0, {.compression = static_cast<Compression>(state.range(0))});
+  const TableReadOptions options(
+      FillCache::kNo, state.range(1) != 0 ? VerifyChecksums::kYes : VerifyChecksums::kNo);
+  Random random(7);
+  for (auto _ : state) {
+    const std::uint64_t number = random.Below(tables.keys());
+    const std::string key = Key(number);
+    const auto found = tables[number % 7].Find(key, HashKey(key), kVersionMax, options);
+    CHECK(found->found);
+  }
+}
+BENCHMARK(FindUncached)->Args({0, 1})->Args({0, 0})->Args({1, 1})->Args({2, 1});
+
+/// The key is nowhere: every table's filter says so, or lies.
+void FindMiss(benchmark::State& state) {
+  const auto n = static_cast<std::uint64_t>(state.range(0));
+  Tables tables(n, std::size_t{1} << 30, {});
+  tables.Warm();
+  Random random(7);
+  std::vector<std::string> keys;
+  for (int i = 0; i < 100'000; ++i) {
+    keys.push_back(Key(random.Below(tables.keys())));
+    keys.back().back() = '.';
+  }
+  std::size_t i = 0;
+  for (auto _ : state) {
+    const KeyHash hash = HashKey(keys[i]);
+    for (std::size_t t = 0; t < tables.size(); ++t) {
+      benchmark::DoNotOptimize(tables[t].Find(keys[i], hash, kVersionMax)->found);
+    }
+    if (++i == keys.size()) i = 0;
+  }
+  state.counters["ns_a_table"] =
+      benchmark::Counter(static_cast<double>(state.iterations() * n) / 1e9,
+                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+}
+BENCHMARK(FindMiss)->Arg(1)->Arg(7);
+
+enum class Where { kCache, kFile };
+
+void Next(benchmark::State& state) {
+  const bool cached = state.range(0) == static_cast<int>(Where::kCache);
+  Tables tables(1, cached ? std::size_t{1} << 30 : 0, {});
+  if (cached) tables.Warm();
+  TableCursor cursor(tables[0], cached ? FillCache::kYes : FillCache::kNo);
+  std::size_t sum = 0;
+  for (auto _ : state) {
+    if (!cursor.Valid()) cursor.SeekToFirst();
+    sum += cursor.key().user_key.size() + cursor.value().size();
+    benchmark::DoNotOptimize(cursor.key().user_key.data());
+    cursor.Next();
+  }
+  benchmark::DoNotOptimize(sum);
+}
+BENCHMARK(Next)->Arg(0)->Arg(1);
+
+void Prev(benchmark::State& state) {
+  Tables tables(1, std::size_t{1} << 30, {});
+  tables.Warm();
+  TableCursor cursor(tables[0]);
+  std::size_t sum = 0;
+  for (auto _ : state) {
+    if (!cursor.Valid()) cursor.SeekToLast();
+    sum += cursor.key().user_key.size() + cursor.value().size();
+    benchmark::DoNotOptimize(cursor.key().user_key.data());
+    cursor.Prev();
+  }
+  benchmark::DoNotOptimize(sum);
+}
+BENCHMARK(Prev);
+
+void Seek(benchmark::State& state) {
+  Tables tables(1, std::size_t{1} << 30, {});
+  tables.Warm();
+  TableCursor cursor(tables[0]);
+  Random random(7);
+  std::vector<std::string> keys;
+  for (int i = 0; i < 100'000; ++i) keys.push_back(Key(random.Below(tables.keys())));
+  std::size_t i = 0;
+  for (auto _ : state) {
+    cursor.Seek(SeekKey(keys[i], kVersionMax));
+    benchmark::DoNotOptimize(cursor.value().data());
+    if (++i == keys.size()) i = 0;
+  }
+}
+BENCHMARK(Seek);
+
+}  // namespace
+}  // namespace bedrock::engine
+
+BENCHMARK_MAIN();
