@@ -3,10 +3,13 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
+
+#include "common/env/random.h"
 
 namespace bedrock::engine {
 namespace {
@@ -105,6 +108,44 @@ TEST(BlockCacheTest, PinsOutliveTheCache) {
   BlockPin::Unpin(released);
   second = std::move(own);
   EXPECT_EQ(Content(second), "own");
+}
+
+TEST(BlockCacheTest, ForgetsBlocksButNeverMixesThemUp) {
+  // The model is the map of what was inserted: a cache may lose, and may not change.
+  for (std::uint64_t seed = 0; seed < 20; ++seed) {
+    Random random(seed);
+    const std::size_t bytes_max = random.Below(40'000);
+    BlockCache cache(bytes_max, 64 + random.Below(1000));
+    std::map<std::uint64_t, std::string> inserted;
+    std::map<std::uint64_t, BlockPin> held;
+    std::uint64_t found = 0;
+    for (int i = 0; i < 5000; ++i) {
+      const std::uint64_t id = random.Below(200);
+      BlockPin pin = cache.Find(Address(id % 3, id));
+      if (pin) {
+        ++found;
+        ASSERT_EQ(Content(pin), inserted[id]);
+      } else {
+        inserted[id] =
+            std::string(random.Below(random.Chance(1, 10) ? 10'000 : 300), 'x') + std::to_string(i);
+        pin = cache.Insert(Address(id % 3, id), Text(inserted[id]));
+        ASSERT_EQ(Content(pin), inserted[id]);
+      }
+      ASSERT_LE(cache.bytes(), bytes_max);
+      if (random.Chance(1, 10)) held[random.Below(20)] = std::move(pin);
+    }
+    EXPECT_EQ(cache.hits(), found);
+    EXPECT_EQ(cache.hits() + cache.misses(), 5000u);
+  }
+}
+
+TEST(BlockCacheTest, SmallBlocksStayInSpiteOfFewSlots) {
+  // Blocks of a tenth of what the slots were counted for: there is room for bytes, not for slots.
+  BlockCache cache(1 << 20, 4096);
+  for (std::uint64_t i = 0; i < 2000; ++i) cache.Insert(Address(1, i), BlockMemory::Allocate(100));
+  std::size_t found = 0;
+  for (std::uint64_t i = 0; i < 2000; ++i) found += cache.Find(Address(1, i)) ? 1 : 0;
+  EXPECT_GT(found, 400u);
 }
 
 }  // namespace
