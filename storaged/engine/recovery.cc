@@ -89,6 +89,12 @@ class Recovery {
         tables->levels[level].push_back(std::move(table));
       }
     }
+    std::vector<BlobSet::Blob> blobs;
+    for (const auto& [number, metadata] : recovered_.state.blobs) {
+      ASSIGN_OR_RETURN(auto blob, BlobReader::Open(file_system_, directory_, metadata));
+      blobs.push_back(std::move(blob));
+    }
+    tables->blobs = std::make_shared<const BlobSet>(std::move(blobs));
     tables->watermark = recovered_.state.watermark;
     tables->quarantined = recovered_.state.quarantined;
     recovered_.tables = std::move(tables);

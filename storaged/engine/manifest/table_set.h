@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "bedrock/result.h"
+#include "storaged/engine/blob/blob_set.h"
 #include "storaged/engine/manifest/version_edit.h"
 #include "storaged/engine/table/table_reader.h"
 
@@ -17,6 +18,8 @@ struct TableSet {
 
   /// Level 0 from oldest to newest; deeper ones by key.
   std::vector<std::vector<Table>> levels = std::vector<std::vector<Table>>(kLevelsMax);
+  /// What kBlobPut entries of the tables refer to.
+  std::shared_ptr<const BlobSet> blobs = std::make_shared<const BlobSet>();
   /// The highest watermark that any of the tables was made under: reads below it may miss versions.
   Version watermark;
   /// Tables that failed their checks: no compaction reads them, and what they hide below stays.

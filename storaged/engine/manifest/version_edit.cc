@@ -159,8 +159,9 @@ bool ReadAddedBlob(ByteReader& reader, VersionEdit& edit) {
   const auto number = reader.Varint();
   const auto size = reader.Varint();
   const auto value_bytes = reader.Varint();
+  const auto content_hash = reader.Fixed<std::uint64_t>();
   if (reader.failed() || *number == 0 || *value_bytes > *size) return false;
-  edit.added_blobs.push_back({FileNumber(*number), *size, *value_bytes});
+  edit.added_blobs.push_back({FileNumber(*number), *size, *value_bytes, *content_hash});
   return true;
 }
 
@@ -221,6 +222,7 @@ std::string VersionEdit::Encode() const {
     PutVarint(out, blob.number.value());
     PutVarint(out, blob.size);
     PutVarint(out, blob.value_bytes);
+    PutFixed(out, blob.content_hash);
   }
   for (const FileNumber number : removed_blobs) {
     PutTag(out, Tag::kRemovedBlob);

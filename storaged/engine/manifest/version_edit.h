@@ -10,6 +10,7 @@
 
 #include "bedrock/result.h"
 #include "common/base/ids.h"
+#include "storaged/engine/blob/blob_format.h"
 #include "storaged/engine/table/table_format.h"
 
 namespace bedrock::engine {
@@ -33,16 +34,8 @@ inline constexpr std::uint32_t kLevelsMax = 7;
 //   5  watermark       varint
 //   6  client state    length and bytes
 //   7  quarantined     varint: the number of a table
-//   8  added blob file    number, size, value bytes: varints
+//   8  added blob file    number, size, value bytes: varints; content hash: 8 bytes
 //   9  removed blob file  varint
-
-/// What the MANIFEST knows of a blob file. How much of it is live follows from the tables.
-struct BlobFile {
-  FileNumber number;
-  std::uint64_t size = 0;         ///< Of the file.
-  std::uint64_t value_bytes = 0;  ///< Of the values in it, with what stands around each.
-  friend bool operator==(const BlobFile&, const BlobFile&) = default;
-};
 
 /// One step from a state of the engine's files to the next; applied as a whole or not at all.
 struct VersionEdit {

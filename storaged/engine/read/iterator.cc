@@ -16,9 +16,11 @@ class Iterator::Walk {
  public:
   explicit Walk(const engine::IteratorParameters& parameters)
       : state_(parameters.state),
-        resolver_(parameters.resolver),
+        resolver_(parameters.resolver != nullptr ? parameters.resolver
+                                                 : parameters.state->tables()->blobs),
         link_(parameters.link),
-        walk_(parameters.at, parameters.bounds, resolver_.get()) {
+        walk_(parameters.at, parameters.bounds, resolver_.get(),
+              parameters.options.verify_checksums) {
     AddSources(parameters);
   }
   explicit Walk(Status status) : looked_(true), walk_({}, {}, nullptr) {

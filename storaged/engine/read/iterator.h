@@ -6,9 +6,9 @@
 #include "bedrock/options.h"
 #include "bedrock/status.h"
 #include "common/base/ids.h"
+#include "storaged/engine/blob/value_resolver.h"
 #include "storaged/engine/read/read_state.h"
 #include "storaged/engine/read/reader_link.h"
-#include "storaged/engine/read/value_resolver.h"
 #include "storaged/engine/table/table_reader.h"
 
 namespace bedrock::engine {
@@ -19,7 +19,7 @@ struct IteratorParameters {
   Version at;
   Range bounds;  ///< Copied.
   TableReadOptions options;
-  std::shared_ptr<const ValueResolver> resolver;  ///< May be null where no entry is a kBlobPut.
+  std::shared_ptr<const ValueResolver> resolver;  ///< Null: the blob files of `state`.
   std::shared_ptr<ReaderLink> link;
 };
 

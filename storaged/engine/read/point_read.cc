@@ -87,21 +87,21 @@ void PinCopy(std::string_view bytes, Version version, PinnedValue* value) {
 }
 
 /// For an entry that holds no value itself.
-Status ReadBlob(const PointRead& read, const NewestEntry& entry, std::string& bytes) {
-  if (entry.trailer.kind() != EntryKind::kBlobPut || read.resolver == nullptr) {
+Result<ResolvedValue> ReadBlob(const PointRead& read, const NewestEntry& entry) {
+  if (entry.trailer.kind() != EntryKind::kBlobPut) {
     return Status::Corruption("entry of an unknown kind");
   }
-  return read.resolver->Read(entry.value, bytes);
+  const ValueResolver& resolver =
+      read.resolver != nullptr ? *read.resolver : *read.state->tables()->blobs;
+  return resolver.Read(entry.value, read.options.verify_checksums);
 }
 
 Status PinEntry(const PointRead& read, NewestEntry entry, PinnedValue* value) {
   if (!entry.found()) return Status::NotFound("absent");
   const Version version = entry.trailer.version();
   if (entry.trailer.kind() != EntryKind::kPut) {
-    auto bytes = std::make_unique<std::string>();
-    RETURN_IF_ERROR(ReadBlob(read, entry, *bytes));
-    const std::string_view view = *bytes;
-    PinTo(std::move(bytes), view, version, value);
+    ASSIGN_OR_RETURN(ResolvedValue blob, ReadBlob(read, entry));
+    value->Pin(blob.value, version, blob.pin.Release(), &BlockPin::Unpin);
   } else if (entry.pin) {
     value->Pin(entry.value, version, entry.pin.Release(), &BlockPin::Unpin);
   } else if (entry.value.size() <= kCopyBytesMax) {
@@ -215,9 +215,8 @@ Result<NewestEntry> FindNewest(const PointRead& read, std::string_view key) {
 
 Result<std::string> CopyValue(const PointRead& read, const NewestEntry& entry) {
   if (entry.trailer.kind() == EntryKind::kPut) return std::string(entry.value);
-  std::string bytes;
-  RETURN_IF_ERROR(ReadBlob(read, entry, bytes));
-  return bytes;
+  ASSIGN_OR_RETURN(const ResolvedValue blob, ReadBlob(read, entry));
+  return std::string(blob.value);
 }
 
 Status ReadPoint(const PointRead& read, std::string_view key, PinnedValue* value) {

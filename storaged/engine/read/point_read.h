@@ -9,9 +9,9 @@
 #include "bedrock/result.h"
 #include "bedrock/status.h"
 #include "common/base/ids.h"
+#include "storaged/engine/blob/value_resolver.h"
 #include "storaged/engine/keys/internal_key.h"
 #include "storaged/engine/read/read_state.h"
-#include "storaged/engine/read/value_resolver.h"
 #include "storaged/engine/table/table_reader.h"
 
 namespace bedrock::engine {
@@ -21,7 +21,7 @@ struct PointRead {
   const ReadStateCell::Read& state;
   Version at;
   TableReadOptions options;
-  const ValueResolver* resolver = nullptr;  ///< May be null where no entry is a kBlobPut.
+  const ValueResolver* resolver = nullptr;  ///< Null: the blob files of `state`.
 };
 
 /// What the engine knows of a key at a version.

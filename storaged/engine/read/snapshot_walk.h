@@ -12,13 +12,13 @@
 #include "bedrock/status.h"
 #include "common/base/check.h"
 #include "common/base/ids.h"
+#include "storaged/engine/blob/value_resolver.h"
 #include "storaged/engine/keys/internal_key.h"
 #include "storaged/engine/keys/range_tombstones.h"
 #include "storaged/engine/read/key_buffer.h"
 #include "storaged/engine/read/key_compare.h"
 #include "storaged/engine/read/merging_cursor.h"
 #include "storaged/engine/read/tombstone_window.h"
-#include "storaged/engine/read/value_resolver.h"
 
 namespace bedrock::engine {
 
@@ -43,8 +43,9 @@ template <WalkCursor Source>
 class SnapshotWalk {
  public:
   /// `bounds` are copied; `resolver` is borrowed, and may be null where no entry is a kBlobPut.
-  SnapshotWalk(Version at, Range bounds, const ValueResolver* resolver)
-      : at_(at), begin_(bounds.begin), end_(bounds.end), resolver_(resolver) {}
+  SnapshotWalk(Version at, Range bounds, const ValueResolver* resolver,
+               VerifyChecksums verify = VerifyChecksums::kYes)
+      : at_(at), begin_(bounds.begin), end_(bounds.end), resolver_(resolver), verify_(verify) {}
 
   /// Filled before the walk is positioned, newest source first: of a key all that a source has is
   /// above all that those behind it have.
@@ -320,11 +321,13 @@ class SnapshotWalk {
     if (trailer.kind() == EntryKind::kPut) [[likely]] {
       value_ = value;
     } else if (trailer.kind() == EntryKind::kBlobPut && resolver_ != nullptr) {
-      if (Status read = resolver_->Read(value, resolved_); !read.ok()) {
-        Fail(std::move(read));
+      auto read = resolver_->Read(value, verify_);
+      if (!read.ok()) {
+        Fail(std::move(read).status());
         return;
       }
-      value_ = resolved_;
+      resolved_ = std::move(read->pin);
+      value_ = read->value;
     } else {
       Fail(Status::Corruption("entry of an unknown kind"));
       return;
@@ -337,6 +340,7 @@ class SnapshotWalk {
   const std::string begin_;
   const std::string end_;
   const ValueResolver* const resolver_;
+  const VerifyChecksums verify_;
   MergingCursor<Source> merge_;
   std::vector<TombstoneWindow> windows_;
   bool valid_ = false;
@@ -348,7 +352,7 @@ class SnapshotWalk {
   KeyBuffer key_;          ///< Backward: of what is shown. Else: what is being skipped.
   std::string_view kept_;  ///< Backward: the value of the newest version so far.
   std::string copy_;       ///< Of kept_, where the source can't keep it.
-  std::string resolved_;   ///< A blob's bytes.
+  BlockPin resolved_;      ///< A blob's bytes.
   Status status_;
 };
 

@@ -8,6 +8,7 @@ namespace bedrock::engine {
 namespace {
 
 constexpr std::string_view kTableSuffix = ".sst";
+constexpr std::string_view kBlobSuffix = ".blob";
 constexpr std::string_view kManifestPrefix = "MANIFEST-";
 constexpr std::size_t kDigitsMin = 6;
 
@@ -20,6 +21,7 @@ std::string Padded(FileNumber number) {
 }  // namespace
 
 std::string TableName(FileNumber number) { return Padded(number) + std::string(kTableSuffix); }
+std::string BlobName(FileNumber number) { return Padded(number) + std::string(kBlobSuffix); }
 std::string ManifestName(FileNumber number) {
   return std::string(kManifestPrefix) + Padded(number);
 }
@@ -32,6 +34,9 @@ std::optional<ParsedName> ParseName(std::string_view name) {
     digits.remove_prefix(kManifestPrefix.size());
   } else if (digits.ends_with(kTableSuffix)) {
     digits.remove_suffix(kTableSuffix.size());
+  } else if (digits.ends_with(kBlobSuffix)) {
+    kind = ParsedName::Kind::kBlob;
+    digits.remove_suffix(kBlobSuffix.size());
   } else {
     return std::nullopt;
   }

@@ -14,9 +14,10 @@ namespace bedrock::engine {
 //   RESERVE          zeros, to be given back when the disk is full
 //   MANIFEST-000001  version edits
 //   000002.sst       a table
+//   000003.blob      large values
 //   CURRENT.tmp      left by a crash
-// MANIFESTs and tables draw their numbers from one sequence. Other names are not the engine's: it
-// leaves them alone.
+// MANIFESTs, tables and blob files draw their numbers from one sequence. Other names are not the
+// engine's: it leaves them alone.
 
 inline constexpr std::string_view kCurrentName = "CURRENT";
 inline constexpr std::string_view kCurrentTemporaryName = "CURRENT.tmp";
@@ -24,14 +25,15 @@ inline constexpr std::string_view kLockName = "LOCK";
 inline constexpr std::string_view kReserveName = "RESERVE";
 
 std::string TableName(FileNumber number);
+std::string BlobName(FileNumber number);
 std::string ManifestName(FileNumber number);
 
 struct ParsedName {
-  enum class Kind { kTable, kManifest };
+  enum class Kind { kTable, kBlob, kManifest };
   Kind kind;
   FileNumber number;
 };
-/// Nothing unless TableName or ManifestName would give exactly this name.
+/// Nothing unless TableName, BlobName or ManifestName would give exactly this name.
 std::optional<ParsedName> ParseName(std::string_view name);
 
 }  // namespace bedrock::engine

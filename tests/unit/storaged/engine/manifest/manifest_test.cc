@@ -43,7 +43,7 @@ TEST(VersionEditTest, RoundTrip) {
   edit.removed.push_back({1, FileNumber(3)});
   edit.removed.push_back({0, FileNumber(4)});
   edit.quarantined = {FileNumber(9), FileNumber(2)};
-  edit.added_blobs = {{FileNumber(12), 5000, 4000}};
+  edit.added_blobs = {{FileNumber(12), 5000, 4000, 0xB10B}};
   edit.removed_blobs = {FileNumber(11)};
   EXPECT_EQ(VersionEdit::Decode(edit.Encode()).value(), edit);
   EXPECT_EQ(VersionEdit::Decode("").value(), VersionEdit());

@@ -12,8 +12,8 @@
 
 #include "bedrock/options.h"
 #include "common/env/random.h"
+#include "storaged/engine/blob/value_resolver.h"
 #include "storaged/engine/keys/range_tombstones.h"
-#include "storaged/engine/read/value_resolver.h"
 #include "tests/unit/storaged/engine/read/vector_cursor.h"
 
 namespace bedrock::engine {
@@ -21,10 +21,14 @@ namespace bedrock::engine {
 /// "ref x" stands for "blob x".
 class TestResolver final : public ValueResolver {
  public:
-  Status Read(std::string_view reference, std::string& value) const override {
+  Result<ResolvedValue> Read(std::string_view reference,
+                             VerifyChecksums /*verify*/) const override {
     if (!reference.starts_with("ref ")) return Status::Corruption("blob");
-    value = "blob " + std::string(reference.substr(4));
-    return {};
+    const std::string value = "blob " + std::string(reference.substr(4));
+    auto memory = BlockMemory::Allocate(value.size());
+    std::copy(value.begin(), value.end(), memory->data());
+    const std::string_view view(memory->data(), value.size());
+    return ResolvedValue{BlockPin(std::move(memory)), view};
   }
 };
 
