@@ -140,19 +140,19 @@ std::vector<std::unique_ptr<MergeJob>> Compactor::MakeParts(const Job& job) {
       lanes_.size(), 1 + static_cast<std::size_t>(plan.input_bytes / shape_.table_bytes));
   std::vector<std::unique_ptr<MergeJob>> parts;
   for (OwnedRange& range : SplitRanges(job.base.state->levels, plan, parts_max)) {
-    parts.push_back(std::make_unique<MergeJob>(MergeJob::Parameters{
-        .file_system = context_.environment.file_system,
-        .directory = context_.options.directory,
-        .input = input,
-        .retention = {job.kept.watermark, job.kept.pinned},
-        .below = plan.below,
-        .range = std::move(range),
-        .table = {.block_bytes = context_.options.block_bytes,
-                  .filter_bits_per_key = context_.options.filter_bits_per_key,
-                  .compression = plan.compression},
-        .table_bytes = plan.table_bytes,
-        .grandparents = plan.grandparents,
-        .next_number = [this] { return context_.versions.NewNumber(); }}));
+    parts.push_back(std::make_unique<MergeJob>(
+        MergeJob::Parameters{.file_system = context_.environment.file_system,
+                             .directory = context_.options.directory,
+                             .input = input,
+                             .retention = {job.kept.watermark, job.kept.pinned},
+                             .below = plan.below,
+                             .range = std::move(range),
+                             .table = {.block_bytes = context_.options.block_bytes,
+                                       .filter_bits_per_key = context_.options.filter_bits_per_key,
+                                       .compression = plan.compression},
+                             .table_bytes = plan.table_bytes,
+                             .grandparents = plan.grandparents,
+                             .next_number = [this] { return context_.versions.NewNumber(); }}));
   }
   return parts;
 }

@@ -1,7 +1,7 @@
 #include "storaged/engine/engine_impl.h"
 
 #include <algorithm>
-#include <map>
+#include <set>
 #include <utility>
 
 #include "common/base/check.h"
@@ -30,14 +30,6 @@ bool DeletesOnly(std::string_view changes) {
     if (reader.kind() == ChangeReader::Kind::kPut) return false;
   }
   return true;
-}
-
-bool HasRanges(std::string_view changes) {
-  ChangeReader reader(changes);
-  while (reader.Next()) {
-    if (reader.kind() == ChangeReader::Kind::kDeleteRange) return true;
-  }
-  return false;
 }
 
 Status CheckOptions(const EngineOptions& options) {
@@ -160,48 +152,38 @@ Status EngineImpl::ApplyAdmitted(std::string_view changes, AppliedMark mark) {
   const Version version(mark.index.value());
   CHECK(mark.index == applied_.index().Next() && version <= kVersionMax);
   Memtable& memtable = live_.active();
-  if (HasRanges(changes)) {
-    RETURN_IF_ERROR(ApplyRanges(changes, version));
-    applied_.Set(mark);
-    return {};
-  }
   ChangeReader reader(changes);
   while (reader.Next()) {
+    if (reader.kind() == ChangeReader::Kind::kDeleteRange) [[unlikely]] {
+      ApplyWithRanges(changes, version);
+      break;
+    }
     memtable.Add({reader.key(), Trailer(version, EntryKindOf(reader.kind()))}, reader.value());
   }
   applied_.Set(mark);
   return {};
 }
 
-Status EngineImpl::ApplyRanges(std::string_view changes, Version version) {
-  // A range becomes a tombstone for each key that it meets.
-  std::map<std::string, std::optional<std::string_view>, std::less<>> last;
+void EngineImpl::ApplyWithRanges(std::string_view changes, Version version) {
+  // A range tombstone hides lower versions only: what came before it in the batch has to be deleted
+  // key by key. Each key is looked at once for each time that it is written.
+  Memtable& memtable = live_.active();
+  std::set<std::string_view> written;
   ChangeReader reader(changes);
   while (reader.Next()) {
-    switch (reader.kind()) {
-      case ChangeReader::Kind::kPut:
-        last.insert_or_assign(std::string(reader.key()), reader.value());
-        break;
-      case ChangeReader::Kind::kDelete:
-        last.insert_or_assign(std::string(reader.key()), std::nullopt);
-        break;
-      case ChangeReader::Kind::kDeleteRange: {
-        const auto end = reader.value().empty() ? last.end() : last.lower_bound(reader.value());
-        for (auto at = last.lower_bound(reader.key()); at != end; ++at) at->second.reset();
-        const auto walk = NewIterator({}, {reader.key(), reader.value()});
-        for (walk->SeekToFirst(); walk->Valid(); walk->Next()) {
-          last.insert_or_assign(std::string(walk->key()), std::nullopt);
-        }
-        RETURN_IF_ERROR(walk->status());
-        break;
-      }
+    if (reader.kind() != ChangeReader::Kind::kDeleteRange) {
+      memtable.Add({reader.key(), Trailer(version, EntryKindOf(reader.kind()))}, reader.value());
+      written.insert(reader.key());
+      continue;
     }
+    const auto first = written.lower_bound(reader.key());
+    const auto last = reader.value().empty() ? written.end() : written.lower_bound(reader.value());
+    for (auto key = first; key != last; ++key) {
+      memtable.Add({*key, Trailer(version, EntryKind::kDelete)}, {});
+    }
+    written.erase(first, last);
+    memtable.AddRangeTombstone(reader.key(), reader.value(), version);
   }
-  for (const auto& [key, value] : last) {
-    live_.active().Add({key, Trailer(version, value ? EntryKind::kPut : EntryKind::kDelete)},
-                       value.value_or(std::string_view()));
-  }
-  return {};
 }
 
 std::uint64_t EngineImpl::WriteDelayUs(std::size_t bytes) {

@@ -88,7 +88,7 @@ class EngineImpl final : public Engine {
   // The owner's thread.
   /// Why there is no room, where there may be none.
   Status Refuse(std::string_view changes);
-  Status ApplyRanges(std::string_view changes, Version version);
+  void ApplyWithRanges(std::string_view changes, Version version);
   std::size_t MemtableBytes() const { return live_.active().bytes() + live_.frozen_bytes(); }
   bool MemtablesFull() const;
 

@@ -52,16 +52,16 @@ void Flusher::Begin(FrozenMemtable frozen) {
   stage_ = Stage::kCommitting;
   if (frozen.memtable->empty()) return;
   stage_ = Stage::kWriting;
-  job_ = std::make_unique<MergeJob>(MergeJob::Parameters{
-      .file_system = context_.environment.file_system,
-      .directory = context_.options.directory,
-      .input = {std::move(frozen.memtable), {}},
-      .retention = {kept.watermark, std::move(kept.pinned)},
-      .below = KeyRanges::All(),
-      .range = {},
-      .table = {.block_bytes = context_.options.block_bytes,
-                .filter_bits_per_key = context_.options.filter_bits_per_key},
-      .next_number = [this] { return context_.versions.NewNumber(); }});
+  job_ = std::make_unique<MergeJob>(
+      MergeJob::Parameters{.file_system = context_.environment.file_system,
+                           .directory = context_.options.directory,
+                           .input = {std::move(frozen.memtable), {}},
+                           .retention = {kept.watermark, std::move(kept.pinned)},
+                           .below = KeyRanges::All(),
+                           .range = {},
+                           .table = {.block_bytes = context_.options.block_bytes,
+                                     .filter_bits_per_key = context_.options.filter_bits_per_key},
+                           .next_number = [this] { return context_.versions.NewNumber(); }});
 }
 
 Lane::Next Flusher::Write() {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -41,9 +42,12 @@ class Model {
         versions_[change.key][last().value()] = change.value;
         continue;
       }
+      const Range range{change.key, *change.end, last().value()};
+      ranges_.push_back(range);
+      // What came before it in the commit is deleted one by one.
       for (auto& [key, versions] : versions_) {
-        if (key < change.key || (!change.end->empty() && key >= *change.end)) continue;
-        if (versions.rbegin()->second) versions[last().value()] = std::nullopt;
+        const auto same = versions.find(last().value());
+        if (range.Has(key) && same != versions.end()) same->second = std::nullopt;
       }
     }
   }
@@ -53,12 +57,20 @@ class Model {
     std::optional<std::string> value;
   };
   Newest Get(const std::string& key, Version at) const {
+    Newest newest;
     const auto found = versions_.find(key);
-    if (found == versions_.end()) return {};
-    auto above = found->second.upper_bound(at.value());
-    if (above == found->second.begin()) return {};
-    --above;
-    return {above->first, above->second};
+    if (found != versions_.end()) {
+      const auto above = found->second.upper_bound(at.value());
+      if (above != found->second.begin()) {
+        newest = {std::prev(above)->first, std::prev(above)->second};
+      }
+    }
+    for (const Range& range : ranges_) {
+      if (range.version <= at.value() && range.version > newest.version && range.Has(key)) {
+        newest = {range.version, std::nullopt};
+      }
+    }
+    return newest;
   }
   /// Live keys at a version.
   std::map<std::string, Newest> Live(Version at) const {
@@ -76,7 +88,15 @@ class Model {
   }
 
  private:
+  struct Range {
+    std::string begin;
+    std::string end;
+    std::uint64_t version;
+    bool Has(const std::string& key) const { return key >= begin && (end.empty() || key < end); }
+  };
+
   std::vector<Commit> commits_;
+  std::vector<Range> ranges_;
   std::map<std::string, std::map<std::uint64_t, std::optional<std::string>>> versions_;
 };
 
