@@ -79,6 +79,9 @@ class Picker {
       if (blob.live_bytes < blob.bytes / 2) hollow_blobs_.push_back(blob.number);
     }
     std::sort(hollow_blobs_.begin(), hollow_blobs_.end());
+    level0_waits_ = FreeLevel0Files() >= input.options.level0_files_trigger &&
+                    std::any_of(input.running.begin(), input.running.end(),
+                                [this](const CompactionPlan& plan) { return Touches(plan); });
   }
 
   std::optional<CompactionPlan> Pick() const {
@@ -124,6 +127,25 @@ class Picker {
                           return plan.output_level == level && plan.range().Overlaps(range);
                         });
   }
+
+  std::size_t FreeLevel0Files() const {
+    return static_cast<std::size_t>(std::count_if(
+        levels_[0].begin(), levels_[0].end(),
+        [this](const TableMetadata& table) { return !busy_.contains(table.number); }));
+  }
+  bool IsLevel0Urgent() const {
+    return levels_[0].size() >=
+           std::max(input_.options.level0_files_stop / 2, input_.options.level0_files_trigger);
+  }
+  /// Whether a plan that runs reads or writes the base level.
+  bool Touches(const CompactionPlan& plan) const {
+    return plan.output_level == shape_.base ||
+           std::any_of(plan.inputs.begin(), plan.inputs.end(),
+                       [this](const auto& one) { return one.level == shape_.base; });
+  }
+  /// Level 0 needs all of the base at once, so what else there is to do with the base has to let it
+  /// come free.
+  bool GivesWay(std::uint32_t level) const { return level0_waits_ && level == shape_.base; }
 
   // What is to be gained.
 
@@ -270,9 +292,11 @@ class Picker {
     return chosen;
   }
 
-  /// Where nothing of level 0 can go down (the way is quarantined or busy), its files are at least
-  /// made fewer: the newest run of them for which that costs the fewest bytes a file.
+  /// Where nothing of level 0 can go down (the way is quarantined, or busy while writers wait), its
+  /// files are at least made fewer: the newest run of them for which that costs the fewest bytes a
+  /// file.
   std::optional<CompactionPlan> PickLevel0Merge(Reason reason) const {
+    if (level0_waits_ && !IsLevel0Urgent()) return std::nullopt;
     Tables run;
     std::uint64_t bytes = 0;
     std::uint64_t bytes_a_file = UINT64_MAX;
@@ -302,10 +326,8 @@ class Picker {
       std::uint32_t level;
     };
     std::vector<Score> scores;
-    const auto level0_files = static_cast<double>(std::count_if(
-        levels_[0].begin(), levels_[0].end(),
-        [this](const TableMetadata& table) { return !busy_.contains(table.number); }));
-    scores.push_back({level0_files / input_.options.level0_files_trigger, 0});
+    scores.push_back(
+        {static_cast<double>(FreeLevel0Files()) / input_.options.level0_files_trigger, 0});
     for (std::uint32_t level = shape_.base; level < kLastLevel; ++level) {
       std::uint64_t bytes = 0;
       for (const TableMetadata& table : levels_[level]) {
@@ -329,6 +351,7 @@ class Picker {
   }
 
   std::optional<CompactionPlan> PickLevel(std::uint32_t level) const {
+    if (GivesWay(level)) return std::nullopt;
     if (const Tables movable = MovableOf(level); !movable.empty()) {
       return MakeMove(Reason::kSize, level, movable, level + 1);
     }
@@ -428,6 +451,7 @@ class Picker {
 
   std::optional<CompactionPlan> PickTombstones() const {
     for (std::uint32_t level = shape_.base; level < kLastLevel; ++level) {
+      if (GivesWay(level)) continue;
       for (const TableMetadata& table : levels_[level]) {
         if (IsDense(table) && table.version_min <= all_see_ && IsAvailable(table) &&
             IsOverDeeper(level, table.range()) && CanMerge({&table}, level + 1)) {
@@ -473,6 +497,7 @@ class Picker {
   template <typename Wanted>
   std::optional<CompactionPlan> PickRewrite(Reason reason, std::uint32_t level,
                                             const Wanted& wanted) const {
+    if (GivesWay(level)) return std::nullopt;
     const auto& tables = levels_[level];
     const std::uint64_t small = input_.options.table_bytes / kSmallPart;
     for (std::size_t i = 0; i < tables.size(); ++i) {
@@ -529,6 +554,7 @@ class Picker {
   /// Brings wanted tables of a level down to the next one.
   template <typename Wanted>
   std::optional<CompactionPlan> PickPush(std::uint32_t level, const Wanted& wanted) const {
+    if (GivesWay(level)) return std::nullopt;
     const auto& tables = levels_[level];
     for (std::size_t i = 0; i < tables.size(); ++i) {
       if (!IsAvailable(tables[i]) || !wanted(tables[i]) || !CanMerge({&tables[i]}, level + 1)) {
@@ -563,6 +589,8 @@ class Picker {
   const Version all_see_;
   std::set<FileNumber> busy_;
   std::vector<FileNumber> hollow_blobs_;  ///< By number.
+  /// Level 0 is to go down, and cannot for what runs.
+  bool level0_waits_ = false;
 };
 
 const TableMetadata* FindTable(const Levels& levels, const CompactionPlan::Input& input) {
