@@ -35,6 +35,7 @@ class Checkpoint {
     for (const auto& level : state.levels) {
       for (const TableMetadata& table : level) RETURN_IF_ERROR(Take(TableName(table.number)));
     }
+    for (const auto& [number, blob] : state.blobs) RETURN_IF_ERROR(Take(BlobName(number)));
     ManifestState copy = state;
     const FileNumber manifest = copy.next_file;
     copy.next_file = manifest.Next();

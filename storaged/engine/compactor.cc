@@ -12,16 +12,9 @@ namespace {
 
 /// Bytes of each blob file that live tables refer to.
 std::vector<BlobFileUse> BlobUse(const ManifestState& state) {
-  if (state.blobs.empty()) return {};
-  std::map<FileNumber, std::uint64_t> live;
-  for (const auto& level : state.levels) {
-    for (const TableMetadata& table : level) {
-      for (const auto& reference : table.blob_references) live[reference.file] += reference.bytes;
-    }
-  }
   std::vector<BlobFileUse> use;
-  for (const auto& [number, blob] : state.blobs) {
-    use.push_back({number, blob.value_bytes, live[number]});
+  for (const auto& [number, live_bytes] : state.BlobLiveBytes()) {
+    use.push_back({number, state.blobs.at(number).value_bytes, live_bytes});
   }
   return use;
 }

@@ -28,11 +28,9 @@ EngineStats EngineImpl::Stats() const {
     level.target_bytes = shape.target_bytes[i];
     level.written_bytes = counters_.written_bytes[i];
     level.read_bytes = counters_.read_bytes[i];
-    for (const TableMetadata& table : now.state->levels[i]) {
-      for (const auto& reference : table.blob_references) stats.blob_live_bytes += reference.bytes;
-    }
   }
   for (const auto& [number, blob] : now.state->blobs) stats.blob_bytes += blob.size;
+  for (const auto& [number, bytes] : now.state->BlobLiveBytes()) stats.blob_live_bytes += bytes;
   stats.blob_files = now.state->blobs.size();
   stats.quarantined_files = now.state->quarantined.size();
   for (const auto& level : state->tables()->levels) {
@@ -59,6 +57,10 @@ Status EngineImpl::Verify() const {
       if (first.ok()) first = std::move(status);
     }
   }
+  for (const BlobSet::Blob& blob : tables->blobs->blobs()) {
+    Status status = blob->Verify();
+    if (first.ok()) first = std::move(status);
+  }
   return first;
 }
 
@@ -68,7 +70,14 @@ std::uint64_t EngineImpl::ApproximateSize(Range range) const {
   for (const auto& level : tables->levels) {
     for (const auto& table : level) {
       if (!table->metadata().range().Overlaps(HalfOpen(range.begin, range.end))) continue;
-      bytes += table->ApproximateBytes(range.begin, range.end);
+      const std::uint64_t inside = table->ApproximateBytes(range.begin, range.end);
+      bytes += inside;
+      // Of the blobs as large a part as of the table.
+      for (const auto& reference : table->metadata().blob_references) {
+        bytes += static_cast<std::uint64_t>(static_cast<double>(reference.bytes) *
+                                            static_cast<double>(inside) /
+                                            static_cast<double>(table->metadata().size));
+      }
     }
   }
   return bytes;

@@ -26,6 +26,11 @@ std::map<FileNumber, TableSet::Table> ByNumber(const TableSet& tables) {
   return opened;
 }
 
+void ApplyOrDie(ManifestState& state, const VersionEdit& edit) {
+  const Status fits = state.Apply(edit);
+  CHECK_MSG(fits.ok(), fits.ToString());
+}
+
 }  // namespace
 
 VersionSet::VersionSet(FileSystem& file_system, std::string directory,
@@ -46,7 +51,7 @@ VersionSet::Current VersionSet::current() const {
 
 VersionSet::Result VersionSet::Commit(VersionEdit edit,
                                       const std::function<void(const Current&)>& install) {
-  if (!edit.added.empty()) {
+  if (!edit.added.empty() || !edit.added_blobs.empty()) {
     // The edit may become durable before we learn of it, so the names have to be durable first.
     Status synced = file_system_.SyncDirectory(directory_);
     if (!synced.ok()) return {Outcome::kFinal, std::move(synced)};
@@ -55,9 +60,14 @@ VersionSet::Result VersionSet::Commit(VersionEdit edit,
   edit.next_file = FileNumber(next_file_.load(std::memory_order_relaxed));
   if (edit.watermark) edit.watermark = std::max(*edit.watermark, before.state->watermark);
   auto after = std::make_shared<ManifestState>(*before.state);
-  const Status fits = after->Apply(edit);
-  CHECK_MSG(fits.ok(), fits.ToString());
-  auto tables = OpenTables(*after, *before.tables);
+  ApplyOrDie(*after, edit);
+  VersionEdit unused;
+  for (const auto& [number, live_bytes] : after->BlobLiveBytes()) {
+    if (live_bytes == 0) unused.removed_blobs.push_back(number);
+  }
+  ApplyOrDie(*after, unused);
+  edit.removed_blobs = std::move(unused.removed_blobs);
+  auto tables = OpenFiles(*after, *before.tables);
   if (!tables.ok()) return {Outcome::kRewrite, tables.status()};
   Status written = WriteEdit(edit, *after);
   if (written.IsNoSpace()) return {Outcome::kNoSpace, std::move(written)};
@@ -89,8 +99,8 @@ void VersionSet::Publish(Current next) {
   before = std::exchange(current_, std::move(next));
 }
 
-Result<std::shared_ptr<const TableSet>> VersionSet::OpenTables(const ManifestState& state,
-                                                               const TableSet& before) const {
+Result<std::shared_ptr<const TableSet>> VersionSet::OpenFiles(const ManifestState& state,
+                                                              const TableSet& before) const {
   std::map<FileNumber, TableSet::Table> opened = ByNumber(before);
   auto tables = std::make_shared<TableSet>();
   for (std::size_t level = 0; level < kLevelsMax; ++level) {
@@ -102,9 +112,25 @@ Result<std::shared_ptr<const TableSet>> VersionSet::OpenTables(const ManifestSta
       tables->levels[level].push_back(table);
     }
   }
+  ASSIGN_OR_RETURN(tables->blobs, OpenBlobs(state, *before.blobs));
   tables->watermark = state.watermark;
   tables->quarantined = state.quarantined;
   return std::shared_ptr<const TableSet>(std::move(tables));
+}
+
+Result<std::shared_ptr<const BlobSet>> VersionSet::OpenBlobs(const ManifestState& state,
+                                                             const BlobSet& before) const {
+  std::vector<BlobSet::Blob> added;
+  std::vector<FileNumber> removed;
+  for (const auto& [number, metadata] : state.blobs) {
+    if (before.Find(number) != nullptr) continue;
+    ASSIGN_OR_RETURN(auto blob, BlobReader::Open(file_system_, directory_, metadata));
+    added.push_back(std::move(blob));
+  }
+  for (const BlobSet::Blob& blob : before.blobs()) {
+    if (!state.blobs.contains(blob->blob().number)) removed.push_back(blob->blob().number);
+  }
+  return before.With(added, removed);
 }
 
 Status VersionSet::WriteEdit(const VersionEdit& edit, const ManifestState& after) {
@@ -154,24 +180,27 @@ void VersionSet::NoteObsolete(const TableSet& before, const TableSet& after) {
   for (const auto& level : after.levels) {
     for (const auto& table : level) gone.erase(table->metadata().number);
   }
-  for (auto& [number, table] : gone) obsolete_.push_back(std::move(table));
+  for (auto& [number, table] : gone) obsolete_.push_back({std::move(table), TableName(number)});
+  for (const BlobSet::Blob& blob : before.blobs->blobs()) {
+    const FileNumber number = blob->blob().number;
+    if (after.blobs->Find(number) == nullptr) obsolete_.push_back({blob, BlobName(number)});
+  }
 }
 
 void VersionSet::CollectObsolete() {
-  std::vector<TableSet::Table> unread;
+  std::vector<Obsolete> unread;
   {
     const MutexLock lock(mutex_);
     if (frozen_ || holds_ > 0 || manifest_missing()) return;
-    // Only this list can make a table's count grow again, so one is the last.
-    const auto read = [](const TableSet::Table& table) { return table.use_count() > 1; };
-    const auto first_unread = std::partition(obsolete_.begin(), obsolete_.end(), read);
+    // Only this list can make a file's count grow again, so one is the last.
+    const auto is_read = [](const Obsolete& file) { return file.file.use_count() > 1; };
+    const auto first_unread = std::partition(obsolete_.begin(), obsolete_.end(), is_read);
     std::move(first_unread, obsolete_.end(), std::back_inserter(unread));
     obsolete_.erase(first_unread, obsolete_.end());
   }
-  for (TableSet::Table& table : unread) {
-    const std::string name = TableName(table->metadata().number);
-    table.reset();
-    (void)file_system_.Remove(JoinPath(directory_, name));
+  for (Obsolete& file : unread) {
+    file.file.reset();
+    (void)file_system_.Remove(JoinPath(directory_, file.name));
   }
 }
 

@@ -56,7 +56,8 @@ class VersionSet {
   };
   /// Makes what `edit` says durable, and then live: `install` gets the tables, with what they are
   /// of, once the edit is durable. next_file and watermark of the edit are filled in, the latter
-  /// raised to what it is already. REQUIRES: the turn; the edit fits.
+  /// raised to what it is already, and blob files that nothing refers to any more are removed with
+  /// it. REQUIRES: the turn; the edit fits.
   Result Commit(VersionEdit edit, const std::function<void(const Current&)>& install)
       EXCLUDES(mutex_);
   /// Begins another MANIFEST with the current state, where the tail of the last one is unknown or
@@ -88,8 +89,10 @@ class VersionSet {
 
  private:
   void Hold(int change) EXCLUDES(mutex_);
-  bedrock::Result<std::shared_ptr<const TableSet>> OpenTables(const ManifestState& state,
-                                                              const TableSet& before) const;
+  bedrock::Result<std::shared_ptr<const TableSet>> OpenFiles(const ManifestState& state,
+                                                             const TableSet& before) const;
+  bedrock::Result<std::shared_ptr<const BlobSet>> OpenBlobs(const ManifestState& state,
+                                                            const BlobSet& before) const;
   Status WriteEdit(const VersionEdit& edit, const ManifestState& after);
   Status StartManifest(ManifestState state);
   void RemoveOlderManifests(FileNumber number);
@@ -107,8 +110,12 @@ class VersionSet {
 
   mutable Mutex mutex_;
   Current current_ GUARDED_BY(mutex_);
-  /// Readers may still hold them.
-  std::vector<TableSet::Table> obsolete_ GUARDED_BY(mutex_);
+  /// A file that nothing names, opened: readers may still hold it.
+  struct Obsolete {
+    std::shared_ptr<const void> file;
+    std::string name;
+  };
+  std::vector<Obsolete> obsolete_ GUARDED_BY(mutex_);
   int holds_ GUARDED_BY(mutex_) = 0;
   bool frozen_ GUARDED_BY(mutex_) = false;  ///< A final error: nothing is removed any more.
 };

@@ -313,7 +313,30 @@ Status ManifestState::ApplyBlobs(const VersionEdit& edit) {
     if (blob.number >= next_file) return DoesNotFit("a blob file without a number of its own");
     if (!blobs.emplace(blob.number, blob).second) return DoesNotFit("a blob file is added twice");
   }
+  return CheckBlobs();
+}
+
+Status ManifestState::CheckBlobs() const {
+  for (const auto& level : levels) {
+    for (const TableMetadata& table : level) {
+      for (const auto& reference : table.blob_references) {
+        if (!blobs.contains(reference.file)) return DoesNotFit("a blob file is missing");
+      }
+    }
+  }
   return {};
+}
+
+std::map<FileNumber, std::uint64_t> ManifestState::BlobLiveBytes() const {
+  std::map<FileNumber, std::uint64_t> live;
+  if (blobs.empty()) return live;
+  for (const auto& [number, blob] : blobs) live.emplace(number, 0);
+  for (const auto& level : levels) {
+    for (const TableMetadata& table : level) {
+      for (const auto& reference : table.blob_references) live[reference.file] += reference.bytes;
+    }
+  }
+  return live;
 }
 
 Status ManifestState::ApplyQuarantine(const VersionEdit& edit) {

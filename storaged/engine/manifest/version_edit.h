@@ -78,6 +78,7 @@ struct ManifestState {
       std::vector<std::vector<TableMetadata>>(kLevelsMax);
   /// Live tables that failed their checks: kept, and no compaction's input. Gone with the table.
   std::set<FileNumber> quarantined;
+  /// Every one that a table refers to, perhaps more.
   std::map<FileNumber, BlobFile> blobs;
   FileNumber next_file{1};
   VersionEdit::Applied applied;
@@ -86,8 +87,10 @@ struct ManifestState {
 
   /// corruption, and the state is worthless: the edit does not fit (removes or quarantines what is
   /// not there, adds what is, turns back applied, watermark or the next file number, breaks a
-  /// level's order).
+  /// level's order, leaves a table without a blob file that it refers to).
   Status Apply(const VersionEdit& edit);
+  /// Bytes of each blob file that live tables refer to; those without any, too.
+  std::map<FileNumber, std::uint64_t> BlobLiveBytes() const;
   /// The edit that makes this state out of an empty one.
   VersionEdit AsEdit() const;
 
@@ -98,6 +101,7 @@ struct ManifestState {
   Status ApplyMarks(const VersionEdit& edit);
   Status AddTable(const VersionEdit::Added& added);
   Status CheckLevels() const;
+  Status CheckBlobs() const;
 };
 
 }  // namespace bedrock::engine

@@ -196,6 +196,24 @@ TEST(ManifestStateTest, BlobFilesComeAndGoOnce) {
   EXPECT_TRUE(state.Apply(remove).IsCorruption());
 }
 
+TEST(ManifestStateTest, NoTableIsLeftWithoutABlobFileThatItRefersTo) {
+  ManifestState state;
+  VersionEdit edit = FlushEdit(5);
+  edit.added[0].table.blob_references = {{FileNumber(4), 60}};
+  ManifestState missing = state;
+  EXPECT_TRUE(missing.Apply(edit).IsCorruption());
+  edit.added_blobs = {{FileNumber(3), 100, 90}, {FileNumber(4), 200, 180}};
+  ASSERT_TRUE(state.Apply(edit).ok());
+  const auto live = state.BlobLiveBytes();
+  EXPECT_EQ(live.at(FileNumber(3)), 0u);
+  EXPECT_EQ(live.at(FileNumber(4)), 60u);
+  VersionEdit remove;
+  remove.removed_blobs = {FileNumber(3)};
+  EXPECT_TRUE(state.Apply(remove).ok());
+  remove.removed_blobs = {FileNumber(4)};
+  EXPECT_TRUE(state.Apply(remove).IsCorruption());
+}
+
 TEST(ManifestStateTest, AsEditMakesTheSameState) {
   ManifestState state;
   for (std::uint64_t n = 3; n < 9; ++n) ASSERT_TRUE(state.Apply(FlushEdit(n)).ok());
