@@ -32,8 +32,9 @@ namespace bedrock::record {
 inline constexpr std::size_t kHeaderBytes = 40;
 inline constexpr std::size_t kAlignment = 8;
 inline constexpr std::uint16_t kMagic = 0xB10C;
-/// No record is larger: what claims to be is damaged.
-inline constexpr std::size_t kPayloadBytesMax = std::size_t{64} << 20;
+/// No record is larger: what claims to be is damaged. A commit of the embedded library with the
+/// largest value there may be (128 MiB), or some of a batch, fits.
+inline constexpr std::size_t kPayloadBytesMax = std::size_t{192} << 20;
 
 struct Record {
   std::uint8_t type = 0;

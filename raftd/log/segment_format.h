@@ -77,8 +77,9 @@ inline constexpr std::uint64_t kSegmentBytesMax = std::uint64_t{1} << 30;
 inline constexpr std::size_t kEntryPrefixBytes = 9;  ///< time_ms and kind before an entry's bytes.
 /// No index is higher: what claims to be is no log of ours.
 inline constexpr LogIndex kIndexMax(std::uint64_t{1} << 56);
-/// No entry's bytes are more.
-inline constexpr std::size_t kEntryBytesMax = record::kPayloadBytesMax - kEntryPrefixBytes;
+/// No entry's bytes are more: some entries have to fit the memory of a node at once.
+inline constexpr std::size_t kEntryBytesMax = (std::size_t{64} << 20) - kEntryPrefixBytes;
+static_assert(kEntryBytesMax + kEntryPrefixBytes <= record::kPayloadBytesMax);
 /// What the smallest ENTRY takes: bounds how many entries damaged bytes can have held.
 inline constexpr std::uint64_t kEntryRecordBytesMin = record::EncodedSize(kEntryPrefixBytes);
 

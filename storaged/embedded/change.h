@@ -6,15 +6,16 @@
 #include "bedrock/result.h"
 #include "bedrock/status.h"
 #include "bedrock/write_batch.h"
-#include "common/base/units.h"
 #include "storaged/engine/change_reader.h"
+#include "storaged/engine/keys/internal_key.h"
+#include "storaged/engine/wal/wal_format.h"
 
 namespace bedrock::embedded {
 
-inline constexpr std::size_t kKeyBytesMax = 64 * kKiB;
-inline constexpr std::size_t kValueBytesMax = 128 * kMiB;
+using engine::kKeyBytesMax;
+using engine::kValueBytesMax;
 /// One commit is one record of the log.
-inline constexpr std::size_t kBatchBytesMax = 256 * kMiB;
+inline constexpr std::size_t kBatchBytesMax = engine::wal::kPayloadBytesMax;
 
 /// One change of one key or range, not encoded. Views are borrowed.
 struct Change {

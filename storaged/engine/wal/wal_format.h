@@ -49,8 +49,7 @@ namespace bedrock::engine::wal {
 
 inline constexpr std::uint64_t kSegmentHeaderBytes = 4096;
 inline constexpr std::uint32_t kFormatVersion = 1;
-/// No commit is larger. The limit of common/record; LevelDB's and RocksDB's batches end at 4 GiB, a
-/// transaction of this size has better ways.
+/// No commit is larger. The limit of common/record: the largest value fits, with 64 MiB to spare.
 inline constexpr std::size_t kPayloadBytesMax = record::kPayloadBytesMax;
 /// What CLOSE takes.
 inline constexpr std::uint64_t kCloseBytes = record::EncodedSize(0);

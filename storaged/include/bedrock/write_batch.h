@@ -11,7 +11,8 @@ namespace bedrock {
 /// added: a later one wins over an earlier one of the same key. Keys and values are copied in. A
 /// value; one thread at a time.
 ///
-/// Whether sizes are within their bounds is checked when it is written.
+/// Whether sizes are within their bounds, and the whole within 192 MiB, is checked when it is
+/// written.
 class WriteBatch {
  public:
   void Put(std::string_view key, std::string_view value);
