@@ -23,6 +23,17 @@ constexpr std::uint64_t kTickMsMax = 1000;
 constexpr std::string_view kIdName = "IDENTITY";
 constexpr std::size_t kIdBytesMax = 17;
 
+/// How often Transact runs its body at most.
+constexpr std::uint64_t kAttemptsMax = 100;
+
+/// In microseconds. The first conflicts are mostly over when they are noticed; those that go on
+/// need room.
+std::uint64_t PauseBefore(std::uint64_t attempt) {
+  constexpr std::uint64_t kFirstUs = 20;
+  constexpr std::uint64_t kLastUs = 20'000;
+  return std::min(kFirstUs << std::min<std::uint64_t>(attempt, 20), kLastUs);
+}
+
 Result<engine::ReadSettings> SettingsOf(const ReadOptions& options) {
   engine::ReadSettings settings;
   if (options.snapshot.has_value()) {
@@ -119,15 +130,22 @@ Result<Version> Database::NewestVersion(std::string_view key) {
   return core_->engine().NewestVersion(key);
 }
 
-std::unique_ptr<Transaction> Database::BeginTransaction(const TransactionOptions& /*options*/) {
-  return NewEndedTransaction(Status::Aborted("not there yet"));
+std::unique_ptr<Transaction> Database::BeginTransaction(const TransactionOptions& options) {
+  if (Status open = core_->CheckOpen(); !open.ok()) return NewEndedTransaction(std::move(open));
+  return std::make_unique<DatabaseTransaction>(core_, options);
 }
 
 Status Database::Transact(const std::function<Status(Transaction&)>& body,
                           const TransactionOptions& options) {
-  const auto transaction = BeginTransaction(options);
-  RETURN_IF_ERROR(body(*transaction));
-  return transaction->Commit();
+  Status status;
+  for (std::uint64_t attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    if (attempt > 0) core_->waiter().Pause(PauseBefore(attempt));
+    const auto transaction = BeginTransaction(options);
+    status = body(*transaction);
+    if (status.ok()) status = transaction->Commit();
+    if (!status.IsConflict() && !status.IsDeadlock()) return status;
+  }
+  return status;
 }
 
 Status Database::Flush() {
@@ -171,6 +189,7 @@ Core::Core(const Environment& environment, const std::string& directory, std::ui
       directory_(directory),
       seed_(seed),
       waiter_(*environment.executor),
+      locks_(*environment.executor),
       events_(std::make_shared<EventLog>(*environment.file_system, *environment.clock, directory)) {
 }
 
@@ -338,6 +357,7 @@ Status Core::CheckOpen() const {
 
 Status Core::Close() {
   if (closed_.exchange(true, std::memory_order_acq_rel)) return {};
+  locks_.Close();
   gate_->Close();
   Status status;
   if (pipeline_ != nullptr) status = pipeline_->Close();

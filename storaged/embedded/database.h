@@ -12,6 +12,8 @@
 #include "storaged/embedded/commit_pipeline.h"
 #include "storaged/embedded/event_log.h"
 #include "storaged/embedded/local_environment.h"
+#include "storaged/embedded/txn/database_transaction.h"
+#include "storaged/embedded/txn/lock_table.h"
 #include "storaged/engine/engine.h"
 #include "storaged/engine/gate.h"
 #include "storaged/engine/wal/log.h"
@@ -22,21 +24,21 @@ namespace bedrock::embedded {
 /// commits between them. Ends with Close; what still refers to it then finds it closed.
 ///
 /// Any thread, but for Recover and Close.
-class Core {
+class Core final : public TransactionHost {
  public:
   /// `seed`: what a new database makes its id of.
   Core(const Environment& environment, const std::string& directory, std::uint64_t seed);
-  ~Core();
+  ~Core() override;
 
   /// Opens engine and log and applies what only the log has. Once, before anything else.
   Status Recover(const Options& options);
   /// As DB::Close.
   Status Close();
 
-  /// ok, or aborted once it is closed.
-  Status CheckOpen() const;
-  engine::Engine& engine() { return *engine_; }
-  CommitPipeline& pipeline() { return *pipeline_; }
+  Status CheckOpen() const override;
+  engine::Engine& engine() override { return *engine_; }
+  CommitPipeline& pipeline() override { return *pipeline_; }
+  LockTable& locks() override { return locks_; }
   Waiter& waiter() { return waiter_; }
   const Clock& clock() const { return *environment_.clock; }
   EventLog& events() { return *events_; }
@@ -71,6 +73,7 @@ class Core {
   const std::uint64_t seed_;
   std::uint64_t id_ = 0;
   Waiter waiter_;
+  LockTable locks_;
   const std::shared_ptr<engine::Gate> gate_ = std::make_shared<engine::Gate>();
   std::atomic<bool> closed_ = false;
   std::uint64_t tick_ms_ = 0;

@@ -164,6 +164,9 @@ class Engine {
   /// The version of the newest change of `key`, a tombstone's, too; 0: the engine knows nothing of
   /// it. Reads no value.
   virtual Result<Version> NewestVersion(std::string_view key) const = 0;
+  /// Whether anything in `range` was put or deleted above version `since`, by key or by range.
+  /// REQUIRES: a snapshot pins `since`, so that no compaction takes away what would show it.
+  virtual Result<bool> ChangedSince(Range range, Version since) const = 0;
   /// Keys within `bounds`, which are copied. Never null.
   virtual std::unique_ptr<Iterator> NewIterator(const ReadSettings& settings,
                                                 Range bounds) const = 0;

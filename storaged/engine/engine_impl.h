@@ -66,6 +66,7 @@ class EngineImpl final : public Engine {
                                             const ReadSettings& settings) const override;
   Result<Lookup> Get(std::string_view key, Version at) const override;
   Result<Version> NewestVersion(std::string_view key) const override;
+  Result<bool> ChangedSince(Range range, Version since) const override;
   std::unique_ptr<Iterator> NewIterator(const ReadSettings& settings, Range bounds) const override;
   Snapshot GetSnapshot() const override;
 

@@ -4,6 +4,7 @@
 
 #include "common/base/status_macros.h"
 #include "storaged/engine/engine_impl.h"
+#include "storaged/engine/read/changed_since.h"
 #include "storaged/engine/read/iterator.h"
 #include "storaged/engine/read/point_read.h"
 
@@ -74,6 +75,10 @@ Result<Version> EngineImpl::NewestVersion(std::string_view key) const {
   ASSIGN_OR_RETURN(const Version at, VersionOf(*state, std::nullopt, seen));
   ASSIGN_OR_RETURN(const NewestEntry entry, FindNewest({state, at, {}}, key));
   return entry.trailer.version();
+}
+
+Result<bool> EngineImpl::ChangedSince(Range range, Version since) const {
+  return engine::ChangedSince(*live_.cell().Get(), range, since);
 }
 
 std::unique_ptr<Iterator> EngineImpl::NewIterator(const ReadSettings& settings,

@@ -23,6 +23,8 @@ class Iterator::Walk {
               parameters.options.verify_checksums) {
     AddSources(parameters);
   }
+  explicit Walk(std::unique_ptr<engine::CustomWalk> custom)
+      : custom_(std::move(custom)), walk_({}, {}, nullptr) {}
   explicit Walk(Status status) : looked_(true), walk_({}, {}, nullptr) {
     walk_.Fail(std::move(status));
   }
@@ -35,25 +37,35 @@ class Iterator::Walk {
 
   template <typename Move>
   void Do(Iterator& shown, const Move& move) {
+    if (custom_ != nullptr) [[unlikely]] {
+      move(*custom_);
+      Show(*custom_, shown);
+      return;
+    }
     if (link_ != nullptr && link_->closed()) [[unlikely]] {
       walk_.Fail(Status::Aborted("the database was closed"));
     } else {
       move(walk_);
     }
-    shown.valid_ = walk_.Valid();
-    if (!shown.valid_) [[unlikely]]
-      return;
-    shown.key_ = walk_.key();
-    shown.value_ = walk_.value();
-    shown.version_ = walk_.version();
+    Show(walk_, shown);
   }
 
   Status status() {
     looked_ = true;
-    return walk_.status();
+    return custom_ != nullptr ? custom_->status() : walk_.status();
   }
 
  private:
+  template <typename Shown>
+  static void Show(const Shown& walk, Iterator& shown) {
+    shown.valid_ = walk.Valid();
+    if (!shown.valid_) [[unlikely]]
+      return;
+    shown.key_ = walk.key();
+    shown.value_ = walk.value();
+    shown.version_ = walk.version();
+  }
+
   void AddSources(const engine::IteratorParameters& parameters) {
     const auto& levels = state_->tables()->levels;
     auto& sources = walk_.sources();
@@ -99,6 +111,7 @@ class Iterator::Walk {
   }
 
   bool looked_ = false;
+  const std::unique_ptr<engine::CustomWalk> custom_;  ///< Instead of all below, where there is one.
   // The walk borrows these.
   const std::shared_ptr<const engine::ReadState> state_;
   const std::shared_ptr<const engine::ValueResolver> resolver_;
@@ -135,6 +148,10 @@ namespace bedrock::engine {
 
 std::unique_ptr<Iterator> NewIterator(const IteratorParameters& parameters) {
   return std::make_unique<Iterator>(std::make_unique<Iterator::Walk>(parameters));
+}
+
+std::unique_ptr<Iterator> NewIterator(std::unique_ptr<CustomWalk> walk) {
+  return std::make_unique<Iterator>(std::make_unique<Iterator::Walk>(std::move(walk)));
 }
 
 std::unique_ptr<Iterator> NewFailedIterator(Status status) {

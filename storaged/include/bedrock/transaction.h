@@ -64,7 +64,8 @@ class Transaction {
   /// Undoes the writes since the last savepoint, and the savepoint. not_found: there is none.
   virtual Status RollbackToSavepoint() = 0;
 
-  /// The version it was committed at; for one without writes the version it read.
+  /// The version it was committed at; for one without writes the version it read. Ends the
+  /// transaction, whatever it gives.
   virtual Result<Version> Commit() = 0;
   virtual void Rollback() = 0;
 

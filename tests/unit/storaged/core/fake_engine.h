@@ -106,6 +106,9 @@ class FakeEngine final : public engine::Engine {
     return {};
   }
   Result<Version> NewestVersion(std::string_view) const override { return NotNeeded(); }
+  Result<bool> ChangedSince(Range /*range*/, Version /*since*/) const override {
+    return Status::Unavailable("not needed");
+  }
   std::unique_ptr<Iterator> NewIterator(const engine::ReadSettings&, Range) const override {
     CHECK(NotNeeded().ok());
     return nullptr;

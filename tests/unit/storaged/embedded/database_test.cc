@@ -444,5 +444,266 @@ TEST_F(DatabaseTest, TheLogFileTellsWhatHappened) {
   EXPECT_THAT(text, HasSubstr("closed"));
 }
 
+// ---- States that stay, and the end
+
+TEST_F(DatabaseTest, AnIteratorShowsTheStateItWasMadeAt) {
+  Put("a", "1");
+  Put("b", "1");
+  const auto it = db_->NewIterator();
+  Put("a", "2");
+  ASSERT_TRUE(db_->Delete("b").ok());
+  Put("c", "2");
+  ASSERT_TRUE(db_->Flush().ok());
+  ASSERT_TRUE(db_->CompactRange().ok());
+  it->SeekToFirst();
+  ASSERT_TRUE(it->Valid());
+  EXPECT_EQ(it->value(), "1");
+  it->Next();
+  ASSERT_TRUE(it->Valid());
+  EXPECT_EQ(it->key(), "b");
+  it->Next();
+  EXPECT_FALSE(it->Valid());
+}
+
+TEST_F(DatabaseTest, ASnapshotHoldsItsStateThroughFlushesAndCompactions) {
+  for (int i = 0; i < 100; ++i) Put(std::to_string(i), "old");
+  const Content before = ReadAll(*db_);
+  const Snapshot snapshot = db_->GetSnapshot();
+  EXPECT_EQ(snapshot.version(), db_->Stats().newest);
+  for (int i = 0; i < 100; i += 2) Put(std::to_string(i), "new");
+  ASSERT_TRUE(db_->DeleteRange("5", "8").ok());
+  const Content after = ReadAll(*db_);
+  ASSERT_TRUE(db_->Flush().ok());
+  ASSERT_TRUE(db_->CompactRange().ok());
+  ReadOptions at;
+  at.snapshot = &snapshot;
+  EXPECT_EQ(ReadAll(*db_, at), before);
+  EXPECT_EQ(GetOr(*db_, "50", "-", at), "old");
+  const std::string_view keys[] = {"50"};
+  EXPECT_EQ(db_->MultiGet(keys, at)[0]->value(), "old");
+  EXPECT_EQ(ReadAll(*db_), after);
+}
+
+TEST_F(DatabaseTest, ACopyOfASnapshotHoldsAsWell) {
+  Put("a", "1");
+  ReadOptions at;
+  {
+    const Snapshot snapshot = db_->GetSnapshot();
+    at.snapshot = snapshot;
+  }
+  Put("a", "2");
+  ASSERT_TRUE(db_->Flush().ok());
+  ASSERT_TRUE(db_->CompactRange().ok());
+  EXPECT_EQ(GetOr(*db_, "a", "-", at), "1");
+}
+
+TEST_F(DatabaseTest, HistoryKeepsOldVersionsReadable) {
+  Options options;
+  options.history = std::chrono::hours(1);
+  Open(options);
+  const Version first = db_->Put("a", "1").value();
+  const Version second = db_->Put("a", "2").value();
+  const Version third = db_->Delete("a").value();
+  ASSERT_TRUE(db_->Flush().ok());
+  ASSERT_TRUE(db_->CompactRange().ok());
+  ReadOptions at;
+  at.at_version = first;
+  EXPECT_EQ(GetOr(*db_, "a", "-", at), "1");
+  at.at_version = second;
+  EXPECT_EQ(GetOr(*db_, "a", "-", at), "2");
+  at.at_version = third;
+  EXPECT_EQ(GetOr(*db_, "a", "-", at), "-");
+  at.at_version = third + 100;
+  EXPECT_EQ(GetOr(*db_, "a", "-", at), "-");
+  Open(options);
+  at.at_version = first;
+  EXPECT_EQ(GetOr(*db_, "a", "-", at), "1");
+}
+
+TEST_F(DatabaseTest, WithoutHistoryAVersionThatVanishedIsRefused) {
+  const Version first = db_->Put("a", "1").value();
+  Put("a", "2");
+  ASSERT_TRUE(db_->Flush().ok());
+  ASSERT_TRUE(db_->CompactRange().ok());
+  ReadOptions at;
+  at.at_version = first;
+  std::string value;
+  EXPECT_TRUE(db_->Get("a", &value, at).IsInvalidArgument());
+}
+
+TEST_F(DatabaseTest, CompactRangeGivesSpaceBack) {
+  const std::string value(1000, 'v');
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < 1000; ++i) Put("k" + std::to_string(i), value);
+    ASSERT_TRUE(db_->Flush().ok());
+  }
+  const std::uint64_t before = db_->ApproximateSize({"k", "l"});
+  ASSERT_TRUE(db_->DeleteRange("k", "l").ok());
+  Put("m", "1");
+  ASSERT_TRUE(db_->CompactRange({"k", "l"}).ok());
+  EXPECT_LT(db_->ApproximateSize({"k", "l"}), before / 10);
+  EXPECT_THAT(ReadAll(*db_), ElementsAre(Pair("m", "1")));
+}
+
+TEST_F(DatabaseTest, ACheckpointIsADatabaseOfItsOwn) {
+  Put("in_table", "1");
+  ASSERT_TRUE(db_->Flush().ok());
+  Put("in_memory", "2");
+  const Content then = ReadAll(*db_);
+  const std::string copy_path = folder_.Path("copy");
+  ASSERT_TRUE(db_->Checkpoint(copy_path).ok());
+  Put("later", "3");
+  {
+    auto copy = DB::Open(copy_path);
+    ASSERT_TRUE(copy.ok()) << copy.status().ToString();
+    EXPECT_EQ(ReadAll(**copy), then);
+    ASSERT_TRUE((*copy)->Put("own", "4").ok());
+    ASSERT_TRUE((*copy)->Delete("in_table").ok());
+    ASSERT_TRUE((*copy)->Flush().ok());
+    ASSERT_TRUE((*copy)->CompactRange().ok());
+    EXPECT_TRUE((*copy)->Verify().ok());
+  }
+  EXPECT_THAT(ReadAll(*db_),
+              ElementsAre(Pair("in_memory", "2"), Pair("in_table", "1"), Pair("later", "3")));
+  EXPECT_TRUE(db_->Verify().ok());
+}
+
+TEST_F(DatabaseTest, AfterCloseEverythingAnswersAborted) {
+  Put("a", "1");
+  const auto it = db_->NewIterator();
+  it->SeekToFirst();
+  const Snapshot snapshot = db_->GetSnapshot();
+  PinnedValue pinned;
+  ASSERT_TRUE(db_->Get("a", &pinned).ok());
+  ASSERT_TRUE(db_->Close().ok());
+  EXPECT_TRUE(db_->Close().ok());
+
+  std::string value;
+  EXPECT_TRUE(db_->Put("a", "2").status().IsAborted());
+  EXPECT_TRUE(db_->Delete("a").status().IsAborted());
+  EXPECT_TRUE(db_->DeleteRange("a", "b").status().IsAborted());
+  EXPECT_TRUE(db_->DeleteRange("b", "a").status().IsAborted());
+  EXPECT_TRUE(db_->Write(WriteBatch()).status().IsAborted());
+  EXPECT_TRUE(db_->Get("a", &value).IsAborted());
+  const std::string_view keys[] = {"a"};
+  EXPECT_TRUE(db_->MultiGet(keys)[0].status().IsAborted());
+  EXPECT_TRUE(db_->NewestVersion("a").status().IsAborted());
+  EXPECT_TRUE(db_->Flush().IsAborted());
+  EXPECT_TRUE(db_->CompactRange().IsAborted());
+  EXPECT_TRUE(db_->Checkpoint(folder_.Path("copy")).IsAborted());
+  EXPECT_TRUE(db_->Verify().IsAborted());
+  EXPECT_EQ(db_->ApproximateSize({}), 0u);
+  EXPECT_EQ(db_->Stats().state, EngineState::kFailed);
+  const auto late = db_->NewIterator();
+  late->SeekToFirst();
+  EXPECT_FALSE(late->Valid());
+  EXPECT_TRUE(late->status().IsAborted());
+  EXPECT_TRUE(db_->BeginTransaction()->Put("a", "1").IsAborted());
+  (void)db_->GetSnapshot();
+
+  it->Next();
+  EXPECT_FALSE(it->Valid());
+  EXPECT_TRUE(it->status().IsAborted());
+  EXPECT_EQ(pinned.value(), "1");
+  db_.reset();
+  it->SeekToFirst();
+  EXPECT_TRUE(it->status().IsAborted());
+}
+
+TEST_F(DatabaseTest, ADatabaseMayBeDestroyedAndOpenedWhileItsIteratorsLive) {
+  Put("a", "1");
+  ASSERT_TRUE(db_->Flush().ok());
+  const auto it = db_->NewIterator();
+  it->SeekToFirst();
+  const Snapshot snapshot = db_->GetSnapshot();
+  Open();
+  EXPECT_EQ(GetOr(*db_, "a"), "1");
+  it->Seek("a");
+  EXPECT_TRUE(it->status().IsAborted());
+}
+
+TEST_F(DatabaseTest, AgreesWithAMap) {
+  for (std::uint64_t seed = 0; seed < 3; ++seed) {
+    Random random(seed);
+    path_ = folder_.Path("model" + std::to_string(seed));
+    Options options;
+    options.memtable_bytes = 64 << 10;
+    options.compression = random.Chance(1, 2) ? Compression::kZstd : Compression::kLz4;
+    Open(options);
+    Content model;
+    const auto key = [&] { return std::to_string(random.Below(500)); };
+    for (int step = 0; step < 4000; ++step) {
+      const WriteOptions write{.sync = random.Chance(1, 50) ? Sync::kYes : Sync::kNo};
+      switch (random.Below(20)) {
+        case 0: {
+          std::string begin = key();
+          std::string end = key();
+          if (random.Chance(9, 10)) end = begin + "0";
+          ASSERT_TRUE(db_->DeleteRange(begin, end, write).ok());
+          if (begin < end) model.erase(model.lower_bound(begin), model.lower_bound(end));
+          break;
+        }
+        case 1:
+        case 2: {
+          const std::string k = key();
+          ASSERT_TRUE(db_->Delete(k, write).ok());
+          model.erase(k);
+          break;
+        }
+        case 3: {
+          WriteBatch batch;
+          for (int i = 0; i < 5; ++i) {
+            const std::string k = key();
+            batch.Put(k, "b" + std::to_string(step));
+            model[k] = "b" + std::to_string(step);
+          }
+          ASSERT_TRUE(db_->Write(batch, write).ok());
+          break;
+        }
+        case 4:
+          if (random.Chance(1, 20)) Open(options);
+          break;
+        case 5:
+          if (random.Chance(1, 20)) {
+            ASSERT_TRUE(db_->CompactRange().ok());
+          }
+          break;
+        default: {
+          const std::string k = key();
+          const std::string value(random.Below(300), static_cast<char>('a' + step % 26));
+          ASSERT_TRUE(db_->Put(k, value, write).ok());
+          model[k] = value;
+        }
+      }
+      const std::string probe = key();
+      const auto found = model.find(probe);
+      ASSERT_EQ(GetOr(*db_, probe, "absent"), found == model.end() ? "absent" : found->second);
+      if (step % 500 == 0) {
+        ASSERT_EQ(ReadAll(*db_), model);
+      }
+    }
+    ASSERT_EQ(ReadAll(*db_), model);
+    ASSERT_TRUE(db_->Verify().ok());
+  }
+}
+
+TEST_F(DatabaseTest, LargeValuesComeBackWhole) {
+  Random random(1);
+  Content expected;
+  for (const std::size_t bytes : {std::size_t{8} << 10, std::size_t{1} << 20, std::size_t{33} << 20,
+                                  std::size_t{128} << 20}) {
+    std::string value(bytes, '\0');
+    for (std::size_t i = 0; i < bytes; i += 997) value[i] = static_cast<char>(random.Next());
+    ASSERT_TRUE(db_->Put(std::to_string(bytes), value, kNoSync).ok()) << bytes;
+    expected.emplace(std::to_string(bytes), std::move(value));
+  }
+  EXPECT_TRUE(ReadAll(*db_) == expected);
+  Open();
+  EXPECT_TRUE(ReadAll(*db_) == expected);
+  ASSERT_TRUE(db_->Flush().ok());
+  Open();
+  EXPECT_TRUE(ReadAll(*db_) == expected);
+}
+
 }  // namespace
 }  // namespace bedrock::embedded

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "bedrock/snapshot.h"
+#include "bedrock/status.h"
+#include "bedrock/version.h"
+#include "storaged/embedded/pending_writes.h"
+#include "storaged/engine/engine.h"
+
+namespace bedrock::embedded {
+
+/// What a transaction has read, and at which versions: what has to be so still when it commits. One
+/// thread.
+class ReadSet {
+ public:
+  /// Keys and ranges that one transaction may read.
+  static constexpr std::size_t kReadsMax = 1'000'000;
+
+  /// What a read of a key saw.
+  struct KeyRead {
+    Version at;     ///< The state that was read.
+    Version found;  ///< Of the value; 0: the key was absent.
+  };
+  /// A range, as far as it was really walked over, at `at`. The end is open, empty: unbounded.
+  struct RangeRead {
+    std::string begin;
+    std::string end;
+    Snapshot at;
+    bool empty = false;  ///< Nothing was read yet.
+  };
+
+  /// conflict: the key was read before and has changed since. busy: kReadsMax.
+  Status Add(std::string_view key, const KeyRead& read);
+  /// A range whose bounds the caller moves while it walks; stays where it is. Null: kReadsMax.
+  RangeRead* NewRange(const Snapshot& at);
+
+  /// conflict, naming the key or the range, where something was changed since it was read. For
+  /// where commits go on meanwhile: what held when the reads ended and holds at the call held at
+  /// every moment between.
+  Status Check(const engine::Engine& engine) const;
+  /// The same, against commits that will be made before as well.
+  Status Check(const engine::Engine& engine, const PendingWrites& pending) const;
+
+ private:
+  std::map<std::string, KeyRead, std::less<>> keys_;
+  std::deque<RangeRead> ranges_;
+};
+
+}  // namespace bedrock::embedded
