@@ -35,7 +35,8 @@ inline constexpr std::size_t kSlotsABucket = 8;
 /// Two cache lines: the words, then what they guard.
 struct alignas(128) Bucket {
   std::array<std::atomic<std::uint64_t>, kSlotsABucket> words{};
-  std::array<BlockMemory*, kSlotsABucket> blocks{};
+  /// Atomic for Prefetch alone, which looks at them without holding a word.
+  std::array<std::atomic<BlockMemory*>, kSlotsABucket> blocks{};
 };
 
 struct Table {
@@ -50,7 +51,7 @@ struct Table {
   }
   /// Takes the block out of a slot that the caller has made exclusive.
   static BlockMemory::Owner TakeOut(Bucket& bucket, std::size_t i) {
-    BlockMemory::Owner block(std::exchange(bucket.blocks[i], nullptr));
+    BlockMemory::Owner block(bucket.blocks[i].exchange(nullptr, std::memory_order_relaxed));
     bucket.words[i].fetch_and(kReferencesMask, std::memory_order_release);
     return block;
   }
@@ -143,7 +144,7 @@ BlockCache::~BlockCache() {
   for (std::size_t b = 0; b <= table_->mask; ++b) {
     Bucket& bucket = table_->buckets[b];
     for (std::size_t i = 0; i < kSlotsABucket; ++i) {
-      BlockMemory* const block = bucket.blocks[i];
+      BlockMemory* const block = bucket.blocks[i].load(std::memory_order_relaxed);
       if (block == nullptr) continue;
       table_->holders.fetch_add(1, std::memory_order_relaxed);
       const std::uint64_t before = bucket.words[i].fetch_or(kOrphan, std::memory_order_acq_rel);
@@ -153,6 +154,30 @@ BlockCache::~BlockCache() {
     }
   }
   Table::LetGo(table_);
+}
+
+void BlockCache::PrefetchSlot(BlockAddress address) const {
+  if (table_ == nullptr) return;
+  const char* const bucket =
+      reinterpret_cast<const char*>(&table_->buckets[HashAddress(address) & table_->mask]);
+  __builtin_prefetch(bucket);
+  __builtin_prefetch(bucket + 64);
+}
+
+void BlockCache::PrefetchBlock(BlockAddress address, std::size_t bytes) const {
+  if (table_ == nullptr) return;
+  const std::uint64_t hash = HashAddress(address);
+  const Bucket& bucket = table_->buckets[hash & table_->mask];
+  for (std::size_t i = 0; i < kSlotsABucket; ++i) {
+    const std::uint64_t seen = bucket.words[i].load(std::memory_order_relaxed);
+    if (((seen ^ hash) & kTagMask) != 0 || !IsVisible(seen)) continue;
+    // It may be another one, or gone by now: that costs nothing but the fetch.
+    const auto* const block =
+        reinterpret_cast<const char*>(bucket.blocks[i].load(std::memory_order_relaxed));
+    for (std::size_t line = 0; line < sizeof(BlockMemory) + bytes; line += 64) {
+      __builtin_prefetch(block + line);
+    }
+  }
 }
 
 BlockPin BlockCache::Find(BlockAddress address) {
@@ -168,12 +193,13 @@ BlockPin BlockCache::Find(BlockAddress address) {
       if (((seen ^ (hash & kTagMask)) & kTagMask) != 0 || !IsVisible(seen)) continue;
       const std::uint64_t held = word.fetch_add(1, std::memory_order_acquire);
       // Held in this phase, it can't be taken out: eviction needs a word without references.
-      if (IsVisible(held) && bucket.blocks[i]->address_ == address) {
+      BlockMemory* const block = bucket.blocks[i].load(std::memory_order_relaxed);
+      if (IsVisible(held) && block->address_ == address) {
         if ((held & kCountdownMask) != kCountdownMask) {
           word.fetch_or(kCountdownMask, std::memory_order_relaxed);
         }
         Bump(counter.hits);
-        return BlockPin(bucket.blocks[i]);
+        return BlockPin(block);
       }
       word.fetch_sub(1, std::memory_order_release);
     }
@@ -234,13 +260,14 @@ bool BlockCache::Place(std::uint64_t hash, BlockMemory* block) {
               !Win(word, seen)) {
             continue;
           }
-          const BlockMemory::Owner gone(std::exchange(bucket.blocks[i], nullptr));
+          const BlockMemory::Owner gone(
+              bucket.blocks[i].exchange(nullptr, std::memory_order_relaxed));
           bytes_.fetch_sub(gone->charge(), std::memory_order_relaxed);
           word.fetch_and(kReferencesMask | kPhaseMask, std::memory_order_relaxed);
         }
         block->slot_ = &word;
         block->table_ = table_;
-        bucket.blocks[i] = block;
+        bucket.blocks[i].store(block, std::memory_order_relaxed);
         // One reference is the inserter's; the phase goes from exclusive to visible.
         word.fetch_add((hash & kTagMask) + kCountdownOne + (kVisible - kExclusive) + 1,
                        std::memory_order_release);

@@ -123,6 +123,10 @@ class BlockCache {
 
   /// Empty where it is not cached.
   BlockPin Find(BlockAddress address);
+  /// Begin to fetch into the processor what Find will look at, and the first `bytes` of the block,
+  /// if it is cached: first the one, some time later the other. For who has several to find.
+  void PrefetchSlot(BlockAddress address) const;
+  void PrefetchBlock(BlockAddress address, std::size_t bytes) const;
   /// Keeps `block`, unless it is larger than a share or no room can be made; either way it is
   /// handed back, pinned. Of two threads that insert the same block at once, both may succeed.
   BlockPin Insert(BlockAddress address, BlockMemory::Owner block);

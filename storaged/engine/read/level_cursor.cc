@@ -84,6 +84,10 @@ void LevelCursor::SeekToLast() {
   EnterPrevious();
 }
 
+void LevelCursor::PrepareSeek(InternalKeyView target) {
+  if (Enter(FirstReaching(tables_, target.user_key))) cursor_->PrepareSeek(target);
+}
+
 void LevelCursor::Seek(InternalKeyView target) {
   if (!Enter(FirstReaching(tables_, target.user_key))) return;
   cursor_->Seek(target);

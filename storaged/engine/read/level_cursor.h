@@ -25,6 +25,11 @@ class LevelCursor final {
   void SeekToLast();
   void Seek(InternalKeyView target);
   void SeekForPrev(InternalKeyView target);
+  /// As TableCursor's.
+  void PrepareSeek(InternalKeyView target);
+  void PrepareSeekMore() {
+    if (cursor_.has_value()) cursor_->PrepareSeekMore();
+  }
   /// REQUIRES: Valid().
   void Next() {
     cursor_->Next();

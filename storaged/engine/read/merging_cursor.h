@@ -77,6 +77,7 @@ class MergingCursor {
     Position<kBackward>([](Source& source) { source.SeekToLast(); });
   }
   void Seek(InternalKeyView target) {
+    PrepareSeek(target);
     Position<kForward>([&](Source& source) { source.Seek(target); });
   }
   void SeekForPrev(InternalKeyView target) {
@@ -210,6 +211,18 @@ class MergingCursor {
     order_.insert(order_.begin() + static_cast<std::ptrdiff_t>(FindPlace<direction>(place, 0)),
                   place);
     return true;
+  }
+
+  /// Lets the sources that can fetch what the seek will look at, all at the same time.
+  void PrepareSeek(InternalKeyView target) {
+    if constexpr (requires(Source source) {
+                    source.PrepareSeek(target);
+                    source.PrepareSeekMore();
+                  }) {
+      if (lanes_.size() < 2 || !status_.ok()) return;
+      for (Lane& lane : lanes_) lane.source.PrepareSeek(target);
+      for (Lane& lane : lanes_) lane.source.PrepareSeekMore();
+    }
   }
 
   template <Direction direction, typename Move>

@@ -49,6 +49,13 @@ class Source final {
   void SeekForPrev(InternalKeyView target) {
     Visit([&](auto& cursor) { cursor.SeekForPrev(target); });
   }
+  /// As TableCursor's.
+  void PrepareSeek(InternalKeyView target) {
+    if (auto* level = std::get_if<LevelCursor>(&cursor_)) level->PrepareSeek(target);
+  }
+  void PrepareSeekMore() {
+    if (auto* level = std::get_if<LevelCursor>(&cursor_)) level->PrepareSeekMore();
+  }
   void Next() {
     Visit([](auto& cursor) { cursor.Next(); });
   }

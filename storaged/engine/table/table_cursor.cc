@@ -57,8 +57,18 @@ void TableCursor::SeekToLast() {
   if (Enter(table_->index_.size() - 1)) Stand(block_->size() - 1);
 }
 
+void TableCursor::PrepareSeek(InternalKeyView target) {
+  prepared_ = table_->index_.LowerBound(target);
+  if (prepared_ < table_->index_.size()) table_->PrefetchSlot(prepared_);
+}
+
+void TableCursor::PrepareSeekMore() {
+  if (prepared_ < table_->index_.size()) table_->PrefetchBlock(prepared_);
+}
+
 void TableCursor::Seek(InternalKeyView target) {
-  if (!Enter(table_->index_.LowerBound(target))) return;
+  const std::size_t prepared = std::exchange(prepared_, kNotPrepared);
+  if (!Enter(prepared != kNotPrepared ? prepared : table_->index_.LowerBound(target))) return;
   const std::size_t position = block_->LowerBound(target);
   if (position < block_->size()) {
     Stand(position);

@@ -27,6 +27,11 @@ class TableCursor final {
   void SeekToLast();
   void Seek(InternalKeyView target);         ///< To the first entry at or after `target`.
   void SeekForPrev(InternalKeyView target);  ///< To the last entry at or before `target`.
+  /// Begin to fetch what Seek(target) will look at: one after the other, then Seek, with other work
+  /// in between each time, best of all that of other cursors, so that they wait for memory
+  /// together. REQUIRES: that Seek comes next.
+  void PrepareSeek(InternalKeyView target);
+  void PrepareSeekMore();
   /// REQUIRES: Valid().
   void Next() {
     if (++position_ < block_->size()) [[likely]] {
@@ -53,6 +58,8 @@ class TableCursor final {
   const Status& status() const { return status_; }
 
  private:
+  static constexpr std::size_t kNotPrepared = static_cast<std::size_t>(-1);
+
   void Load() {
     key_bytes_ = prefix_bytes_ + block_->CopyKeyRest(position_, key_.get() + prefix_bytes_);
     trailer_ = block_->TrailerAt(position_);
@@ -73,6 +80,7 @@ class TableCursor final {
   std::size_t prefix_bytes_ = 0;
   Trailer trailer_;
   std::size_t key_capacity_ = 0;
+  std::size_t prepared_ = kNotPrepared;  ///< The block that PrepareSeek found.
   std::size_t block_index_ = 0;
   BlockPin pin_;  ///< Empty, or data block block_index_.
   Status status_;

@@ -150,8 +150,12 @@ Result<BlockMemory::Owner> TableReader::ReadDataBlock(std::size_t i, VerifyCheck
   return memory;
 }
 
+void TableReader::PrefetchBlock(std::size_t i) const {
+  cache_->PrefetchBlock(AddressOf(i), kSearchBytes);
+}
+
 Result<BlockPin> TableReader::DataBlock(std::size_t i, TableReadOptions options) const {
-  const BlockAddress address{metadata_.number, index_.At(i).handle.offset};
+  const BlockAddress address = AddressOf(i);
   if (BlockPin cached = cache_->Find(address)) {
     // What a search touches, all at once instead of line after line.
     for (std::size_t line = 0; line < kSearchBytes; line += 64) {

@@ -104,6 +104,12 @@ class TableReader {
   Result<std::string> ReadBlock(const BlockHandle& handle) const;
   /// Data block number `i`, from the cache or the file.
   Result<BlockPin> DataBlock(std::size_t i, TableReadOptions options) const;
+  /// BlockCache::PrefetchSlot and PrefetchBlock for data block number `i`.
+  void PrefetchSlot(std::size_t i) const { cache_->PrefetchSlot(AddressOf(i)); }
+  void PrefetchBlock(std::size_t i) const;
+  BlockAddress AddressOf(std::size_t i) const {
+    return {metadata_.number, index_.At(i).handle.offset};
+  }
   /// Data block number `i` from the file.
   Result<BlockMemory::Owner> ReadDataBlock(std::size_t i, VerifyChecksums verify) const;
   Status VerifyContentHash() const;
