@@ -1,7 +1,5 @@
 #include "storaged/engine/error_state.h"
 
-#include <algorithm>
-
 namespace bedrock::engine {
 
 namespace {
@@ -27,14 +25,12 @@ std::string_view NameOf(EngineState state) {
 EngineState ErrorState::StateLocked() const {
   if (!failure_.ok()) return EngineState::kFailed;
   if (!writes_ended_.ok()) return EngineState::kReadOnly;
-  const auto is = [this](auto property) {
-    return std::any_of(troubles_.begin(), troubles_.end(), property);
-  };
-  if (is([](const Status& why) { return why.IsNoSpace(); })) return EngineState::kNoSpace;
-  if (quarantined_ > 0 || is([](const Status& why) { return !why.ok(); })) {
-    return EngineState::kDegraded;
+  EngineState state = quarantined_ > 0 ? EngineState::kDegraded : EngineState::kHealthy;
+  for (const Status& why : troubles_) {
+    if (why.IsNoSpace()) return EngineState::kNoSpace;
+    if (!why.ok()) state = EngineState::kDegraded;
   }
-  return EngineState::kHealthy;
+  return state;
 }
 
 std::string ErrorState::DetailLocked() const {

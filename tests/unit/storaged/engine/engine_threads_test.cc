@@ -52,13 +52,56 @@ void ReadUntil(const Engine& engine, const std::atomic<bool>& stop, std::uint64_
   }
 }
 
+/// A snapshot shows its own commit for as long as it lives.
+void PinUntil(const Engine& engine, const std::atomic<bool>& stop) {
+  while (!stop.load()) {
+    const Snapshot pin = engine.GetSnapshot();
+    if (!pin.version()) continue;
+    for (int i = 0; i < 50; ++i) {
+      PinnedValue value;
+      const Status status =
+          engine.Get("key" + std::to_string(i % kKeys), {.at = pin.version()}, &value);
+      ASSERT_TRUE(status.ok()) << status.ToString();
+      ASSERT_EQ(value.value(), std::to_string(pin.version().value()));
+      std::this_thread::yield();
+    }
+  }
+}
+
+/// Checkpoints hold whole commits, and compactions of everything come to their end.
+void CopyUntil(Engine& engine, FileSystem& disk, const std::atomic<bool>& stop) {
+  PosixClock clock;
+  ManualExecutor executor;
+  for (int copy = 0; !stop.load(); ++copy) {
+    std::atomic<bool> compacted{false};
+    engine.CompactRange({}, [&](const Status& status) {
+      ASSERT_TRUE(status.ok()) << status.ToString();
+      compacted = true;
+    });
+    EngineOptions options = SmallOptions("/copy" + std::to_string(copy));
+    const Status made = engine.Checkpoint(options.directory);
+    ASSERT_TRUE(made.ok()) << made.ToString();
+    const auto opened = Engine::Open({&disk, &clock, &executor}, options);
+    ASSERT_TRUE(opened.ok()) << opened.status().ToString();
+    const Version at = (*opened)->newest();
+    for (int key = 0; key < kKeys && at; ++key) {
+      const auto got = (*opened)->Get("key" + std::to_string(key), at);
+      ASSERT_TRUE(got.ok());
+      ASSERT_EQ(got->value, std::to_string(at.value()));
+    }
+    while (!compacted) std::this_thread::yield();
+  }
+}
+
 TEST(EngineThreadsTest, ReadersSeeWholeCommitsWhileTheEngineWorks) {
   MemoryFileSystem disk;
   PosixClock clock;
   EngineOptions options = SmallOptions();
   options.memtable_bytes = 16 * kKiB;
+  options.compaction_jobs_max = 2;
+  options.level1_bytes = 64 * kKiB;
   std::atomic<std::uint64_t> progress{0};
-  ThreadExecutor executor(2);
+  ThreadExecutor executor(3);
   auto opened = Engine::Open({&disk, &clock, &executor}, options);
   ASSERT_TRUE(opened.ok());
   Engine& engine = **opened;
@@ -71,6 +114,8 @@ TEST(EngineThreadsTest, ReadersSeeWholeCommitsWhileTheEngineWorks) {
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
     readers.emplace_back([&, seed] { ReadUntil(engine, stop, seed); });
   }
+  readers.emplace_back([&] { PinUntil(engine, stop); });
+  readers.emplace_back([&] { CopyUntil(engine, disk, stop); });
   for (std::uint64_t index = 1; index <= kCommits; ++index) {
     Status status;
     while ((status = ApplyCommit(engine, WholeCommit(index), MarkAt(LogIndex(index)))).IsBusy()) {
