@@ -37,14 +37,17 @@ void Shuffle(std::vector<Key>& keys, std::uint64_t seed) {
   for (std::size_t n = keys.size() - 1; n > 0; --n) std::swap(keys[n], keys[random.Below(n + 1)]);
 }
 
-/// The first `entries` even keys, or the odd ones, which lookups then miss.
-enum class Parity : std::uint64_t { kEven = 0, kOdd = 1 };
+/// Of the keys that are scattered: those that are put, or others, right beside them.
+enum class Which : std::uint64_t { kPut = 0, kMissing = 1 };
 
-std::vector<Key> Keys(std::uint64_t entries, Order order, Parity parity) {
+/// In sequence one behind the other; or every seventh, shuffled, which is about how densely 16 MiB
+/// of a million random keys lie.
+std::vector<Key> Keys(std::uint64_t entries, Order order, Which which) {
+  const std::uint64_t step = order == Order::kSequential ? 1 : 7;
   std::vector<Key> keys;
   keys.reserve(entries);
   for (std::uint64_t n = 0; n < entries; ++n) {
-    keys.push_back(KeyOf(2 * n + static_cast<std::uint64_t>(parity)));
+    keys.push_back(KeyOf(step * n + static_cast<std::uint64_t>(which)));
   }
   if (order == Order::kRandom) Shuffle(keys, 1);
   return keys;
@@ -61,7 +64,7 @@ void Fill(Table& table, const std::vector<Key>& keys, std::uint64_t version) {
 
 template <typename Table, Order order>
 void BM_Insert(benchmark::State& state) {
-  const auto keys = Keys(static_cast<std::uint64_t>(state.range(0)), order, Parity::kEven);
+  const auto keys = Keys(static_cast<std::uint64_t>(state.range(0)), order, Which::kPut);
   for (auto _ : state) {
     auto table = std::make_unique<Table>();
     Fill(*table, keys, 1);
@@ -74,7 +77,7 @@ void BM_Insert(benchmark::State& state) {
 
 template <typename Table>
 void BM_Overwrite(benchmark::State& state) {
-  const auto keys = Keys(static_cast<std::uint64_t>(state.range(0)), Order::kRandom, Parity::kEven);
+  const auto keys = Keys(static_cast<std::uint64_t>(state.range(0)), Order::kRandom, Which::kPut);
   for (auto _ : state) {
     state.PauseTiming();
     auto table = std::make_unique<Table>();
@@ -89,33 +92,33 @@ void BM_Overwrite(benchmark::State& state) {
 }
 
 template <typename Table>
-void BM_Find(benchmark::State& state, Parity parity) {
+void BM_Find(benchmark::State& state, Which which) {
   Table table;
   const auto entries = static_cast<std::uint64_t>(state.range(0));
-  Fill(table, Keys(entries, Order::kRandom, Parity::kEven), 1);
-  auto keys = Keys(entries, Order::kRandom, parity);
+  Fill(table, Keys(entries, Order::kRandom, Which::kPut), 1);
+  auto keys = Keys(entries, Order::kRandom, which);
   Shuffle(keys, 2);
   std::size_t i = 0;
   for (auto _ : state) {
     const auto found = table.Find(ViewOf(keys[i]), kVersionMax);
-    CHECK(found.has_value() == (parity == Parity::kEven));
+    CHECK(found.has_value() == (which == Which::kPut));
     if (++i == keys.size()) i = 0;
   }
   state.SetItemsProcessed(state.iterations());
 }
 template <typename Table>
 void BM_FindHit(benchmark::State& state) {
-  BM_Find<Table>(state, Parity::kEven);
+  BM_Find<Table>(state, Which::kPut);
 }
 template <typename Table>
 void BM_FindMiss(benchmark::State& state) {
-  BM_Find<Table>(state, Parity::kOdd);
+  BM_Find<Table>(state, Which::kMissing);
 }
 
 template <typename Table, bool forward, Order order>
 void BM_Walk(benchmark::State& state) {
   Table table;
-  Fill(table, Keys(static_cast<std::uint64_t>(state.range(0)), order, Parity::kEven), 1);
+  Fill(table, Keys(static_cast<std::uint64_t>(state.range(0)), order, Which::kPut), 1);
   typename Table::Cursor cursor(table);
   for (auto _ : state) {
     std::int64_t count = 0;
@@ -133,8 +136,8 @@ template <typename Table>
 void BM_Seek(benchmark::State& state) {
   Table table;
   const auto entries = static_cast<std::uint64_t>(state.range(0));
-  Fill(table, Keys(entries, Order::kRandom, Parity::kEven), 1);
-  const auto keys = Keys(entries, Order::kRandom, Parity::kOdd);
+  Fill(table, Keys(entries, Order::kRandom, Which::kPut), 1);
+  const auto keys = Keys(entries, Order::kRandom, Which::kMissing);
   typename Table::Cursor cursor(table);
   std::size_t i = 0;
   for (auto _ : state) {

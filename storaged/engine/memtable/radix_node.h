@@ -39,25 +39,82 @@ struct RadixNode;
 
 enum class RadixKind : std::uintptr_t { kEntry = 0, kNode4, kNode15, kNode48, kNode256 };
 
-/// What a slot leads to: nothing, the newest entry of a key, or a node; the kind in its low bits.
+/// What a slot leads to: nothing, the newest entry of a key, or a node.
+///
+///     hints 16 | address 45 | kind 3
+///
+/// The hints of an entry are the two bytes of its key behind those that lead to the slot, the first
+/// lowest; 0 stands for any byte, and for none. Most keys that differ are told apart by them,
+/// without loading the entry.
 class RadixChild {
  public:
   constexpr RadixChild() = default;
-  explicit RadixChild(const ChainEntry* entry) : bits_(reinterpret_cast<std::uintptr_t>(entry)) {}
+  /// An entry whose hints are unknown.
+  explicit RadixChild(const ChainEntry* entry) : bits_(AddressOf(entry)) {}
+  /// An entry in a slot that the first `matched` bytes of `key`, which is its own, lead to.
+  RadixChild(const ChainEntry* entry, std::string_view key, std::size_t matched)
+      : bits_(AddressOf(entry)) {
+    for (std::size_t i = 0; i < kHints && matched + i < key.size(); ++i) {
+      bits_ |= std::uintptr_t{static_cast<std::uint8_t>(key[matched + i])} << HintShift(i);
+    }
+  }
   RadixChild(const RadixNode* node, RadixKind kind)
-      : bits_(reinterpret_cast<std::uintptr_t>(node) | static_cast<std::uintptr_t>(kind)) {}
+      : bits_(AddressOf(node) | static_cast<std::uintptr_t>(kind)) {}
 
   explicit operator bool() const { return bits_ != 0; }
   RadixKind kind() const { return static_cast<RadixKind>(bits_ & kKindMask); }
   bool IsEntry() const { return (bits_ & kKindMask) == 0; }  ///< Or nothing.
   bool IsSmall() const { return kind() == RadixKind::kNode4 || kind() == RadixKind::kNode15; }
-  ChainEntry* entry() const { return reinterpret_cast<ChainEntry*>(bits_); }
-  RadixNode* node() const { return reinterpret_cast<RadixNode*>(bits_ & ~kKindMask); }
+  ChainEntry* entry() const { return reinterpret_cast<ChainEntry*>(bits_ & kAddressMask); }
+  RadixNode* node() const { return reinterpret_cast<RadixNode*>(bits_ & kAddressMask); }
+  const char* address() const { return reinterpret_cast<const char*>(bits_ & kAddressMask); }
+
+  static constexpr std::size_t kHints = 2;
+  /// The i-th byte behind those that lead here; 0: unknown, or no such byte.
+  std::uint8_t hint(std::size_t i) const {
+    return static_cast<std::uint8_t>(bits_ >> HintShift(i));
+  }
+  /// At which hint `key` parts from the entry's for certain, the first `matched` bytes of both
+  /// leading here; kHints: it may be the same key. It has a byte other than the hint there, or
+  /// none.
+  std::size_t PartsAtHint(std::string_view key, std::size_t matched) const {
+    for (std::size_t i = 0; i < kHints && hint(i) != 0; ++i) {
+      const bool has_byte = matched + i < key.size();
+      if (!has_byte || static_cast<std::uint8_t>(key[matched + i]) != hint(i)) return i;
+    }
+    return kHints;
+  }
+  /// The entry in a slot that is `bytes` bytes further down its key.
+  RadixChild Below(std::size_t bytes) const {
+    RadixChild below;
+    below.bits_ = bits_ & kAddressMask;
+    if (bytes < kHints) below.bits_ |= bits_ >> kHintsShift >> 8 * bytes << kHintsShift;
+    return below;
+  }
+  /// Another entry of the same key, in the same slot.
+  RadixChild WithEntry(const ChainEntry* entry) const {
+    RadixChild other;
+    other.bits_ = (bits_ & ~kAddressMask) | AddressOf(entry);
+    return other;
+  }
 
   friend bool operator==(RadixChild, RadixChild) = default;
 
  private:
+  static_assert(sizeof(std::uintptr_t) == 8);
   static constexpr std::uintptr_t kKindMask = 7;
+  static constexpr std::size_t kHintsShift = 48;
+  static constexpr std::uintptr_t kAddressMask =
+      ((std::uintptr_t{1} << kHintsShift) - 1) & ~kKindMask;
+
+  static constexpr std::size_t HintShift(std::size_t i) { return kHintsShift + 8 * i; }
+  static std::uintptr_t AddressOf(const void* target) {
+    // Holds for all addresses that a process gets on x86-64 and AArch64 without asking for others.
+    const auto address = reinterpret_cast<std::uintptr_t>(target);
+    DCHECK((address & ~kAddressMask) == 0);
+    return address;
+  }
+
   std::uintptr_t bits_ = 0;
 };
 
@@ -205,10 +262,10 @@ RadixChild GrowNode(Arena& arena, RadixChild node);
 /// An empty node of the smallest kind.
 RadixChild NewNode4(Arena& arena, std::size_t depth, const char* path);
 
-/// Begins to load what is read first of `child`. Inlined by force: g++ 12 takes a function that only
-/// prefetches for one without effects, and leaves calls of it out.
+/// Begins to load what is read first of `child`. Inlined by force: g++ 12 takes a function that
+/// only prefetches for one without effects, and leaves calls of it out.
 [[gnu::always_inline]] inline void Prefetch(RadixChild child) {
-  const auto* const lines = reinterpret_cast<const char*>(child.node());
+  const char* const lines = child.address();
   __builtin_prefetch(lines);
   // An entry's key is behind its head; most of a Node4 is in its only line.
   if (child.kind() != RadixKind::kNode4) __builtin_prefetch(lines + Arena::kLineBytes);

@@ -45,7 +45,7 @@ RadixTree::Place RadixTree::Locate(std::string_view key) {
     const std::uint64_t state = node->state.load(std::memory_order_relaxed);
     const std::size_t depth = state & RadixNode::kDepthMask;
     if (depth != matched && !node->MatchesPath(key, matched, depth)) {
-      return {Kind::kSplit, slot, node->PartsFromPathAt(key, matched, depth)};
+      return {Kind::kSplit, slot, node->PartsFromPathAt(key, matched, depth), matched};
     }
     if (key.size() == depth) {
       const bool found = static_cast<bool>(node->terminal.load(std::memory_order_relaxed));
@@ -57,10 +57,12 @@ RadixTree::Place RadixTree::Locate(std::string_view key) {
     child = slot->load(std::memory_order_relaxed);
     matched = depth + 1;
   }
+  const std::size_t parts = child.PartsAtHint(key, matched);
+  if (parts < RadixChild::kHints) return {Kind::kSplit, slot, matched + parts, matched};
   const std::string_view other = child.entry()->key();
   const std::size_t shared = SharedBytes(key, other, matched);
   const bool same = shared == key.size() && shared == other.size();
-  return {same ? Kind::kFound : Kind::kSplit, slot, shared};
+  return {same ? Kind::kFound : Kind::kSplit, slot, shared, matched};
 }
 
 void RadixTree::Attach(Arena& arena, const Place& place, const ChainEntry* entry) {
@@ -72,33 +74,43 @@ void RadixTree::Attach(Arena& arena, const Place& place, const ChainEntry* entry
       return;
     case Place::Kind::kNoChild: {
       RadixChild node = place.slot->load(std::memory_order_relaxed);
-      const std::uint8_t byte = ByteAt(entry->key(), place.depth);
-      if (HasRoom(node)) return AddChild(node, byte, RadixChild(entry));
+      const std::string_view key = entry->key();
+      const std::uint8_t byte = ByteAt(key, place.depth);
+      const RadixChild child(entry, key, place.depth + 1);
+      if (HasRoom(node)) return AddChild(node, byte, child);
       node = GrowNode(arena, node);
-      AddChild(node, byte, RadixChild(entry));
+      AddChild(node, byte, child);
       place.slot->store(node, std::memory_order_release);
       return;
     }
     case Place::Kind::kSplit:
-      return Split(arena, place.slot, place.depth, entry);
+      return Split(arena, place, entry);
   }
 }
 
-void RadixTree::Split(Arena& arena, RadixSlot* slot, std::size_t depth, const ChainEntry* entry) {
-  const RadixChild old = slot->load(std::memory_order_relaxed);
+void RadixTree::Split(Arena& arena, const Place& place, const ChainEntry* entry) {
+  const std::size_t depth = place.depth;
+  const RadixChild old = place.slot->load(std::memory_order_relaxed);
   const RadixChild node = NewNode4(arena, depth, entry->key_data());
-  const auto put = [&](RadixChild child, std::string_view key) {
+  const auto put_entry = [&](const ChainEntry* child) {
+    const std::string_view key = child->key();
     if (key.size() == depth) {
-      node.node()->terminal.store(child, std::memory_order_relaxed);
+      node.node()->terminal.store(RadixChild(child), std::memory_order_relaxed);
     } else {
-      AddChild(node, ByteAt(key, depth), child);
+      AddChild(node, ByteAt(key, depth), RadixChild(child, key, depth + 1));
     }
   };
-  // A node's keys all go on behind where it was parted from.
-  put(old,
-      old.IsEntry() ? old.entry()->key() : std::string_view(old.node()->path, old.node()->depth()));
-  put(RadixChild(entry), entry->key());
-  slot->store(node, std::memory_order_release);
+  const std::size_t skipped = depth - place.matched;
+  if (!old.IsEntry()) {
+    // Its keys all go on behind where it was parted from.
+    AddChild(node, ByteAt({old.node()->path, depth + 1}, depth), old);
+  } else if (skipped < RadixChild::kHints && old.hint(skipped) != 0) {
+    AddChild(node, old.hint(skipped), old.Below(skipped + 1));
+  } else {
+    put_entry(old.entry());
+  }
+  put_entry(entry);
+  place.slot->store(node, std::memory_order_release);
 }
 
 const ChainEntry* RadixTree::Find(std::string_view key) const {
@@ -120,6 +132,7 @@ const ChainEntry* RadixTree::Find(std::string_view key) const {
     child = slot->load(std::memory_order_acquire);
     matched = depth + 1;
   }
+  if (child.PartsAtHint(key, matched) < RadixChild::kHints) return nullptr;
   const ChainEntry* const entry = child.entry();
   const std::size_t rest = key.size() - matched;
   if (entry->key_bytes() != key.size()) return nullptr;
@@ -143,8 +156,6 @@ RadixNodeView& RadixWalk::Push(RadixChild node) {
 
 template <RadixWalk::Direction direction>
 void RadixWalk::LookAhead() {
-  // With one node ahead a walk that does little with each entry still waits for most of them.
-  constexpr int kAhead = 2;
   constexpr bool kForward = direction == Direction::kForward;
   if (depth_ == 0 || !Top().IsSmall()) return;
   const RadixNodeView& top = Top();
@@ -175,10 +186,22 @@ void RadixWalk::Descend(RadixChild child) {
 
 template <RadixWalk::Direction direction>
 void RadixWalk::Step() {
+  constexpr bool kForward = direction == Direction::kForward;
   while (depth_ > 0) {
-    const RadixChild child = direction == Direction::kForward ? Top().Next() : Top().Previous();
-    if (child) return Descend<direction>(child);
-    --depth_;
+    const RadixChild child = kForward ? Top().Next() : Top().Previous();
+    if (!child) {
+      --depth_;
+      continue;
+    }
+    if (!child.IsEntry()) return Descend<direction>(child);
+    if (Top().IsSmall()) {
+      // As LookAhead, for a node of entries and nodes; one of entries alone has none ahead.
+      const int rank = Top().rank();
+      const RadixChild ahead = Top().SmallNodeAt(kForward ? rank + kAhead : rank - kAhead);
+      if (ahead) PrefetchChildren(ahead);
+    }
+    entry_ = child.entry();
+    return;
   }
   entry_ = nullptr;
 }
@@ -211,7 +234,7 @@ bool RadixWalk::Seek(std::string_view key) {
     bool exact = true;
     if (key.size() == depth) {
       child = view.Terminal();
-      if (child) break;
+      if (child) break;  // it is the key's, and without hints
       // What else the node has is behind the key.
       Step<direction>();
       return false;
@@ -225,6 +248,10 @@ bool RadixWalk::Seek(std::string_view key) {
     }
     if (!exact) return beside(kForward);
     matched = depth + 1;
+  }
+  if (const std::size_t parts = child.PartsAtHint(key, matched); parts < RadixChild::kHints) {
+    const std::size_t at = matched + parts;
+    return beside(at == key.size() || child.hint(parts) > ByteAt(key, at));
   }
   const std::string_view other = child.entry()->key();
   const std::size_t shared = SharedBytes(key, other, matched);

@@ -29,6 +29,7 @@ class RadixTree {
     Kind kind;
     RadixSlot* slot;
     std::size_t depth;
+    std::size_t matched = 0;  ///< kSplit: how many bytes of the key lead to `slot`.
   };
 
   RadixTree() = default;
@@ -40,7 +41,8 @@ class RadixTree {
   void Attach(Arena& arena, const Place& place, const ChainEntry* entry);
   /// Makes `entry` the newest of the key found at `place`.
   static void Replace(const Place& place, const ChainEntry* entry) {
-    place.slot->store(RadixChild(entry), std::memory_order_release);
+    const RadixChild now = place.slot->load(std::memory_order_relaxed);
+    place.slot->store(now.WithEntry(entry), std::memory_order_release);
   }
   static ChainEntry* Found(const Place& place) {
     return place.slot->load(std::memory_order_relaxed).entry();
@@ -52,8 +54,8 @@ class RadixTree {
  private:
   friend class RadixWalk;
 
-  /// A node at `depth` that parts what is in `slot` from `entry`.
-  void Split(Arena& arena, RadixSlot* slot, std::size_t depth, const ChainEntry* entry);
+  /// Puts a node between `place` and what is there, which parts that from `entry`.
+  void Split(Arena& arena, const Place& place, const ChainEntry* entry);
 
   RadixSlot root_{RadixChild()};
 };
@@ -79,6 +81,9 @@ class RadixWalk {
  private:
   enum class Direction { kForward, kBackward };
   static constexpr std::size_t kNearDepth = 12;
+  /// Of how many nodes on a walk begins to load the children: with one a walk that does little with
+  /// each entry still waits for most of them.
+  static constexpr int kAhead = 4;
 
   template <Direction direction>
   bool Seek(std::string_view key);
