@@ -134,6 +134,11 @@ class BlockCache {
   /// Of all cached blocks, pinned ones among them; never above bytes_max().
   std::size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
   std::size_t bytes_max() const { return bytes_max_; }
+  /// Whether a block that counts so much would throw nothing out, about.
+  bool HasRoomFor(std::size_t charge) const {
+    const std::size_t held = bytes();
+    return held < bytes_max_ && charge <= bytes_max_ - held;
+  }
   /// What a single block may have to be kept.
   std::size_t share_bytes_max() const { return bytes_max_ / 8; }
 

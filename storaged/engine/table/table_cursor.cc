@@ -8,6 +8,13 @@
 
 namespace bedrock::engine {
 
+namespace {
+
+/// Short scans end within so many blocks: they read nothing that they do not need.
+constexpr std::uint32_t kBlocksBeforeReadAhead = 2;
+
+}  // namespace
+
 TableCursor::TableCursor(const TableReader& table, TableReadOptions options)
     : table_(&table), options_(options), status_(table.status()) {}
 
@@ -23,7 +30,8 @@ bool TableCursor::Enter(std::size_t i) {
     return false;
   }
   if (!pin_ || block_index_ != i) {
-    auto pin = table_->DataBlock(i, options_);
+    const bool read_ahead = walked_blocks_ > kBlocksBeforeReadAhead;
+    auto pin = table_->DataBlock(i, options_, {read_ahead ? ahead_.get() : nullptr, walk_});
     if (!pin.ok()) {
       Fail(pin.status());
       return false;
@@ -49,10 +57,12 @@ void TableCursor::Stand(std::size_t position) {
 }
 
 void TableCursor::SeekToFirst() {
+  walked_blocks_ = 0;
   if (Enter(0)) Stand(0);
 }
 
 void TableCursor::SeekToLast() {
+  walked_blocks_ = 0;
   // Without any block, one below the first is at the end.
   if (Enter(table_->index_.size() - 1)) Stand(block_->size() - 1);
 }
@@ -67,6 +77,7 @@ void TableCursor::PrepareSeekMore() {
 }
 
 void TableCursor::Seek(InternalKeyView target) {
+  walked_blocks_ = 0;
   const std::size_t prepared = std::exchange(prepared_, kNotPrepared);
   if (!Enter(prepared != kNotPrepared ? prepared : table_->index_.LowerBound(target))) return;
   const std::size_t position = block_->LowerBound(target);
@@ -79,6 +90,7 @@ void TableCursor::Seek(InternalKeyView target) {
 
 void TableCursor::SeekForPrev(InternalKeyView target) {
   if (!status_.ok()) return;
+  walked_blocks_ = 0;
   const std::size_t i = table_->index_.LowerBound(target);
   if (i == table_->index_.size()) {
     SeekToLast();
@@ -94,11 +106,21 @@ void TableCursor::SeekForPrev(InternalKeyView target) {
   Prev();
 }
 
+void TableCursor::CountWalk(ReadAhead::Direction direction) {
+  if (direction != walk_) walked_blocks_ = 0;
+  walk_ = direction;
+  if (++walked_blocks_ > kBlocksBeforeReadAhead && ahead_ == nullptr) {
+    ahead_ = std::make_unique<ReadAhead>(*table_->file_, table_->metadata_.size);
+  }
+}
+
 void TableCursor::EnterNextBlock() {
+  CountWalk(ReadAhead::Direction::kForward);
   if (Enter(block_index_ + 1)) Stand(0);
 }
 
 void TableCursor::EnterPreviousBlock() {
+  CountWalk(ReadAhead::Direction::kBackward);
   // Before the first block comes none: the number wraps around to one that there is not.
   if (Enter(block_index_ - 1)) Stand(block_->size() - 1);
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -8,6 +9,7 @@
 #include "storaged/engine/cache/block_cache.h"
 #include "storaged/engine/keys/internal_key.h"
 #include "storaged/engine/table/block.h"
+#include "storaged/engine/table/read_ahead.h"
 #include "storaged/engine/table/table_reader.h"
 
 namespace bedrock::engine {
@@ -15,6 +17,8 @@ namespace bedrock::engine {
 /// Walks the points of a table in internal key order, all versions and tombstones among them. Holds
 /// one block; a step inside it neither allocates nor leaves this header. Borrows the table. One
 /// thread at a time.
+///
+/// Once it has gone over some blocks one after another it reads ahead.
 ///
 /// After an error Valid() is false and status() says why, for ever: a cursor never steps over what
 /// it can't read.
@@ -66,6 +70,8 @@ class TableCursor final {
   }
   void EnterNextBlock();
   void EnterPreviousBlock();
+  /// The block next in `direction` is entered: from the third in a row on it is read ahead.
+  void CountWalk(ReadAhead::Direction direction);
   /// Holds data block `i`. False: the walk is over, at the end of the table or for an error.
   bool Enter(std::size_t i);
   void Stand(std::size_t position);
@@ -83,6 +89,10 @@ class TableCursor final {
   std::size_t prepared_ = kNotPrepared;  ///< The block that PrepareSeek found.
   std::size_t block_index_ = 0;
   BlockPin pin_;  ///< Empty, or data block block_index_.
+  std::unique_ptr<ReadAhead> ahead_;
+  /// How many blocks in a row were entered from the one before or behind.
+  std::uint32_t walked_blocks_ = 0;
+  ReadAhead::Direction walk_ = ReadAhead::Direction::kForward;
   Status status_;
 };
 

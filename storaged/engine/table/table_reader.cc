@@ -89,8 +89,8 @@ Status TableReader::LoadMeta() {
   return {};
 }
 
-Result<SealedBlock> TableReader::ReadStored(const BlockHandle& handle, CheckHash check,
-                                            char* out) const {
+Result<SealedBlock> TableReader::ReadStored(const BlockHandle& handle, CheckHash check, char* out,
+                                            WalkRead walk) const {
   const std::uint64_t end = metadata_.size - kTableFooterBytes;
   const auto at = [&](std::string_view what) {
     return Status::Corruption("block at offset " + std::to_string(handle.offset) + ": " +
@@ -102,26 +102,32 @@ Result<SealedBlock> TableReader::ReadStored(const BlockHandle& handle, CheckHash
   }
   const std::size_t bytes = handle.size + kBlockTrailerBytes;
   const auto read = [&]() -> Result<SealedBlock> {
-    ASSIGN_OR_RETURN(const std::size_t got, file_->ReadAt(handle.offset, bytes, out));
+    ASSIGN_OR_RETURN(const std::size_t got,
+                     walk.ahead != nullptr
+                         ? walk.ahead->ReadAt(handle.offset, bytes, out, walk.direction)
+                         : file_->ReadAt(handle.offset, bytes, out));
     if (got != bytes) return at("the file ends before its end");
     return CheckSealedBlock({out, bytes}, metadata_.number, handle.offset, check);
   };
   auto sealed = read();
   if (!sealed.status().IsCorruption()) return sealed;
   file_->DropCached(handle.offset, bytes);
+  if (walk.ahead != nullptr) walk.ahead->Forget();
   return read();
 }
 
 Result<std::string> TableReader::ReadBlock(const BlockHandle& handle) const {
   std::string stored(std::min(handle.size, metadata_.size) + kBlockTrailerBytes, '\0');
-  ASSIGN_OR_RETURN(const SealedBlock sealed, ReadStored(handle, CheckHash::kYes, stored.data()));
+  ASSIGN_OR_RETURN(const SealedBlock sealed,
+                   ReadStored(handle, CheckHash::kYes, stored.data(), {}));
   ASSIGN_OR_RETURN(const std::size_t bytes, sealed.ContentsBytes());
   std::string contents(bytes, '\0');
   RETURN_IF_ERROR(sealed.Decompress(contents.data(), bytes));
   return contents;
 }
 
-Result<BlockMemory::Owner> TableReader::ReadDataBlock(std::size_t i, VerifyChecksums verify) const {
+Result<BlockMemory::Owner> TableReader::ReadDataBlock(std::size_t i, VerifyChecksums verify,
+                                                      WalkRead walk) const {
   const auto [handle, entries] = index_.At(i);
   const auto at = [offset = handle.offset](const Status& status) {
     return status.Prefixed("block at offset " + std::to_string(offset));
@@ -133,7 +139,7 @@ Result<BlockMemory::Owner> TableReader::ReadDataBlock(std::size_t i, VerifyCheck
   BlockMemory::Owner memory = Block::Allocate(stored_bytes, room);
   ASSIGN_OR_RETURN(const SealedBlock sealed,
                    ReadStored(handle, verify ? CheckHash::kYes : CheckHash::kNo,
-                              Block::ContentsOf(*memory, room)));
+                              Block::ContentsOf(*memory, room), walk));
   ASSIGN_OR_RETURN(const std::size_t contents_bytes, sealed.ContentsBytes());
   if (entries > contents_bytes) return at(Status::Corruption("malformed block"));
   if (sealed.compression != Compression::kNone) {
@@ -154,7 +160,8 @@ void TableReader::PrefetchBlock(std::size_t i) const {
   cache_->PrefetchBlock(AddressOf(i), kSearchBytes);
 }
 
-Result<BlockPin> TableReader::DataBlock(std::size_t i, TableReadOptions options) const {
+Result<BlockPin> TableReader::DataBlock(std::size_t i, TableReadOptions options,
+                                        WalkRead walk) const {
   const BlockAddress address = AddressOf(i);
   if (BlockPin cached = cache_->Find(address)) {
     // What a search touches, all at once instead of line after line.
@@ -163,9 +170,11 @@ Result<BlockPin> TableReader::DataBlock(std::size_t i, TableReadOptions options)
     }
     return cached;
   }
-  auto block = ReadDataBlock(i, options.verify_checksums);
+  auto block = ReadDataBlock(i, options.verify_checksums, walk);
   if (!block.ok()) return InThisFile(block.status());
-  if (!options.fill_cache) return BlockPin(std::move(block).value());
+  const bool keep =
+      options.fill_cache && (walk.ahead == nullptr || cache_->HasRoomFor(block.value()->charge()));
+  if (!keep) return BlockPin(std::move(block).value());
   return cache_->Insert(address, std::move(block).value());
 }
 
@@ -225,7 +234,7 @@ Status TableReader::VerifyEntries() const {
   InternalKey last;
   for (std::size_t i = 0; i < index_.size(); ++i) {
     // The file's, not the cache's.
-    ASSIGN_OR_RETURN(const BlockMemory::Owner memory, ReadDataBlock(i, VerifyChecksums::kYes));
+    ASSIGN_OR_RETURN(const BlockMemory::Owner memory, ReadDataBlock(i, VerifyChecksums::kYes, {}));
     const Block& block = Block::In(*memory);
     std::uint64_t tombstones = seen.tombstones;
     for (std::size_t entry = 0; entry < block.size(); ++entry) {

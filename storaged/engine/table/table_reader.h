@@ -16,6 +16,7 @@
 #include "storaged/engine/keys/range_tombstones.h"
 #include "storaged/engine/table/block.h"
 #include "storaged/engine/table/bloom_filter.h"
+#include "storaged/engine/table/read_ahead.h"
 #include "storaged/engine/table/table_format.h"
 #include "storaged/engine/table/table_index.h"
 
@@ -97,13 +98,24 @@ class TableReader {
 
   Status CheckIdentity();
   Status LoadMeta();
+  /// How a walk that goes block by block wants them read.
+  struct WalkRead {
+    ReadAhead* ahead = nullptr;  ///< Null: each block by itself.
+    ReadAhead::Direction direction = ReadAhead::Direction::kForward;
+  };
+
   /// Reads the block at `handle`, trailer and all, to `out`. One that fails its check is read once
   /// more, from the device: what was wrong may have been its copy in memory.
-  Result<SealedBlock> ReadStored(const BlockHandle& handle, CheckHash check, char* out) const;
+  Result<SealedBlock> ReadStored(const BlockHandle& handle, CheckHash check, char* out,
+                                 WalkRead walk) const;
   /// The contents of the block at `handle`, checked.
   Result<std::string> ReadBlock(const BlockHandle& handle) const;
   /// Data block number `i`, from the cache or the file.
-  Result<BlockPin> DataBlock(std::size_t i, TableReadOptions options) const;
+  Result<BlockPin> DataBlock(std::size_t i, TableReadOptions options) const {
+    return DataBlock(i, options, {});
+  }
+  /// A walk's: what is read ahead is kept in the cache only where that throws nothing out.
+  Result<BlockPin> DataBlock(std::size_t i, TableReadOptions options, WalkRead walk) const;
   /// BlockCache::PrefetchSlot and PrefetchBlock for data block number `i`.
   void PrefetchSlot(std::size_t i) const { cache_->PrefetchSlot(AddressOf(i)); }
   void PrefetchBlock(std::size_t i) const;
@@ -111,7 +123,8 @@ class TableReader {
     return {metadata_.number, index_.At(i).handle.offset};
   }
   /// Data block number `i` from the file.
-  Result<BlockMemory::Owner> ReadDataBlock(std::size_t i, VerifyChecksums verify) const;
+  Result<BlockMemory::Owner> ReadDataBlock(std::size_t i, VerifyChecksums verify,
+                                           WalkRead walk) const;
   Status VerifyContentHash() const;
   Status VerifyEntries() const;
   Status CheckCounts(const TableProperties& seen) const;
