@@ -154,7 +154,8 @@ class Bench {
   Result MultiReadRandom();
   Result SeekRandom();
   Result ReadAll(Direction direction);
-  Result ReadWhileWriting();
+  /// A writer beside the readers: as fast as it can, or held to `writes_per_s`.
+  Result ReadWhileWriting(std::uint64_t writes_per_s);
   Result DeleteRandom();
   Result DeleteSeq();
   Result SeekDeleted();
@@ -331,15 +332,21 @@ Result Bench::ReadAll(Direction direction) {
   return result;
 }
 
-Result Bench::ReadWhileWriting() {
+Result Bench::ReadWhileWriting(std::uint64_t writes_per_s) {
   std::atomic<bool> stop = false;
   std::atomic<std::uint64_t> written = 0;
   Worker writer(store_, scale_, ++stream_, kSampled);
   const Usage before = UsageNow();
   std::thread thread([&] {
+    const std::uint64_t start = NowNs();
     while (!stop.load(std::memory_order_relaxed)) {
       writer.Put(RandomId(writer), scale_.value_bytes);
-      written.fetch_add(1, std::memory_order_relaxed);
+      const std::uint64_t puts = written.fetch_add(1, std::memory_order_relaxed) + 1;
+      // Held back a millisecond's worth of puts at a time: sleeps are no shorter.
+      if (writes_per_s == 0 || puts % (writes_per_s / 1000) != 0) continue;
+      const std::uint64_t due = start + puts * 1'000'000 / (writes_per_s / 1000);
+      const std::uint64_t now = NowNs();
+      if (now < due) std::this_thread::sleep_for(std::chrono::nanoseconds(due - now));
     }
   });
   Plan plan = Reads(scale_.reads);
@@ -498,7 +505,8 @@ Result Bench::Run(std::string_view workload) {
   if (name == "seekrandom") return SeekRandom();
   if (name == "readseq") return ReadAll(Direction::kForward);
   if (name == "readreverse") return ReadAll(Direction::kBackward);
-  if (name == "readwhilewriting") return ReadWhileWriting();
+  if (workload == "readwhilewriting_100k") return ReadWhileWriting(100'000);
+  if (name == "readwhilewriting") return ReadWhileWriting(0);
   if (name == "deleterandom") return DeleteRandom();
   if (name == "deleteseq") return DeleteSeq();
   if (name == "seekdeleted") return SeekDeleted();
@@ -526,7 +534,8 @@ const std::vector<WorkloadSet>& WorkloadSets() {
        .workloads = {"fillrandom", "readrandom", "readmissing", "readhot", "multireadrandom",
                      "seekrandom", "readseq", "readreverse", "overwrite", "compact",
                      "readrandom_compacted", "readseq_compacted", "seekrandom_compacted"}},
-      {.name = "readwhilewriting", .workloads = {"load_random", "readwhilewriting"}},
+      {.name = "readwhilewriting",
+       .workloads = {"load_random", "readwhilewriting_100k", "readwhilewriting"}},
       {.name = "deleterandom", .workloads = {"load_random", "deleterandom"}},
       {.name = "deleteseq", .workloads = {"load_seq", "deleteseq", "seekdeleted"}},
       {.name = "ycsb",
