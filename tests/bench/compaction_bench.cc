@@ -111,7 +111,7 @@ void Merge(benchmark::State& state) {
     job.Abandon();
     state.ResumeTiming();
   }
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kEntries));
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kEntries));
   state.SetBytesProcessed(static_cast<std::int64_t>(bytes));
 }
 BENCHMARK(Merge)
@@ -141,7 +141,7 @@ void Flush(benchmark::State& state) {
     job.Abandon();
     state.ResumeTiming();
   }
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * entries));
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(entries));
 }
 BENCHMARK(Flush)->Unit(benchmark::kMillisecond);
 

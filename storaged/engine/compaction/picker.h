@@ -93,6 +93,7 @@ struct PickerInput {
   std::optional<Version> oldest_pin;
   std::span<const CompactionPlan> running;
   const std::set<FileNumber>* quarantined = nullptr;  ///< Never inputs; null: none.
+  /// Without those that can't be read: nothing could be relocated out of them.
   std::span<const BlobFileUse> blobs;
   const ManualCompaction* manual = nullptr;  ///< Null: none.
   /// Behind which key each level goes on, so that equal choices take turns; see Advance.

@@ -27,7 +27,6 @@ struct TestEntry {
   std::string value;
 
   InternalKeyView internal() const { return {key, Trailer(Version(version), kind)}; }
-  friend bool operator==(const TestEntry&, const TestEntry&) = default;
 };
 
 /// What tables say, all of it.
