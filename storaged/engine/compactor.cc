@@ -10,10 +10,12 @@ namespace bedrock::engine {
 
 namespace {
 
-/// Bytes of each blob file that live tables refer to.
-std::vector<BlobFileUse> BlobUse(const ManifestState& state) {
+/// Bytes of each blob file that live tables refer to. Without damaged ones: what can't be read
+/// can't be written anew, so they stay.
+std::vector<BlobFileUse> BlobUse(const ManifestState& state, const BlobSet& blobs) {
   std::vector<BlobFileUse> use;
   for (const auto& [number, live_bytes] : state.BlobLiveBytes()) {
+    if (blobs.Find(number)->damaged()) continue;
     use.push_back({number, state.blobs.at(number).value_bytes, live_bytes});
   }
   return use;
@@ -108,7 +110,7 @@ std::shared_ptr<Compactor::Job> Compactor::PickJob() {
   job->kept = context_.Keep(Version(job->base.state->applied.index.value()));
   std::vector<CompactionPlan> running;
   for (const auto& other : running_) running.push_back(other->plan);
-  const auto blobs = BlobUse(*job->base.state);
+  const auto blobs = BlobUse(*job->base.state, *job->base.tables->blobs);
   PickerInput input = InputOf(job->base, running, job->kept.watermark);
   input.blobs = blobs;
   auto plan = Pick(input);
@@ -145,6 +147,9 @@ std::vector<std::unique_ptr<MergeJob>> Compactor::MakeParts(const Job& job) {
                                        .compression = plan.compression},
                              .table_bytes = plan.table_bytes,
                              .grandparents = plan.grandparents,
+                             .blobs = {.bytes_min = context_.options.blob_bytes_min,
+                                       .resolver = job.base.tables->blobs,
+                                       .relocate_from = plan.relocate_from},
                              .next_number = [this] { return context_.versions.NewNumber(); }}));
   }
   return parts;
@@ -202,6 +207,7 @@ Lane::Next Compactor::Commit(LaneWork& work) {
     for (const TableMetadata& table : part->outputs()) {
       edit.added.push_back({job.plan.output_level, table});
     }
+    for (const BlobFile& blob : part->blob_outputs()) edit.added_blobs.push_back(blob);
   }
   const auto committed = context_.versions.Commit(
       std::move(edit),
@@ -255,6 +261,9 @@ void Compactor::Count(const Job& job) {
   for (const auto& part : job.parts) {
     for (const TableMetadata& table : part->outputs()) {
       counters.written_bytes[job.plan.output_level] += table.size;
+    }
+    for (const BlobFile& blob : part->blob_outputs()) {
+      counters.written_bytes[job.plan.output_level] += blob.size;
     }
   }
   if (level0_bytes > 0) {

@@ -61,6 +61,7 @@ void Flusher::Begin(FrozenMemtable frozen) {
                            .range = {},
                            .table = {.block_bytes = context_.options.block_bytes,
                                      .filter_bits_per_key = context_.options.filter_bits_per_key},
+                           .blobs = {.bytes_min = context_.options.blob_bytes_min},
                            .next_number = [this] { return context_.versions.NewNumber(); }});
 }
 
@@ -70,6 +71,7 @@ Lane::Next Flusher::Write() {
       break;
     case MergeJob::Progress::kDone:
       for (const TableMetadata& table : job_->outputs()) edit_.added.push_back({0, table});
+      edit_.added_blobs = job_->blob_outputs();
       stage_ = Stage::kCommitting;
       break;
     case MergeJob::Progress::kInputFailed:  // memory does not fail
@@ -96,6 +98,7 @@ Lane::Next Flusher::Commit() {
       return Fail(committed.why.Prefixed("flush"));
   }
   for (const auto& added : edit_.added) context_.counters.written_bytes[0] += added.table.size;
+  for (const BlobFile& blob : edit_.added_blobs) context_.counters.written_bytes[0] += blob.size;
   ++context_.counters.flushes;
   context_.throttle.Flushed(bytes_, context_.now_us() - begun_us_);
   stage_ = Stage::kIdle;

@@ -29,7 +29,7 @@ class Builder {
   std::string Records() {
     std::string content = EncodeBlobHeader(kNumber);
     for (unsigned n = Byte() & 7; n > 0; --n) AppendRecord(content);
-    if (Byte() & 1) content += input_.Take(std::min<std::size_t>(Byte(), left())).value_or("");
+    if (Byte() & 1) content += Piece(255);
     return content;
   }
   BlobRef Ref() {
@@ -41,12 +41,15 @@ class Builder {
   unsigned Byte() { return input_.Fixed<std::uint8_t>().value_or(0); }
 
  private:
-  std::size_t left() const { return input_.rest().size(); }
+  std::string_view Piece(unsigned mask) {
+    const std::size_t bytes = Byte() & mask;
+    return input_.Take(std::min(bytes, input_.rest().size())).value_or("");
+  }
 
   void AppendRecord(std::string& content) {
     const std::uint64_t record = content.size();
-    std::string value(*input_.Take(std::min<std::size_t>(Byte(), left())));
-    const std::string key(*input_.Take(std::min<std::size_t>(Byte() & 15, left())));
+    std::string value(Piece(255));
+    const std::string key(Piece(15));
     value += static_cast<char>(Byte() & 3);  // compression
     PutFixed(value, Hash64(value, BlockSeed(kNumber, record + kBlobRecordHeaderBytes)));
     const unsigned lie = Byte();

@@ -41,7 +41,8 @@ class DiskBuilder {
 
  private:
   std::string_view Piece() {
-    return *input_.Take(std::min<std::size_t>(Byte(), input_.rest().size()));
+    const std::size_t bytes = Byte();
+    return input_.Take(std::min(bytes, input_.rest().size())).value_or("");
   }
   /// Mostly small, so that numbers meet.
   std::uint64_t Number() {
@@ -133,6 +134,7 @@ void Run(std::string_view input) {
     PutLengthPrefixed(opened.content, payload);
     if (i % 7 == 0) CHECK(opened.log->Sync(opened.log->position()).ok());
   }
+  CHECK(opened.log->Sync(opened.log->position()).ok());
   const Version last = opened.log->last_version();
   opened.log.reset();
   const Opened again = Open(environment, after, Salvage::kNo);

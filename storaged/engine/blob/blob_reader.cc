@@ -64,6 +64,12 @@ Result<std::string> BlobReader::ReadPart(std::uint64_t offset, std::size_t n) co
 }
 
 Result<ResolvedValue> BlobReader::Read(const BlobRef& ref, VerifyChecksums verify) const {
+  auto read = ReadChecked(ref, verify);
+  if (!read.ok() && read.status().IsCorruption()) damaged_.store(true, std::memory_order_relaxed);
+  return read;
+}
+
+Result<ResolvedValue> BlobReader::ReadChecked(const BlobRef& ref, VerifyChecksums verify) const {
   DCHECK(ref.file == blob_.number);
   const std::uint64_t end = records_end();
   if (ref.offset < kBlobHeaderBytes + kBlobRecordHeaderBytes || ref.offset > end ||

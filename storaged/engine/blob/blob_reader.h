@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -43,6 +44,8 @@ class BlobReader {
   Status Verify() const;
 
   const BlobFile& blob() const { return blob_; }
+  /// A read has found damage.
+  bool damaged() const { return damaged_.load(std::memory_order_relaxed); }
 
  private:
   BlobReader(std::unique_ptr<File> file, std::string path, const BlobFile& blob)
@@ -52,12 +55,14 @@ class BlobReader {
   Status VerifyContentHash() const;
   Result<std::string> ReadPart(std::uint64_t offset, std::size_t n) const;
   std::uint64_t records_end() const { return kBlobHeaderBytes + blob_.value_bytes; }
+  Result<ResolvedValue> ReadChecked(const BlobRef& ref, VerifyChecksums verify) const;
   Status Damaged(std::uint64_t offset, std::string_view what) const;
 
   const std::unique_ptr<const File> file_;
   const std::string path_;
   const BlobFile blob_;
   std::uint64_t records_ = 0;  ///< As the footer says.
+  mutable std::atomic<bool> damaged_{false};
 };
 
 }  // namespace bedrock::engine

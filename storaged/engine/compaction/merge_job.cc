@@ -91,7 +91,8 @@ Status MergeJob::Begin() {
 MergeJob::Progress MergeJob::Fail(Progress progress, Status status) {
   status_ = std::move(status);
   builder_.reset();
-  return progress;
+  blob_writer_.reset();
+  return value_unreadable_ ? Progress::kInputFailed : progress;
 }
 
 MergeJob::Progress MergeJob::Step() {
@@ -100,14 +101,14 @@ MergeJob::Progress MergeJob::Step() {
     if (!begun.ok()) return Fail(Progress::kInputFailed, begun);
   }
   const std::string_view end = parameters_.range.end;
-  for (std::uint64_t bytes = 0; bytes < kStepBytes; cursor_.Next()) {
+  for (step_bytes_ = 0; step_bytes_ < kStepBytes; cursor_.Next()) {
     if (!cursor_.Valid()) {
       if (!cursor_.status().ok()) return Fail(Progress::kInputFailed, cursor_.status());
       return Finish();
     }
     const InternalKeyView& key = cursor_.key();
     if (!end.empty() && key.user_key >= end) return Finish();
-    bytes += key.user_key.size() + cursor_.value().size() + kEntryOverheadBytes;
+    step_bytes_ += key.user_key.size() + cursor_.value().size() + kEntryOverheadBytes;
     if (!filter_->Keep(key)) continue;
     const Status added = AddCurrent();
     if (!added.ok()) return Fail(Progress::kOutputFailed, added);
@@ -123,7 +124,8 @@ MergeJob::Progress MergeJob::Finish() {
     const Status passed = PassGrandparents(grandparents[grandparent_].smallest);
     if (!passed.ok()) return Fail(Progress::kOutputFailed, passed);
   }
-  const Status ended = EndOutput(parameters_.range.end);
+  Status ended = EndOutput(parameters_.range.end);
+  if (ended.ok()) ended = EndBlobs();
   return ended.ok() ? Progress::kDone : Fail(Progress::kOutputFailed, ended);
 }
 
@@ -136,7 +138,66 @@ Status MergeJob::AddCurrent() {
     last_user_key_.Assign(key.user_key);
   }
   if (builder_ == nullptr) RETURN_IF_ERROR(CreateOutput());
+  switch (key.kind()) {
+    case EntryKind::kPut:
+      return AddValue(key, cursor_.value());
+    case EntryKind::kBlobPut:
+      return AddReference(key, cursor_.value());
+    case EntryKind::kDelete:
+      break;
+  }
   return builder_->Add(key, cursor_.value());
+}
+
+Status MergeJob::AddValue(InternalKeyView key, std::string_view value) {
+  const BlobParameters& blobs = parameters_.blobs;
+  if (blobs.bytes_min == 0 || value.size() < blobs.bytes_min) {
+    return builder_->Add({key.user_key, Trailer(key.version(), EntryKind::kPut)}, value);
+  }
+  if (blob_writer_ != nullptr && blob_writer_->bytes() >= blobs.file_bytes) {
+    RETURN_IF_ERROR(EndBlobs());
+  }
+  if (blob_writer_ == nullptr) {
+    const FileNumber number = parameters_.next_number();
+    created_blobs_.push_back(number);
+    ASSIGN_OR_RETURN(blob_writer_,
+                     BlobWriter::Create(*parameters_.file_system, parameters_.directory, number,
+                                        parameters_.table.compression));
+  }
+  ASSIGN_OR_RETURN(const BlobRef ref, blob_writer_->Add(key, value));
+  builder_->CountBlobReference(ref.file, BlobRecordBytes(key.user_key.size(), ref.size));
+  return builder_->Add({key.user_key, Trailer(key.version(), EntryKind::kBlobPut)}, ref.Encode());
+}
+
+Status MergeJob::AddReference(InternalKeyView key, std::string_view reference) {
+  const BlobParameters& blobs = parameters_.blobs;
+  const auto ref = BlobRef::Decode(reference);
+  if (!ref.ok() || blobs.resolver == nullptr) {
+    value_unreadable_ = true;
+    return ref.ok() ? Status::Corruption("a reference to a blob without any blob files")
+                    : ref.status();
+  }
+  if (std::binary_search(blobs.relocate_from.begin(), blobs.relocate_from.end(), ref->file)) {
+    const auto read = blobs.resolver->Read(reference, VerifyChecksums::kYes);
+    if (read.ok()) {
+      step_bytes_ += read->value.size();
+      return AddValue(key, read->value);
+    }
+    if (!read.status().IsCorruption()) {
+      value_unreadable_ = true;
+      return read.status();
+    }
+  }
+  builder_->CountBlobReference(ref->file, BlobRecordBytes(key.user_key.size(), ref->size));
+  return builder_->Add(key, reference);
+}
+
+Status MergeJob::EndBlobs() {
+  if (blob_writer_ == nullptr) return {};
+  ASSIGN_OR_RETURN(BlobFile blob, blob_writer_->Finish());
+  blob_writer_.reset();
+  blob_outputs_.push_back(blob);
+  return {};
 }
 
 Status MergeJob::EndBefore(std::string_view user_key) {
@@ -198,6 +259,12 @@ Status MergeJob::EndOutput(std::string_view end) {
 void MergeJob::Abandon() {
   builder_.reset();
   outputs_.clear();
+  blob_writer_.reset();
+  blob_outputs_.clear();
+  for (const FileNumber number : created_blobs_) {
+    (void)parameters_.file_system->Remove(JoinPath(parameters_.directory, BlobName(number)));
+  }
+  created_blobs_.clear();
   for (const FileNumber number : created_) {
     (void)parameters_.file_system->Remove(JoinPath(parameters_.directory, TableName(number)));
   }

@@ -11,6 +11,9 @@
 
 #include "bedrock/status.h"
 #include "common/env/file_system.h"
+#include "storaged/engine/blob/blob_format.h"
+#include "storaged/engine/blob/blob_writer.h"
+#include "storaged/engine/blob/value_resolver.h"
 #include "storaged/engine/compaction/picker.h"
 #include "storaged/engine/compaction/version_filter.h"
 #include "storaged/engine/manifest/table_set.h"
@@ -44,10 +47,23 @@ MergeInput InputsOf(const TableSet& tables, const CompactionPlan& plan);
 ///
 /// A table that a range tombstone hides as a whole from all readers is not read.
 ///
+/// Large values go into blob files of the job's own, one record each, and tables get references to
+/// them; so do values that stand in blob files which are to be emptied. Other references are passed
+/// on. A value that can't be read for being damaged keeps its reference, and its file.
+///
 /// The outputs are synced, their names are not: the caller syncs the directory, then makes them
 /// live. After an error, or if it is given up, Abandon() removes them.
 class MergeJob {
  public:
+  struct BlobParameters {
+    std::size_t bytes_min = 0;  ///< Values of at least this size go into a blob file; 0: none.
+    /// A blob file ends when it is this large.
+    std::uint64_t file_bytes = std::uint64_t{256} << 20;
+    /// What references in the input stand for; null where there are none.
+    std::shared_ptr<const ValueResolver> resolver;
+    /// Blob files whose values are written anew. Sorted.
+    std::vector<FileNumber> relocate_from;
+  };
   struct Parameters {
     FileSystem* file_system = nullptr;
     std::string directory;
@@ -58,6 +74,7 @@ class MergeJob {
     TableOptions table;
     std::uint64_t table_bytes = UINT64_MAX;  ///< Of an output, about.
     std::vector<CompactionPlan::Grandparent> grandparents;
+    BlobParameters blobs = {};
     /// Gives a number that was never given before. Called by whatever thread steps.
     std::function<FileNumber()> next_number;
   };
@@ -78,6 +95,7 @@ class MergeJob {
   /// Why it failed.
   const Status& status() const { return status_; }
   const std::vector<TableMetadata>& outputs() const { return outputs_; }
+  const std::vector<BlobFile>& blob_outputs() const { return blob_outputs_; }
   /// Removes what was written, as far as the disk lets it; the rest goes at the next open.
   void Abandon();
 
@@ -90,6 +108,10 @@ class MergeJob {
   Progress Finish();
 
   Status AddCurrent();
+  /// A put whose value is large enough, or not.
+  Status AddValue(InternalKeyView key, std::string_view value);
+  Status AddReference(InternalKeyView key, std::string_view reference);
+  Status EndBlobs();
   /// The output may have to end before `user_key`, which comes next.
   Status EndBefore(std::string_view user_key);
   /// Goes past the grandparents that begin at or before `user_key`.
@@ -106,6 +128,7 @@ class MergeJob {
   std::optional<VersionFilter> filter_;
   FragmentedTombstones tombstones_;  ///< That stay.
   MergingCursor<Source> cursor_;
+  std::uint64_t step_bytes_ = 0;  ///< What the step has taken in.
 
   std::unique_ptr<TableBuilder> builder_;  ///< Null: the output has no entry yet.
   KeyBuffer last_user_key_;                ///< In builder_.
@@ -113,7 +136,12 @@ class MergeJob {
   std::size_t grandparent_ = 0;            ///< The next to come.
   std::uint64_t grandparent_bytes_ = 0;    ///< That the output lies over.
 
+  std::unique_ptr<BlobWriter> blob_writer_;  ///< Null: no value since the last one ended.
+  std::vector<BlobFile> blob_outputs_;
+  bool value_unreadable_ = false;  ///< A step failed for that.
+
   std::vector<FileNumber> created_;
+  std::vector<FileNumber> created_blobs_;
   std::vector<TableMetadata> outputs_;
   Status status_;
 };

@@ -42,7 +42,8 @@ class Recovery {
       at = goes_on ? next : candidates_.end();
     }
     RETURN_IF_ERROR(Judge(CheckHeaderless(last_read)));
-    for (const auto& [number, candidate] : candidates_) {
+    for (const auto& candidate : candidates_) {
+      const FileNumber number = candidate.first;
       const bool counts = std::any_of(out_.segments.begin(), out_.segments.end(),
                                       [&](const auto& s) { return s.number == number; });
       if (!counts) out_.obsolete.push_back(SegmentName(number));

@@ -396,7 +396,7 @@ class EngineDamageTest : public EngineFaultTest {
       ASSERT_EQ(walk->value(), *want->second.value);
     }
     ASSERT_TRUE(want == live.end() || walk->status().IsCorruption());
-    if (name.ends_with(".sst")) {
+    if (name.ends_with(".sst") || name.ends_with(".blob")) {
       ASSERT_TRUE(engine.Verify().IsCorruption());
     } else {
       ASSERT_TRUE(all_right);

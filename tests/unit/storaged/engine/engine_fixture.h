@@ -170,6 +170,7 @@ inline EngineOptions SmallOptions(std::string directory = "/db") {
   options.level0_files_trigger = 3;
   options.level0_files_stop = 8;
   options.block_cache_bytes = 64 * kKiB;
+  options.blob_bytes_min = 45;
   return options;
 }
 

@@ -11,6 +11,8 @@
 
 #include "common/env/memory_file_system.h"
 #include "common/env/random.h"
+#include "storaged/engine/blob/blob_reader.h"
+#include "storaged/engine/blob/blob_set.h"
 #include "storaged/engine/table/file_names.h"
 #include "storaged/engine/table/table_cursor.h"
 #include "storaged/engine/table/table_reader.h"
@@ -115,6 +117,34 @@ class MergeJobTest : public testing::Test {
     }
     return entries;
   }
+  std::shared_ptr<const BlobSet> OpenBlobs(const MergeJob& job) {
+    std::vector<BlobSet::Blob> blobs;
+    for (const BlobFile& blob : job.blob_outputs()) {
+      auto reader = BlobReader::Open(disk_, "/db", blob);
+      EXPECT_TRUE(reader.ok()) << reader.status().ToString();
+      EXPECT_TRUE((*reader)->Verify().ok());
+      blobs.push_back(*reader);
+    }
+    return std::make_shared<const BlobSet>(std::move(blobs));
+  }
+  static std::string ValueOf(const BlobSet& blobs, const TestEntry& entry) {
+    const auto read = blobs.Read(entry.value, VerifyChecksums::kYes);
+    return read.ok() ? std::string(read->value) : read.status().ToString();
+  }
+  /// A table whose values, `bytes` of the first letter of each key, all stand in one blob file.
+  std::pair<TableSet::Table, std::shared_ptr<const BlobSet>> MakeBlobTable(
+      const std::vector<std::string>& keys, std::size_t bytes) {
+    auto memtable = std::make_shared<Memtable>();
+    for (const std::string& key : keys) {
+      memtable->Add({key, Trailer(Version(5), EntryKind::kPut)}, std::string(bytes, key[0]));
+    }
+    auto parameters = Merging({});
+    parameters.input.memtable = memtable;
+    parameters.blobs.bytes_min = 1;
+    MergeJob job(std::move(parameters));
+    EXPECT_EQ(RunToEnd(job), Progress::kDone);
+    return {Open(job.outputs().at(0)), OpenBlobs(job)};
+  }
   void Damage(const TableSet::Table& table) {
     const std::string path = JoinPath("/db", TableName(table->metadata().number));
     ASSERT_TRUE(disk_.FlipBit(path, (kTableHeaderBytes + 10) * 8).ok());
@@ -151,6 +181,135 @@ TEST_F(MergeJobTest, FlushesAMemtable) {
   ASSERT_EQ(contents.entries.size(), 1u);
   EXPECT_EQ(contents.entries[0].value, "seven");
   EXPECT_EQ(contents.tombstones, *memtable->Tombstones());
+}
+
+TEST_F(MergeJobTest, LargeValuesGoIntoABlobFile) {
+  auto memtable = std::make_shared<Memtable>();
+  memtable->Add({"large", Trailer(Version(3), EntryKind::kPut)}, std::string(100, 'l'));
+  memtable->Add({"small", Trailer(Version(4), EntryKind::kPut)}, std::string(99, 's'));
+  memtable->Add({"tombstone", Trailer(Version(5), EntryKind::kDelete)}, {});
+  auto parameters = Merging({});
+  parameters.input.memtable = memtable;
+  parameters.blobs.bytes_min = 100;
+  MergeJob job(std::move(parameters));
+  ASSERT_EQ(RunToEnd(job), Progress::kDone);
+  ASSERT_EQ(job.blob_outputs().size(), 1u);
+  const BlobFile blob = job.blob_outputs()[0];
+  const auto blobs = OpenBlobs(job);
+  const Contents contents = Outputs(job);
+  ASSERT_EQ(contents.entries.size(), 3u);
+  EXPECT_EQ(contents.entries[0].kind, EntryKind::kBlobPut);
+  EXPECT_EQ(contents.entries[0].version, 3u);
+  EXPECT_EQ(ValueOf(*blobs, contents.entries[0]), std::string(100, 'l'));
+  EXPECT_EQ(contents.entries[1].kind, EntryKind::kPut);
+  EXPECT_EQ(contents.entries[2].kind, EntryKind::kDelete);
+  ASSERT_EQ(job.outputs()[0].blob_references.size(), 1u);
+  EXPECT_EQ(job.outputs()[0].blob_references[0].file, blob.number);
+  EXPECT_EQ(job.outputs()[0].blob_references[0].bytes, blob.value_bytes);
+}
+
+TEST_F(MergeJobTest, ReferencesArePassedOnAndCounted) {
+  const auto [table, blobs] = MakeBlobTable({"a", "b", "c", "d"}, 200);
+  const std::size_t files = disk_.List("/db")->size();
+  auto parameters = Merging({{table}, {MakeTable({{"b", 9, EntryKind::kDelete, ""}})}});
+  parameters.retention.watermark = Version(10);
+  parameters.blobs = {.bytes_min = 100, .resolver = blobs};
+  MergeJob job(std::move(parameters));
+  ASSERT_EQ(RunToEnd(job), Progress::kDone);
+  EXPECT_TRUE(job.blob_outputs().empty());
+  EXPECT_EQ(disk_.List("/db")->size(), files + 2);  // the tombstone's table and the output
+  const auto& before = table->metadata().blob_references;
+  const auto& after = job.outputs()[0].blob_references;
+  ASSERT_EQ(after.size(), 1u);
+  EXPECT_EQ(after[0].file, before[0].file);
+  EXPECT_EQ(after[0].bytes, before[0].bytes / 4 * 3);
+  for (const TestEntry& entry : Outputs(job).entries) {
+    if (entry.kind == EntryKind::kBlobPut) {
+      EXPECT_EQ(ValueOf(*blobs, entry), std::string(200, entry.key[0]));
+    }
+  }
+}
+
+TEST_F(MergeJobTest, ValuesOfHollowFilesAreWrittenAnew) {
+  const auto [table, blobs] = MakeBlobTable({"a", "b", "c", "d"}, 200);
+  const FileNumber hollow = blobs->blobs()[0]->blob().number;
+  auto parameters = Merging({{table}});
+  parameters.blobs = {.bytes_min = 100, .resolver = blobs, .relocate_from = {hollow}};
+  MergeJob job(std::move(parameters));
+  ASSERT_EQ(RunToEnd(job), Progress::kDone);
+  ASSERT_EQ(job.blob_outputs().size(), 1u);
+  EXPECT_NE(job.blob_outputs()[0].number, hollow);
+  ASSERT_EQ(job.outputs()[0].blob_references.size(), 1u);
+  EXPECT_EQ(job.outputs()[0].blob_references[0].file, job.blob_outputs()[0].number);
+  const auto anew = OpenBlobs(job);
+  const Contents contents = Outputs(job);
+  ASSERT_EQ(contents.entries.size(), 4u);
+  for (const TestEntry& entry : contents.entries)
+    EXPECT_EQ(ValueOf(*anew, entry), std::string(200, entry.key[0]));
+}
+
+TEST_F(MergeJobTest, WhatIsNoLongerLargeComesBackIntoTheTable) {
+  const auto [table, blobs] = MakeBlobTable({"a", "b"}, 200);
+  auto parameters = Merging({{table}});
+  parameters.blobs = {
+      .bytes_min = 300, .resolver = blobs, .relocate_from = {blobs->blobs()[0]->blob().number}};
+  MergeJob job(std::move(parameters));
+  ASSERT_EQ(RunToEnd(job), Progress::kDone);
+  EXPECT_TRUE(job.blob_outputs().empty());
+  EXPECT_TRUE(job.outputs()[0].blob_references.empty());
+  for (const TestEntry& entry : Outputs(job).entries) {
+    EXPECT_EQ(entry.kind, EntryKind::kPut);
+    EXPECT_EQ(entry.value, std::string(200, entry.key[0]));
+  }
+}
+
+TEST_F(MergeJobTest, ADamagedValueKeepsItsReference) {
+  const auto [table, blobs] = MakeBlobTable({"a", "b"}, 200);
+  const FileNumber hollow = blobs->blobs()[0]->blob().number;
+  ASSERT_TRUE(disk_.FlipBit(JoinPath("/db", BlobName(hollow)), 100 * 8).ok());
+  auto parameters = Merging({{table}});
+  parameters.blobs = {.bytes_min = 100, .resolver = blobs, .relocate_from = {hollow}};
+  MergeJob job(std::move(parameters));
+  ASSERT_EQ(RunToEnd(job), Progress::kDone);
+  EXPECT_TRUE(blobs->blobs()[0]->damaged());
+  EXPECT_EQ(job.outputs()[0].blob_references.size(), 2u);
+  const Contents contents = Outputs(job);
+  EXPECT_TRUE(
+      blobs->Read(contents.entries[0].value, VerifyChecksums::kYes).status().IsCorruption());
+  EXPECT_EQ(ValueOf(*OpenBlobs(job), contents.entries[1]), std::string(200, 'b'));
+}
+
+TEST_F(MergeJobTest, AValueThatCanNotBeReadIsBadInput) {
+  const auto [table, blobs] = MakeBlobTable({"a", "b"}, 200);
+  const FileNumber hollow = blobs->blobs()[0]->blob().number;
+  const std::size_t files = disk_.List("/db")->size();
+  auto parameters = Merging({{table}});
+  parameters.blobs = {.bytes_min = 100, .resolver = blobs, .relocate_from = {hollow}};
+  MergeJob job(std::move(parameters));
+  disk_.Inject({.operations = {MemoryFileSystem::Operation::kRead},
+                .path_suffix = BlobName(hollow),
+                .nth = 2});
+  ASSERT_EQ(RunToEnd(job), Progress::kInputFailed);
+  EXPECT_TRUE(job.status().IsIOError());
+  job.Abandon();
+  EXPECT_EQ(disk_.List("/db")->size(), files);
+}
+
+TEST_F(MergeJobTest, BlobFilesEndWhenTheyAreLarge) {
+  auto memtable = std::make_shared<Memtable>();
+  for (char key = 'a'; key <= 'j'; ++key) {
+    memtable->Add({std::string(1, key), Trailer(Version(3), EntryKind::kPut)},
+                  std::string(1000, key));
+  }
+  auto parameters = Merging({});
+  parameters.input.memtable = memtable;
+  parameters.blobs = {.bytes_min = 100, .file_bytes = 2500};
+  MergeJob job(std::move(parameters));
+  ASSERT_EQ(RunToEnd(job), Progress::kDone);
+  EXPECT_EQ(job.blob_outputs().size(), 4u);
+  const auto blobs = OpenBlobs(job);
+  for (const TestEntry& entry : Outputs(job).entries)
+    EXPECT_EQ(ValueOf(*blobs, entry), std::string(1000, entry.key[0]));
 }
 
 TEST_F(MergeJobTest, CutsTablesBetweenUserKeysOnly) {
