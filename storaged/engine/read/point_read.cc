@@ -1,6 +1,7 @@
 #include "storaged/engine/read/point_read.h"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -34,41 +35,61 @@ bool AskMemtable(const Memtable& memtable, std::string_view key, Version at, New
   return Settle(memtable.CoveringTombstone(key, at), entry);
 }
 
-/// A key that is looked for.
-struct Sought {
-  std::string_view key;
-  KeyHash hash;
-};
-
-/// REQUIRES: the key is in the table's bounds.
-Result<bool> AskTable(const PointRead& read, const TableReader& table, const Sought& sought,
-                      NewestEntry* entry) {
-  ASSIGN_OR_RETURN(FoundEntry found, table.Find(sought.key, sought.hash, read.at, read.options));
+/// Takes over what a table found.
+bool AskedTable(const TableReader& table, std::string_view key, Version at, FoundEntry found,
+                NewestEntry* entry) {
   if (found.found) {
     entry->trailer = found.trailer;
     entry->value = found.value;
     entry->pin = std::move(found.pin);
   }
   if (table.metadata().range_tombstones == 0) return entry->known();
-  return Settle(table.Tombstones().Covering(sought.key, read.at), entry);
+  return Settle(table.Tombstones().Covering(key, at), entry);
 }
 
-Result<bool> AskTables(const PointRead& read, std::string_view key, NewestEntry* entry) {
-  const auto& levels = read.state->tables()->levels;
-  const Sought sought{key, HashKey(key)};
-  for (auto table = levels[0].rbegin(); table != levels[0].rend(); ++table) {
-    if (!(*table)->metadata().range().Contains(key)) continue;
-    ASSIGN_OR_RETURN(const bool settled, AskTable(read, **table, sought, entry));
-    if (settled) return true;
+/// The tables that may have a key, the newest first.
+class TablesOfKey {
+ public:
+  TablesOfKey(const TableSet& tables, std::string_view key) : levels_(tables.levels), key_(key) {}
+
+  /// Null: no more.
+  const TableReader* Next() {
+    while (level0_ < levels_[0].size()) {
+      const TableReader& table = **(levels_[0].rbegin() + static_cast<std::ptrdiff_t>(level0_++));
+      if (table.metadata().range().Contains(key_)) return &table;
+    }
+    while (level_ < levels_.size()) {
+      const auto& tables = levels_[level_++];
+      if (tables.empty()) continue;
+      if (const TableReader* table = TableOf(tables, key_)) return table;
+    }
+    return nullptr;
   }
-  for (std::size_t level = 1; level < levels.size(); ++level) {
-    if (levels[level].empty()) continue;
-    const TableReader* table = TableOf(levels[level], key);
-    if (table == nullptr) continue;
-    ASSIGN_OR_RETURN(const bool settled, AskTable(read, *table, sought, entry));
-    if (settled) return true;
+
+ private:
+  const std::vector<std::vector<TableSet::Table>>& levels_;
+  std::string_view key_;
+  std::size_t level0_ = 0;  ///< How many of level 0 were looked at.
+  std::size_t level_ = 1;
+};
+
+Status AskTables(const PointRead& read, std::string_view key, NewestEntry* entry) {
+  // So many filters at once are waited for together.
+  constexpr std::size_t kTogether = 8;
+  const KeyHash hash = HashKey(key);
+  TablesOfKey tables(*read.state->tables(), key);
+  for (std::size_t count = kTogether; count == kTogether;) {
+    std::array<const TableReader*, kTogether> some;
+    for (count = 0; count < kTogether; ++count) {
+      if ((some[count] = tables.Next()) == nullptr) break;
+      some[count]->Prefetch(hash);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      ASSIGN_OR_RETURN(FoundEntry found, some[i]->Find(key, hash, read.at, read.options));
+      if (AskedTable(*some[i], key, read.at, std::move(found), entry)) return {};
+    }
   }
-  return false;
+  return {};
 }
 
 /// Hands `held` over to `value`, which is to show `view`, a part of it.
@@ -118,9 +139,9 @@ class ManyPoints {
  public:
   ManyPoints(const PointRead& read, std::span<const std::string_view> keys)
       : read_(read), wanted_(keys.size()), entries_(keys.size()), statuses_(keys.size()) {
-    for (std::size_t i = 0; i < keys.size(); ++i) wanted_[i] = {i, {keys[i], {}}};
+    for (std::size_t i = 0; i < keys.size(); ++i) wanted_[i] = {i, keys[i], {}, 0};
     std::sort(wanted_.begin(), wanted_.end(),
-              [](const Wanted& a, const Wanted& b) { return a.sought.key < b.sought.key; });
+              [](const Wanted& a, const Wanted& b) { return a.key < b.key; });
   }
 
   std::vector<Result<PinnedValue>> Run() {
@@ -144,19 +165,23 @@ class ManyPoints {
  private:
   struct Wanted {
     std::size_t number;  ///< Of the key, as it was given.
-    Sought sought;
+    std::string_view key;
+    KeyHash hash;
+    std::size_t block;  ///< Of the table that is asked; kNowhere: not there.
   };
+  /// So many keys wait for memory together: what they wait for fits the nearest cache.
+  static constexpr std::size_t kTogether = 16;
 
   void AskMemtables() {
     for (const auto& memtable : read_.state->memtables()) {
       std::erase_if(wanted_, [&](const Wanted& one) {
-        return AskMemtable(*memtable, one.sought.key, read_.at, &entries_[one.number]);
+        return AskMemtable(*memtable, one.key, read_.at, &entries_[one.number]);
       });
     }
   }
 
   void AskTables() {
-    for (Wanted& one : wanted_) one.sought.hash = HashKey(one.sought.key);
+    for (Wanted& one : wanted_) one.hash = HashKey(one.key);
     const auto& levels = read_.state->tables()->levels;
     for (auto table = levels[0].rbegin(); table != levels[0].rend(); ++table) {
       AskLevel({&*table, 1});
@@ -169,14 +194,15 @@ class ManyPoints {
     std::size_t kept = 0;
     std::size_t i = 0;
     while (i < wanted_.size()) {
-      tables = TablesIn(tables, wanted_[i].sought.key, {});
+      tables = TablesIn(tables, wanted_[i].key, {});
       if (tables.empty()) break;
       const TableReader& table = *tables.front();
+      const KeyRange range = table.metadata().range();
       std::size_t end = i;
-      for (; end < wanted_.size() && table.metadata().range().end.Reaches(wanted_[end].sought.key);
-           ++end) {
-        table.Prefetch(wanted_[end].sought.hash);
+      while (end < wanted_.size() && end - i < kTogether && range.end.Reaches(wanted_[end].key)) {
+        table.Prefetch(wanted_[end++].hash);
       }
+      Locate(table, std::span(wanted_).subspan(i, end - i));
       for (; i < end; ++i) {
         if (!Ask(table, wanted_[i])) wanted_[kept++] = wanted_[i];
       }
@@ -187,12 +213,19 @@ class ManyPoints {
     wanted_.erase(at(kept), at(i));
   }
 
+  void Locate(const TableReader& table, std::span<Wanted> some) {
+    for (Wanted& one : some) one.block = table.Locate(one.key, one.hash, read_.at);
+    for (const Wanted& one : some) table.PrefetchBlock(one.block);
+  }
+
   bool Ask(const TableReader& table, const Wanted& one) {
-    if (!table.metadata().range().Contains(one.sought.key)) return false;
-    const auto settled = AskTable(read_, table, one.sought, &entries_[one.number]);
-    if (settled.ok()) return *settled;
-    statuses_[one.number] = settled.status();
-    return true;
+    if (!table.metadata().range().Contains(one.key)) return false;
+    auto found = table.FindIn(one.block, one.key, read_.at, read_.options);
+    if (!found.ok()) {
+      statuses_[one.number] = found.status();
+      return true;
+    }
+    return AskedTable(table, one.key, read_.at, std::move(found).value(), &entries_[one.number]);
   }
 
   const PointRead& read_;
@@ -208,8 +241,7 @@ Result<NewestEntry> FindNewest(const PointRead& read, std::string_view key) {
   for (const auto& memtable : read.state->memtables()) {
     if (AskMemtable(*memtable, key, read.at, &entry)) return entry;
   }
-  ASSIGN_OR_RETURN(const bool settled, AskTables(read, key, &entry));
-  (void)settled;
+  RETURN_IF_ERROR(AskTables(read, key, &entry));
   return entry;
 }
 

@@ -157,7 +157,7 @@ Result<BlockMemory::Owner> TableReader::ReadDataBlock(std::size_t i, VerifyCheck
 }
 
 void TableReader::PrefetchBlock(std::size_t i) const {
-  cache_->PrefetchBlock(AddressOf(i), kSearchBytes);
+  if (i != kNowhere) cache_->PrefetchBlock(AddressOf(i), kSearchBytes);
 }
 
 Result<BlockPin> TableReader::DataBlock(std::size_t i, TableReadOptions options,
@@ -178,18 +178,23 @@ Result<BlockPin> TableReader::DataBlock(std::size_t i, TableReadOptions options,
   return cache_->Insert(address, std::move(block).value());
 }
 
-Result<FoundEntry> TableReader::Find(std::string_view user_key, KeyHash hash, Version at,
-                                     TableReadOptions options) const {
+std::size_t TableReader::Locate(std::string_view user_key, KeyHash hash, Version at) const {
+  if (!filter_.MayContain(hash)) return kNowhere;
+  const std::size_t i = index_.LowerBound(SeekKey(user_key, at));
+  if (i == index_.size()) return kNowhere;
+  PrefetchSlot(i);
+  return i;
+}
+
+Result<FoundEntry> TableReader::FindIn(std::size_t block_index, std::string_view user_key,
+                                       Version at, TableReadOptions options) const {
   FoundEntry entry;
   if (!meta_status_.ok()) return meta_status_;
-  if (!filter_.MayContain(hash)) return entry;
-  const InternalKeyView target = SeekKey(user_key, at);
-  const std::size_t block_index = index_.LowerBound(target);
-  if (block_index == index_.size()) return entry;
+  if (block_index == kNowhere) return entry;
   ASSIGN_OR_RETURN(BlockPin pin, DataBlock(block_index, options));
   // An entry of this key behind the block's end can't be: the separator would be below the target.
   const Block& block = Block::In(pin);
-  const std::size_t i = block.LowerBound(target);
+  const std::size_t i = block.LowerBound(SeekKey(user_key, at));
   if (i == block.size() || !block.HasKey(i, user_key)) return entry;
   entry.found = true;
   entry.trailer = block.TrailerAt(i);

@@ -60,10 +60,25 @@ class TableReader {
   /// The newest point of `user_key` at or below `at`; range tombstones don't count. `hash` is
   /// HashKey(user_key).
   Result<FoundEntry> Find(std::string_view user_key, KeyHash hash, Version at,
-                          TableReadOptions options = {}) const;
+                          TableReadOptions options = {}) const {
+    return FindIn(Locate(user_key, hash, at), user_key, at, options);
+  }
   Result<FoundEntry> Find(std::string_view user_key, Version at) const {
     return Find(user_key, HashKey(user_key), at);
   }
+  /// Find in steps, for who has several keys and lets them wait for memory together: Prefetch of
+  /// each, Locate of each, PrefetchBlock of each, FindIn of each.
+  ///
+  /// The data block where Find looks; kNowhere: nothing is found. Begins to fetch where it is in
+  /// the cache.
+  std::size_t Locate(std::string_view user_key, KeyHash hash, Version at) const;
+  /// What Find finds where Locate gave `block`.
+  Result<FoundEntry> FindIn(std::size_t block, std::string_view user_key, Version at,
+                            TableReadOptions options) const;
+  /// Begins to fetch a block that Locate gave, if it is cached.
+  void PrefetchBlock(std::size_t block) const;
+  static constexpr std::size_t kNowhere = static_cast<std::size_t>(-1);
+
   /// False: Find would find nothing, whatever the version. Costs one cache miss.
   bool MayContain(KeyHash hash) const { return filter_.MayContain(hash); }
   /// Begins to fetch what MayContain needs.
@@ -116,9 +131,8 @@ class TableReader {
   }
   /// A walk's: what is read ahead is kept in the cache only where that throws nothing out.
   Result<BlockPin> DataBlock(std::size_t i, TableReadOptions options, WalkRead walk) const;
-  /// BlockCache::PrefetchSlot and PrefetchBlock for data block number `i`.
+  /// Begins to fetch where data block number `i` is in the cache.
   void PrefetchSlot(std::size_t i) const { cache_->PrefetchSlot(AddressOf(i)); }
-  void PrefetchBlock(std::size_t i) const;
   BlockAddress AddressOf(std::size_t i) const {
     return {metadata_.number, index_.At(i).handle.offset};
   }
