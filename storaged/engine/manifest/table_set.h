@@ -2,10 +2,8 @@
 
 #include <memory>
 #include <set>
-#include <string_view>
 #include <vector>
 
-#include "bedrock/result.h"
 #include "storaged/engine/blob/blob_set.h"
 #include "storaged/engine/manifest/version_edit.h"
 #include "storaged/engine/table/table_reader.h"
@@ -25,9 +23,5 @@ struct TableSet {
   /// Tables that failed their checks: no compaction reads them, and what they hide below stays.
   std::set<FileNumber> quarantined;
 };
-
-/// Walks tables that share no user key and are sorted by it, one after another.
-std::unique_ptr<InternalIterator> NewLevelIterator(std::vector<TableSet::Table> tables,
-                                                   FillCache fill_cache);
 
 }  // namespace bedrock::engine

@@ -93,31 +93,4 @@ void Memtable::Cursor::Prev() {
   TakeOldest();
 }
 
-namespace {
-
-/// The cursor behind the interface of every walk.
-class MemtableIterator final : public InternalIterator {
- public:
-  explicit MemtableIterator(std::shared_ptr<const Memtable> memtable)
-      : memtable_(std::move(memtable)), cursor_(*memtable_) {}
-
-  bool Valid() const override { return cursor_.Valid(); }
-  void SeekToFirst() override { cursor_.SeekToFirst(); }
-  void Seek(InternalKeyView target) override { cursor_.Seek(target); }
-  void Next() override { cursor_.Next(); }
-  InternalKeyView key() const override { return cursor_.key(); }
-  std::string_view value() const override { return cursor_.value(); }
-  Status status() const override { return {}; }
-
- private:
-  const std::shared_ptr<const Memtable> memtable_;
-  Memtable::Cursor cursor_;
-};
-
-}  // namespace
-
-std::unique_ptr<InternalIterator> Memtable::NewIterator(std::shared_ptr<const Memtable> memtable) {
-  return std::make_unique<MemtableIterator>(std::move(memtable));
-}
-
 }  // namespace bedrock::engine

@@ -7,7 +7,6 @@
 #include <string_view>
 
 #include "bedrock/status.h"
-#include "storaged/engine/iterator/internal_iterator.h"
 #include "storaged/engine/keys/internal_key.h"
 #include "storaged/engine/keys/range_tombstones.h"
 #include "storaged/engine/memtable/arena.h"
@@ -63,9 +62,6 @@ class Memtable {
   /// Points and range tombstones.
   std::size_t entries() const { return entries_.load(std::memory_order_relaxed); }
   bool empty() const { return entries() == 0; }
-
-  /// Over all points. Sees at least the entries that were there when it was last positioned.
-  static std::unique_ptr<InternalIterator> NewIterator(std::shared_ptr<const Memtable> memtable);
 
  private:
   /// Counts what the last call added.

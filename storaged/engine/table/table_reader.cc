@@ -278,32 +278,4 @@ Status TableReader::Verify() const {
   return InThisFile(VerifyEntries());
 }
 
-namespace {
-
-/// A TableCursor behind the virtual interface.
-class TableIterator final : public InternalIterator {
- public:
-  TableIterator(std::shared_ptr<const TableReader> table, FillCache fill_cache)
-      : table_(std::move(table)), cursor_(*table_, fill_cache) {}
-
-  bool Valid() const override { return cursor_.Valid(); }
-  void SeekToFirst() override { cursor_.SeekToFirst(); }
-  void Seek(InternalKeyView target) override { cursor_.Seek(target); }
-  void Next() override { cursor_.Next(); }
-  InternalKeyView key() const override { return cursor_.key(); }
-  std::string_view value() const override { return cursor_.value(); }
-  Status status() const override { return cursor_.status(); }
-
- private:
-  std::shared_ptr<const TableReader> table_;
-  TableCursor cursor_;
-};
-
-}  // namespace
-
-std::unique_ptr<InternalIterator> TableReader::NewIterator(std::shared_ptr<const TableReader> table,
-                                                           FillCache fill_cache) {
-  return std::make_unique<TableIterator>(std::move(table), fill_cache);
-}
-
 }  // namespace bedrock::engine

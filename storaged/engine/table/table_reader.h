@@ -11,7 +11,6 @@
 #include "common/base/typed_bool.h"
 #include "common/env/file_system.h"
 #include "storaged/engine/cache/block_cache.h"
-#include "storaged/engine/iterator/internal_iterator.h"
 #include "storaged/engine/keys/internal_key.h"
 #include "storaged/engine/keys/range_tombstones.h"
 #include "storaged/engine/table/block.h"
@@ -86,10 +85,6 @@ class TableReader {
 
   /// The range tombstones of the table. REQUIRES: status().ok().
   const FragmentedTombstones& Tombstones() const { return tombstones_; }
-
-  /// A walk that keeps the table alive; see TableCursor for one that does not.
-  static std::unique_ptr<InternalIterator> NewIterator(std::shared_ptr<const TableReader> table,
-                                                       FillCache fill_cache);
 
   /// Reads all of the file: content hash, every block, order of the entries, counts.
   Status Verify() const;

@@ -254,26 +254,6 @@ TEST(MemtableTest, OneOfOnlyRangeTombstonesIsNotEmpty) {
   EXPECT_FALSE(memtable.empty());
 }
 
-TEST(MemtableTest, AnIteratorKeepsItAlive) {
-  std::unique_ptr<InternalIterator> walk;
-  {
-    const auto memtable = std::make_shared<Memtable>();
-    memtable->Add({"a", Trailer(Version(1), EntryKind::kPut)}, "1");
-    memtable->Add({"b", Trailer(Version(2), EntryKind::kPut)}, "2");
-    walk = Memtable::NewIterator(memtable);
-  }
-  walk->SeekToFirst();
-  ASSERT_TRUE(walk->Valid());
-  walk->Next();
-  ASSERT_TRUE(walk->Valid());
-  EXPECT_EQ(walk->value(), "2");
-  walk->Next();
-  EXPECT_FALSE(walk->Valid());
-  walk->Seek(SeekKey("aa", kVersionMax));
-  ASSERT_TRUE(walk->Valid());
-  EXPECT_EQ(walk->key().user_key, "b");
-}
-
 TEST(MemtableTest, ACursorMovesWithItsPlace) {
   Memtable memtable;
   // Deeper than what a cursor keeps inside itself.

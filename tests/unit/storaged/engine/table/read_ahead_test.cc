@@ -13,7 +13,7 @@
 #include "storaged/engine/table/table_builder.h"
 #include "storaged/engine/table/table_cursor.h"
 #include "storaged/engine/table/table_reader.h"
-#include "tests/unit/storaged/engine/vector_iterator.h"
+#include "tests/unit/storaged/engine/test_entry.h"
 
 namespace bedrock::engine {
 namespace {
