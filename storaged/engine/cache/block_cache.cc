@@ -81,6 +81,9 @@ using cache_internal::Table;
 /// How many buckets an insertion looks at, at most, to make room. Where that is not enough, it
 /// gives up; the hand goes on from there the next time.
 constexpr std::size_t kSweepsMax = 1024;
+/// From this size on a cache has an arena of huge pages, with some room for what sizes that come
+/// and go leave unused.
+constexpr std::size_t kArenaCacheBytesMin = std::size_t{32} << 20;
 
 std::uint64_t HashAddress(BlockAddress address) {
   std::uint64_t mixed = address.file.value() * 0x9E3779B97F4A7C15 ^ address.offset;
@@ -105,16 +108,28 @@ bool Win(std::atomic<std::uint64_t>& word, std::uint64_t seen) {
 
 }  // namespace
 
-BlockMemory::Owner BlockMemory::Allocate(std::size_t bytes) {
+BlockMemory::Owner BlockMemory::Allocate(std::size_t bytes, BlockArena* arena) {
   CHECK(bytes < UINT32_MAX - 64);
+  if (arena != nullptr) {
+    const BlockArena::Chunk chunk = arena->Allocate(sizeof(BlockMemory) + bytes);
+    if (chunk.memory != nullptr) {
+      return Owner(new (chunk.memory) BlockMemory(bytes, arena, chunk.span));
+    }
+  }
   void* raw = std::malloc(sizeof(BlockMemory) + bytes);  // NOLINT: one allocation, see the class
   CHECK(raw != nullptr);
-  return Owner(new (raw) BlockMemory(bytes));
+  return Owner(new (raw) BlockMemory(bytes, nullptr, 0));
 }
 
 void BlockMemory::Free::operator()(BlockMemory* memory) const {
+  BlockArena* const arena = memory->arena_;
+  const BlockArena::Chunk chunk{memory, memory->span_};
   memory->~BlockMemory();
-  std::free(memory);  // NOLINT
+  if (arena != nullptr) {
+    arena->Free(chunk);
+  } else {
+    std::free(memory);  // NOLINT
+  }
 }
 
 void BlockMemory::Unpin(BlockMemory* memory) {
@@ -137,9 +152,11 @@ BlockCache::BlockCache(std::size_t bytes_max, std::size_t block_bytes) : bytes_m
   const std::size_t slots = bytes_max / std::max<std::size_t>(block_bytes, 64) * 2;
   const std::size_t buckets = std::max<std::size_t>(slots / kSlotsABucket, 2);
   table_ = std::make_unique<Table>(std::bit_ceil(buckets)).release();
+  if (bytes_max >= kArenaCacheBytesMin) arena_ = BlockArena::Create(bytes_max + bytes_max / 8);
 }
 
 BlockCache::~BlockCache() {
+  if (arena_ != nullptr) arena_->LetGo();
   if (table_ == nullptr) return;
   for (std::size_t b = 0; b <= table_->mask; ++b) {
     Bucket& bucket = table_->buckets[b];

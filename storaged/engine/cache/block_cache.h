@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/base/ids.h"
+#include "storaged/engine/cache/block_arena.h"
 
 namespace bedrock::engine {
 
@@ -32,8 +33,9 @@ class alignas(16) BlockMemory {
   };
   using Owner = std::unique_ptr<BlockMemory, Free>;
 
-  /// `bytes` without any content. REQUIRES: bytes < 2^32 - 64.
-  static Owner Allocate(std::size_t bytes);
+  /// `bytes` without any content, from the arena where one is given and has them. REQUIRES: bytes <
+  /// 2^32 - 64.
+  static Owner Allocate(std::size_t bytes, BlockArena* arena = nullptr);
 
   BlockMemory(const BlockMemory&) = delete;
   BlockMemory& operator=(const BlockMemory&) = delete;
@@ -42,21 +44,27 @@ class alignas(16) BlockMemory {
   const char* data() const { return reinterpret_cast<const char*>(this + 1); }
   std::size_t bytes() const { return bytes_; }
   /// What a cache counts for it.
-  std::size_t charge() const { return bytes_ + sizeof(BlockMemory); }
+  std::size_t charge() const {
+    const std::size_t all = bytes_ + sizeof(BlockMemory);
+    return arena_ == nullptr ? all : BlockArena::ChunkBytes(all);
+  }
 
  private:
   friend class BlockCache;
   friend class BlockPin;
   friend struct cache_internal::Table;
 
-  explicit BlockMemory(std::size_t bytes) : bytes_(bytes) {}
+  BlockMemory(std::size_t bytes, BlockArena* arena, std::uint32_t span)
+      : bytes_(static_cast<std::uint32_t>(bytes)), span_(span), arena_(arena) {}
   ~BlockMemory() = default;
 
   /// Gives back a reference that the cache counts; frees the memory where none counts.
   static void Unpin(BlockMemory* memory);
 
   BlockAddress address_;
-  std::size_t bytes_;
+  std::uint32_t bytes_;
+  std::uint32_t span_;                          ///< Of arena_.
+  BlockArena* arena_;                           ///< Null: it comes from malloc.
   std::atomic<std::uint64_t>* slot_ = nullptr;  ///< Counts references; null: it has one owner.
   cache_internal::Table* table_ = nullptr;      ///< Of slot_.
 };
@@ -127,6 +135,8 @@ class BlockCache {
   /// if it is cached: first the one, some time later the other. For who has several to find.
   void PrefetchSlot(BlockAddress address) const;
   void PrefetchBlock(BlockAddress address, std::size_t bytes) const;
+  /// Memory for a block that is meant to be inserted.
+  BlockMemory::Owner Allocate(std::size_t bytes) { return BlockMemory::Allocate(bytes, arena_); }
   /// Keeps `block`, unless it is larger than a share or no room can be made; either way it is
   /// handed back, pinned. Of two threads that insert the same block at once, both may succeed.
   BlockPin Insert(BlockAddress address, BlockMemory::Owner block);
@@ -163,6 +173,7 @@ class BlockCache {
   std::atomic<std::size_t> bytes_{0};
   std::atomic<std::uint64_t> hand_{0};
   cache_internal::Table* table_ = nullptr;  ///< Owned; freed by the last orphan's pin, see ~.
+  BlockArena* arena_ = nullptr;             ///< Ours; null in small caches.
   std::array<Counter, kCounters> counters_;
 };
 

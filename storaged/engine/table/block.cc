@@ -194,10 +194,13 @@ std::size_t Block::ContentsOffset(std::size_t entries) {
   return sizeof(Block) + (entries + kHeadsPadding) * sizeof(std::int32_t);
 }
 
-BlockMemory::Owner Block::Allocate(std::size_t contents_bytes, std::size_t entries) {
+BlockMemory::Owner Block::Allocate(std::size_t contents_bytes, std::size_t entries,
+                                   BlockCache* cache) {
   // Behind the contents: what a version or a short key may be read beyond its end.
   const std::size_t contents_end = ContentsOffset(entries) + contents_bytes;
-  BlockMemory::Owner memory = BlockMemory::Allocate(contents_end + kCopyBytes);
+  const std::size_t bytes = contents_end + kCopyBytes;
+  BlockMemory::Owner memory =
+      cache == nullptr ? BlockMemory::Allocate(bytes) : cache->Allocate(bytes);
   std::memset(memory->data() + contents_end, 0, kCopyBytes);
   return memory;
 }

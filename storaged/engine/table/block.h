@@ -83,9 +83,10 @@ class BlockBuilder {
 /// lives as long as its memory.
 class Block {
  public:
-  /// Memory for a block with `contents_bytes` of contents and `entries` entries: write the former
-  /// to ContentsOf, then Open it.
-  static BlockMemory::Owner Allocate(std::size_t contents_bytes, std::size_t entries);
+  /// Memory for a block with `contents_bytes` of contents and `entries` entries, the cache's where
+  /// one is given: write the former to ContentsOf, then Open it.
+  static BlockMemory::Owner Allocate(std::size_t contents_bytes, std::size_t entries,
+                                     BlockCache* cache = nullptr);
   static char* ContentsOf(BlockMemory& memory, std::size_t entries);
   /// Checks that every later access stays inside the contents, and makes the heads; corruption
   /// otherwise. Whether the keys are sorted is for Verify. REQUIRES: allocated for `entries` and at

@@ -126,7 +126,7 @@ Result<std::string> TableReader::ReadBlock(const BlockHandle& handle) const {
   return contents;
 }
 
-Result<BlockMemory::Owner> TableReader::ReadDataBlock(std::size_t i, VerifyChecksums verify,
+Result<BlockMemory::Owner> TableReader::ReadDataBlock(std::size_t i, TableReadOptions options,
                                                       WalkRead walk) const {
   const auto [handle, entries] = index_.At(i);
   const auto at = [offset = handle.offset](const Status& status) {
@@ -136,14 +136,15 @@ Result<BlockMemory::Owner> TableReader::ReadDataBlock(std::size_t i, VerifyCheck
   // with it.
   const std::size_t stored_bytes = handle.size + kBlockTrailerBytes;
   const std::size_t room = std::min(entries, stored_bytes);  // a damaged index may say anything
-  BlockMemory::Owner memory = Block::Allocate(stored_bytes, room);
+  BlockCache* const cache = options.fill_cache ? cache_.get() : nullptr;
+  BlockMemory::Owner memory = Block::Allocate(stored_bytes, room, cache);
   ASSIGN_OR_RETURN(const SealedBlock sealed,
-                   ReadStored(handle, verify ? CheckHash::kYes : CheckHash::kNo,
+                   ReadStored(handle, options.verify_checksums ? CheckHash::kYes : CheckHash::kNo,
                               Block::ContentsOf(*memory, room), walk));
   ASSIGN_OR_RETURN(const std::size_t contents_bytes, sealed.ContentsBytes());
   if (entries > contents_bytes) return at(Status::Corruption("malformed block"));
   if (sealed.compression != Compression::kNone) {
-    BlockMemory::Owner contents = Block::Allocate(contents_bytes, entries);
+    BlockMemory::Owner contents = Block::Allocate(contents_bytes, entries, cache);
     RETURN_IF_ERROR(sealed.Decompress(Block::ContentsOf(*contents, entries), contents_bytes));
     memory = std::move(contents);
   }
@@ -170,11 +171,12 @@ Result<BlockPin> TableReader::DataBlock(std::size_t i, TableReadOptions options,
     }
     return cached;
   }
-  auto block = ReadDataBlock(i, options.verify_checksums, walk);
+  if (walk.ahead != nullptr && !cache_->HasRoomFor(index_.At(i).handle.size)) {
+    options.fill_cache = FillCache::kNo;
+  }
+  auto block = ReadDataBlock(i, options, walk);
   if (!block.ok()) return InThisFile(block.status());
-  const bool keep =
-      options.fill_cache && (walk.ahead == nullptr || cache_->HasRoomFor(block.value()->charge()));
-  if (!keep) return BlockPin(std::move(block).value());
+  if (!options.fill_cache) return BlockPin(std::move(block).value());
   return cache_->Insert(address, std::move(block).value());
 }
 
@@ -239,7 +241,7 @@ Status TableReader::VerifyEntries() const {
   InternalKey last;
   for (std::size_t i = 0; i < index_.size(); ++i) {
     // The file's, not the cache's.
-    ASSIGN_OR_RETURN(const BlockMemory::Owner memory, ReadDataBlock(i, VerifyChecksums::kYes, {}));
+    ASSIGN_OR_RETURN(const BlockMemory::Owner memory, ReadDataBlock(i, FillCache::kNo, {}));
     const Block& block = Block::In(*memory);
     std::uint64_t tombstones = seen.tombstones;
     for (std::size_t entry = 0; entry < block.size(); ++entry) {

@@ -132,7 +132,7 @@ class TableReader {
     return {metadata_.number, index_.At(i).handle.offset};
   }
   /// Data block number `i` from the file.
-  Result<BlockMemory::Owner> ReadDataBlock(std::size_t i, VerifyChecksums verify,
+  Result<BlockMemory::Owner> ReadDataBlock(std::size_t i, TableReadOptions options,
                                            WalkRead walk) const;
   Status VerifyContentHash() const;
   Status VerifyEntries() const;
