@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
+#include <memory>
 #include <new>
 
 #include "common/base/check.h"
+#include "common/env/huge_pages.h"
 
 namespace bedrock::engine {
 
@@ -40,8 +42,17 @@ struct alignas(128) Bucket {
 };
 
 struct Table {
-  explicit Table(std::size_t bucket_count)
-      : buckets(std::make_unique<Bucket[]>(bucket_count)), mask(bucket_count - 1) {}  // NOLINT
+  explicit Table(std::size_t bucket_count) : mask(bucket_count - 1) {
+    const std::size_t bytes = bucket_count * sizeof(Bucket);
+    if (bytes < kHugePageBytes) {
+      small = std::make_unique<Bucket[]>(bucket_count);  // NOLINT: number known at run time only
+      buckets = small.get();
+    } else {
+      large = HugePages(bytes);
+      buckets = reinterpret_cast<Bucket*>(large.data());
+      std::uninitialized_default_construct_n(buckets, bucket_count);
+    }
+  }
 
   /// One of those that keep the table after the cache's end lets go of it.
   static void LetGo(Table* table) {
@@ -56,7 +67,9 @@ struct Table {
     return block;
   }
 
-  std::unique_ptr<Bucket[]> buckets;  // NOLINT: the number is known at run time only
+  std::unique_ptr<Bucket[]> small;  // NOLINT
+  HugePages large;
+  Bucket* buckets = nullptr;  ///< In one of these.
   std::size_t mask;
   std::atomic<std::size_t> holders{1};
 };

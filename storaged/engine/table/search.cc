@@ -58,7 +58,8 @@ template <typename Head>
 const Head* Narrow(const Head* first, std::size_t& n, std::size_t window, Head head) {
   while (n > window) {
     const std::size_t half = n / 2;
-    first = first[half - 1] < head ? first + half : first;
+    // Not by a condition, of which compilers make a jump.
+    first += half & -static_cast<std::size_t>(first[half - 1] < head);
     n -= half;
   }
   return first;

@@ -42,11 +42,11 @@ bool TableCursor::Enter(std::size_t i) {
   block_ = &Block::In(pin_);
   const std::string_view prefix = block_->prefix();
   const std::size_t needed = block_->key_bytes_max() + Block::kCopyBytes;
-  if (needed > key_capacity_) {
-    key_capacity_ = std::max<std::size_t>(needed, 2 * key_capacity_);
-    key_ = std::make_unique<char[]>(key_capacity_);  // NOLINT
+  if (needed > std::max(small_key_.size(), large_key_capacity_)) {
+    large_key_capacity_ = std::max<std::size_t>(needed, 2 * large_key_capacity_);
+    large_key_ = std::make_unique<char[]>(large_key_capacity_);  // NOLINT
   }
-  std::memcpy(key_.get(), prefix.data(), prefix.size());
+  std::memcpy(key_buffer(), prefix.data(), prefix.size());
   prefix_bytes_ = prefix.size();
   return true;
 }

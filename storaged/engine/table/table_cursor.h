@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -55,7 +56,7 @@ class TableCursor final {
   }
 
   // REQUIRES: Valid(). Views live until the cursor moves.
-  InternalKeyView key() const { return {{key_.get(), key_bytes_}, trailer_}; }
+  InternalKeyView key() const { return {{key_buffer(), key_bytes_}, trailer_}; }
   std::string_view value() const { return block_->Value(position_); }
   /// Whether value() stays readable through the next Prev(): its block is not left.
   bool ValueStays() const { return position_ > 0; }
@@ -65,8 +66,12 @@ class TableCursor final {
   static constexpr std::size_t kNotPrepared = static_cast<std::size_t>(-1);
 
   void Load() {
-    key_bytes_ = prefix_bytes_ + block_->CopyKeyRest(position_, key_.get() + prefix_bytes_);
+    key_bytes_ = prefix_bytes_ + block_->CopyKeyRest(position_, key_buffer() + prefix_bytes_);
     trailer_ = block_->TrailerAt(position_);
+  }
+  char* key_buffer() { return large_key_ != nullptr ? large_key_.get() : small_key_.data(); }
+  const char* key_buffer() const {
+    return large_key_ != nullptr ? large_key_.get() : small_key_.data();
   }
   void EnterNextBlock();
   void EnterPreviousBlock();
@@ -81,13 +86,14 @@ class TableCursor final {
   TableReadOptions options_;
   const Block* block_ = nullptr;  ///< Null: not Valid().
   std::size_t position_ = 0;
-  std::unique_ptr<char[]> key_;  // NOLINT: a buffer that is written over and over
   std::size_t key_bytes_ = 0;
   std::size_t prefix_bytes_ = 0;
   Trailer trailer_;
-  std::size_t key_capacity_ = 0;
   std::size_t prepared_ = kNotPrepared;  ///< The block that PrepareSeek found.
   std::size_t block_index_ = 0;
+  std::array<char, 64> small_key_;
+  std::unique_ptr<char[]> large_key_;  // NOLINT: the buffer for keys that the small one can't hold
+  std::size_t large_key_capacity_ = 0;
   BlockPin pin_;  ///< Empty, or data block block_index_.
   std::unique_ptr<ReadAhead> ahead_;
   /// How many blocks in a row were entered from the one before or behind.

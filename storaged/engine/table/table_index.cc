@@ -1,5 +1,6 @@
 #include "storaged/engine/table/table_index.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/status_macros.h"
@@ -37,7 +38,17 @@ Result<TableIndex> TableIndex::Parse(std::string_view contents, std::uint64_t en
     index.offsets_.push_back(offset);
     index.entries_.push_back(static_cast<std::uint32_t>(*entries));
   }
+  for (std::size_t i = 0; i < n; i += kSampled) index.samples_.push_back(index.heads_[i]);
   return index;
+}
+
+std::size_t TableIndex::LowerBoundOfHead(std::uint64_t head) const {
+  const std::size_t sample = LowerBound64(samples_.data(), samples_.size(), head);
+  if (sample == 0) return 0;
+  // Behind the last sample below it, and at the next sample at the latest.
+  const std::size_t first = (sample - 1) * kSampled + 1;
+  const std::size_t n = std::min(kSampled - 1, size() - first);
+  return first + LowerBound64(heads_.data() + first, n, head);
 }
 
 std::size_t TableIndex::LowerBound(InternalKeyView target) const {
@@ -49,15 +60,15 @@ std::size_t TableIndex::LowerBound(InternalKeyView target) const {
   if (order > 0) return size();
   const InternalKeyView rest{target.user_key.substr(prefix.size()), target.trailer};
   const std::uint64_t head = Head64(rest.user_key);
-  std::size_t low = LowerBound64(heads_.data(), size(), head);
-  std::size_t high = UpperBound64(heads_.data(), low, size(), head);
+  const std::size_t low = LowerBoundOfHead(head);
+  const std::size_t high = UpperBound64(heads_.data(), low, size(), head);
   return block.LowerBoundByKey(low, high, rest);
 }
 
 std::size_t TableIndex::bytes() const {
   const std::size_t block = memory_ == nullptr ? 0 : memory_->charge();
-  return block + heads_.capacity() * sizeof(heads_[0]) + offsets_.capacity() * sizeof(offsets_[0]) +
-         entries_.capacity() * sizeof(entries_[0]);
+  return block + (heads_.capacity() + samples_.capacity()) * sizeof(heads_[0]) +
+         offsets_.capacity() * sizeof(offsets_[0]) + entries_.capacity() * sizeof(entries_[0]);
 }
 
 }  // namespace bedrock::engine

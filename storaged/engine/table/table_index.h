@@ -46,8 +46,14 @@ class TableIndex {
   std::size_t bytes() const;
 
  private:
+  /// A search reads samples, which stay in the nearest cache, and then two lines of heads.
+  static constexpr std::size_t kSampled = 16;
+
+  std::size_t LowerBoundOfHead(std::uint64_t head) const;
+
   BlockMemory::Owner memory_;
   std::vector<std::uint64_t> heads_;    ///< Of the separators without the block's prefix.
+  std::vector<std::uint64_t> samples_;  ///< Every kSampled-th head, from the first one on.
   std::vector<std::uint64_t> offsets_;  ///< Of the data blocks, and where the last one ends.
   std::vector<std::uint32_t> entries_;
 };
