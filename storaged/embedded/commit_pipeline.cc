@@ -246,11 +246,14 @@ Status CommitPipeline::Admit(std::string_view changes) {
   Status admitted = parts_.engine.Admit(changes);
   if (!admitted.IsBusy()) return admitted;
   const std::uint64_t begin_us = parts_.clock.MonotonicUs();
-  // This is the owner, so nobody else starts the flushes that make room.
+  // This is the owner, so nobody else starts the flushes that make room. Asked again only after
+  // something moved, or time has passed: each refusal wakes what pauses.
+  FlushIfWanted();
   (void)parts_.waiter.Wait(
       [&] {
-        FlushIfWanted();
+        if (!maintenance_due_.load()) return false;
         MaintainIfDue();
+        FlushIfWanted();
         admitted = parts_.engine.Admit(changes);
         return !admitted.IsBusy();
       },
@@ -362,6 +365,13 @@ Status CommitPipeline::Close() {
   if (std::exchange(closed_, true)) return {};
   if (!failure_.ok()) return failure_;
   return parts_.log.Sync(parts_.log.position());
+}
+
+std::size_t CommitPipeline::waiting() const {
+  const MutexLock lock(mutex_);
+  std::size_t count = 0;
+  for (const Writer* writer = queue_first_; writer != nullptr; writer = writer->next) ++count;
+  return count;
 }
 
 CommitPipeline::Counters CommitPipeline::counters() const {

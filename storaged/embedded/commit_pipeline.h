@@ -101,6 +101,8 @@ class CommitPipeline {
   /// ok, or why nothing can be committed any more until the database is opened again.
   Status failure() const EXCLUDES(mutex_);
   Counters counters() const;
+  /// How many wait for a leader.
+  std::size_t waiting() const EXCLUDES(mutex_);
 
  private:
   /// A commit on its way, on its caller's stack; one with a task asks for that instead.

@@ -266,21 +266,28 @@ Status Core::OpenEngine(const Options& options) {
     return Status::NotFound(directory_ + " holds no database, and none is to be made");
   if (exists && options.error_if_exists)
     return Status::InvalidArgument(directory_ + " holds a database already");
-  if (!exists) RETURN_IF_ERROR(CheckNothingIsLeft());
+  if (!exists) RETURN_IF_ERROR(PrepareDirectory());
   engine::EngineOptions settings = EngineSettings(directory_, options);
   settings.on_event = [events = events_](std::string_view line) { events->Write(line); };
   ASSIGN_OR_RETURN(engine_, engine::Engine::Open(environment_, settings));
   return {};
 }
 
-Status Core::CheckNothingIsLeft() {
-  const Result<std::vector<std::string>> names = environment_.file_system->List(directory_);
-  if (names.status().IsNotFound()) return {};
-  if (!names.ok()) return names.status();
-  for (const std::string& name : *names) {
+Status Core::PrepareDirectory() {
+  FileSystem& files = *environment_.file_system;
+  RETURN_IF_ERROR(files.CreateDirectories(directory_));
+  ASSIGN_OR_RETURN(const std::vector<std::string> names, files.List(directory_));
+  for (const std::string& name : names) {
     // The engine looks after its own kinds.
     if (engine::wal::ParseSegmentName(name).has_value())
       return Status::Corruption("CURRENT is missing, but " + name + " is there");
+  }
+  // A process that died while it made the directories may have left names that are not durable
+  // yet. As far as this one may read the folders above: those it may not, others have made.
+  std::string path = directory_;
+  for (std::string parent = ParentPath(path); parent != path; parent = ParentPath(path)) {
+    (void)files.SyncDirectory(parent);
+    path = std::move(parent);
   }
   return {};
 }
@@ -293,10 +300,12 @@ Status Core::Replay(Version version, std::string_view changes) {
   // Memory stays bounded: the next commit waits until there is room for one more memtable.
   engine_->StartFlush({});
   Status admitted;
+  std::optional<std::uint64_t> seen;
   const bool room = waiter_.Wait(
       [&] {
-        engine_->Tick();
-        admitted = engine_->Admit(changes);
+        const std::uint64_t progress = progress_.load();
+        if (seen != progress) admitted = engine_->Admit(changes);
+        seen = progress;
         return !admitted.IsBusy();
       },
       Waiter::kForever);
@@ -319,6 +328,7 @@ void Core::Tick() {
 }
 
 void Core::OnProgress() {
+  progress_.fetch_add(1);
   // The engine's last steps may end while it is being closed.
   if (ready_.load(std::memory_order_acquire) && gate_->Enter()) {
     pipeline_->Maintain();
@@ -377,11 +387,15 @@ Status Core::Close() {
 
 Status Core::Flush() {
   const std::uint64_t target = engine_->newest().value();
+  std::optional<std::uint64_t> seen;
   Status why;
   const bool done = waiter_.Wait(
       [&] {
         if (engine_->durable_applied().index.value() >= target) return true;
-        why = pipeline_->StartFlush();
+        // Once more only after something moved: each call wakes what pauses.
+        const std::uint64_t progress = progress_.load();
+        if (seen != progress) why = pipeline_->StartFlush();
+        seen = progress;
         if (why.ok()) why = WhyNoFlush();
         return !why.ok();
       },

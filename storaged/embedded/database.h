@@ -51,8 +51,9 @@ class Core final : public TransactionHost {
 
  private:
   Status OpenEngine(const Options& options);
-  /// A database without CURRENT is a new one only where nothing else of one is there.
-  Status CheckNothingIsLeft();
+  /// For a new database: makes the directory, durably. corruption where it isn't a new one, as
+  /// something of another is left there.
+  Status PrepareDirectory();
   Result<std::uint64_t> ReadOrMakeId();
   Status OpenLog();
   /// Checks all commits of the log up to `through`.
@@ -78,7 +79,8 @@ class Core final : public TransactionHost {
   std::atomic<bool> closed_ = false;
   std::uint64_t tick_ms_ = 0;
   std::uint64_t recovered_commits_ = 0;
-  std::atomic<bool> ready_ = false;  ///< Recovery is over; there is a pipeline.
+  std::atomic<std::uint64_t> progress_ = 0;  ///< Counts what the engine has told.
+  std::atomic<bool> ready_ = false;          ///< Recovery is over; there is a pipeline.
 
   Mutex report_mutex_;
   Version reported_durable_ GUARDED_BY(report_mutex_);
