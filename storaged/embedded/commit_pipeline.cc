@@ -57,8 +57,8 @@ std::optional<Result<Version>> CommitPipeline::TryCommitAlone(const Encode& enco
   {
     const MutexLock lock(mutex_);
     if (leading_ || closed_ || !failure_.ok()) return std::nullopt;
+    if (parts_.engine.writes_slowed()) return std::nullopt;
     const std::string_view changes = encode();
-    if (parts_.engine.WriteDelayUs(changes.size()) > 0) return std::nullopt;
     if (!parts_.engine.Admit(changes).ok()) return std::nullopt;
     const Version version = parts_.engine.newest().Next();
     Status appended = parts_.log.Append(version, changes, Durability::kProcess);

@@ -18,6 +18,7 @@ engine::EngineOptions EngineSettings(const std::string& directory, const Options
   settings.compression = options.compression;
   settings.filter_bits_per_key = options.filter_bits_per_key;
   settings.blob_bytes_min = options.blob_bytes_min;
+  settings.flush_jobs_max = std::min(options.background_threads, engine::kFlushJobsMax);
   // One thread's worth is left for the flush.
   settings.compaction_jobs_max = std::max<std::size_t>(options.background_threads, 2) - 1;
   // The log holds no more than the memtables do; there is nothing else that has to be bounded.

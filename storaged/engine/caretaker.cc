@@ -92,8 +92,8 @@ void Caretaker::ShowQuarantine(const ManifestState& state) {
 }
 
 Lane::Next Caretaker::KeepReserve() {
-  const bool full = context_.errors.HasNoSpace(ErrorState::Job::kFlush) ||
-                    context_.errors.HasNoSpace(ErrorState::Job::kCompaction);
+  const bool full =
+      context_.errors.FlushHasNoSpace() || context_.errors.HasNoSpace(ErrorState::Job::kCompaction);
   if (full && reserve_.whole() && context_.options.reserve_bytes > 0) {
     reserve_.Release();
     reserve_whole_ = false;

@@ -25,6 +25,8 @@
 
 namespace bedrock::engine {
 
+inline constexpr std::size_t kFlushJobsMax = 2;
+
 struct EngineOptions {
   std::string directory;
   std::size_t memtable_bytes = 64 * kMiB;  ///< A memtable this large wants a flush.
@@ -47,7 +49,10 @@ struct EngineOptions {
   /// A file of so many zeros is kept, once the data are some times as large, and given back when
   /// the disk is full, so that there is room to flush and to compact what is deleted; 0: none.
   std::size_t reserve_bytes = 16 * kMiB;
-  std::size_t compaction_jobs_max = 1;  ///< So many compactions at once, beside one flush.
+  /// So many memtables are written at once, 1 or 2, and so many compactions beside them: no more
+  /// together than the executor has threads for.
+  std::size_t flush_jobs_max = 1;
+  std::size_t compaction_jobs_max = 1;
   /// Is told, in one line that a person reads, what went wrong and what was done about it. Called
   /// on any thread, by one at a time, with no lock of the engine held.
   std::function<void(std::string_view line)> on_event;
@@ -122,8 +127,11 @@ class Engine {
   /// As Apply, whether there is room or not. REQUIRES: CheckChanges(changes) is ok.
   virtual Status ApplyAdmitted(std::string_view changes, AppliedMark mark) = 0;
 
+  /// Whether WriteDelayUs may give anything but 0. Costs one load.
+  virtual bool writes_slowed() const = 0;
   /// How long, in microseconds, whoever wants to Apply `bytes` should wait first so that flushes
   /// and compactions keep up: 0 nearly always. A hint that smooths what would end in busy.
+  /// Whoever was told has waited once it has: it does not ask again.
   virtual std::uint64_t WriteDelayUs(std::size_t bytes) = 0;
 
   /// The active memtable is full, or too old a part of the log waits for it.

@@ -37,6 +37,7 @@ Status CheckOptions(const EngineOptions& options) {
       options.block_bytes == 0 || options.table_bytes == 0 || options.level0_files_trigger == 0 ||
       options.level0_files_stop < options.level0_files_trigger || options.level1_bytes == 0 ||
       options.level_multiplier < 2 || options.unflushed_entries_max == 0 ||
+      options.flush_jobs_max == 0 || options.flush_jobs_max > kFlushJobsMax ||
       options.compaction_jobs_max == 0) {
     return Status::InvalidArgument("engine options");
   }
@@ -82,13 +83,17 @@ EngineImpl::EngineImpl(const Environment& environment, EngineOptions options,
                  WakeAll();
                },
                [this] { NotifyProgress(); }},
-      flusher_(context_),
       compactor_(context_, options_.compaction_jobs_max),
       caretaker_(context_),
-      flush_lane_(*environment_.executor, Executor::Priority::kHigh, gate_,
-                  [this] { return flusher_.Step(); }),
       care_lane_(*environment_.executor, Executor::Priority::kLow, gate_,
                  [this] { return caretaker_.Step(); }) {
+  for (std::size_t i = 0; i < options_.flush_jobs_max; ++i) {
+    const auto name = i == 0 ? ErrorState::Job::kFlush : ErrorState::Job::kSecondFlush;
+    flushers_.push_back(std::make_unique<Flusher>(context_, name));
+    flush_lanes_.push_back(std::make_unique<Lane>(*environment_.executor, Executor::Priority::kHigh,
+                                                  gate_,
+                                                  [this, i] { return flushers_[i]->Step(); }));
+  }
   for (std::size_t i = 0; i < options_.compaction_jobs_max; ++i) {
     compaction_lanes_.push_back(std::make_unique<Lane>(*environment_.executor,
                                                        Executor::Priority::kLow, gate_,
@@ -129,8 +134,7 @@ Status EngineImpl::Refuse(std::string_view changes) {
   RETURN_IF_ERROR(errors_.Refusal());
   WakeAll();  // what pauses looks whether its time has come
   if (!MemtablesFull()) return Status::Busy("flushed tables wait for a compaction");
-  if (!errors_.HasNoSpace(ErrorState::Job::kFlush) &&
-      !errors_.HasNoSpace(ErrorState::Job::kReserve)) {
+  if (!errors_.FlushHasNoSpace() && !errors_.HasNoSpace(ErrorState::Job::kReserve)) {
     return Status::Busy("memtables wait for their flush");
   }
   // What was put can't be flushed, but what is deleted makes room, once it is.
@@ -205,7 +209,8 @@ void EngineImpl::StartFlush(std::string client_state) {
     live_.Freeze(applied, std::move(client_state));
     UpdateLoad();
   }
-  if (live_.has_frozen()) flush_lane_.Wake();
+  if (!live_.has_frozen()) return;
+  for (const auto& lane : flush_lanes_) lane->Wake();
 }
 
 void EngineImpl::SetWatermark(Version watermark) {
@@ -222,7 +227,7 @@ void EngineImpl::OnProgress(std::function<void()> callback) {
 // ---- Between the lanes
 
 void EngineImpl::WakeAll() const {
-  flush_lane_.Wake();
+  for (const auto& lane : flush_lanes_) lane->Wake();
   for (const auto& lane : compaction_lanes_) lane->Wake();
   care_lane_.Wake();
 }

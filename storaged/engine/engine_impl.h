@@ -30,7 +30,7 @@ namespace bedrock::engine {
 ///
 ///   owner ── Apply ──► active memtable ── StartFlush ──► frozen ──┐
 ///                                                                 ▼
-///   lanes    flusher (high priority)          writes level 0, commits
+///   lanes    flushers, flush_jobs_max         write level 0, commit in order (high priority)
 ///            compactors, compaction_jobs_max  merge parts of plans, commit
 ///            caretaker                        quarantine, reserve of space
 ///                                                                 │
@@ -51,6 +51,7 @@ class EngineImpl final : public Engine {
 
   Status Admit(std::string_view changes) override;
   Status ApplyAdmitted(std::string_view changes, AppliedMark mark) override;
+  bool writes_slowed() const override { return throttle_.slow(); }
   std::uint64_t WriteDelayUs(std::size_t bytes) override;
   bool WantsFlush() const override;
   void StartFlush(std::string client_state) override;
@@ -120,11 +121,11 @@ class EngineImpl final : public Engine {
   JobCounters counters_;
   JobContext context_;
 
-  Flusher flusher_;
+  std::vector<std::unique_ptr<Flusher>> flushers_;
   Compactor compactor_;
   Caretaker caretaker_;
   // Woken from anywhere, const calls among it.
-  mutable Lane flush_lane_;
+  mutable std::vector<std::unique_ptr<Lane>> flush_lanes_;
   mutable std::vector<std::unique_ptr<Lane>> compaction_lanes_;
   mutable Lane care_lane_;
 

@@ -29,7 +29,7 @@ namespace bedrock::engine {
 class ErrorState {
  public:
   /// Who can be in trouble.
-  enum class Job : std::uint8_t { kFlush, kCompaction, kManifest, kReserve };
+  enum class Job : std::uint8_t { kFlush, kSecondFlush, kCompaction, kManifest, kReserve };
 
   explicit ErrorState(std::function<void(std::string_view)> on_event)
       : on_event_(std::move(on_event)) {}
@@ -45,6 +45,7 @@ class ErrorState {
 
   /// Whether `job` waits for space.
   bool HasNoSpace(Job job) const;
+  bool FlushHasNoSpace() const { return HasNoSpace(Job::kFlush) || HasNoSpace(Job::kSecondFlush); }
 
   EngineState state() const { return state_.load(std::memory_order_acquire); }
   /// Why it is not healthy; empty where it is.
@@ -58,7 +59,7 @@ class ErrorState {
   Status Refusal() const;
 
  private:
-  static constexpr std::size_t kJobs = 4;
+  static constexpr std::size_t kJobs = 5;
 
   EngineState StateLocked() const REQUIRES(mutex_);
   std::string DetailLocked() const REQUIRES(mutex_);

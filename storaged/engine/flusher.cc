@@ -8,15 +8,15 @@ namespace bedrock::engine {
 
 Lane::Next Flusher::Step() {
   if (context_.errors.ended()) return Lane::Idle();
-  const bool manifest_missing = context_.versions.manifest_missing();
-  auto frozen = context_.live.oldest_frozen();
-  if (!frozen && !manifest_missing) return Lane::Idle();
-  if (const std::uint64_t left_ms = pause_.LeftMs(context_.now_ms(), context_.room))
+  if (const std::uint64_t left_ms = pause_.LeftMs(context_.now_ms(), context_.room)) {
     return Lane::Later(left_ms);
-  if (manifest_missing && stage_ != Stage::kCommitting) return BeginManifest();
+  }
+  if (context_.versions.manifest_missing() && stage_ != Stage::kCommitting) return BeginManifest();
   switch (stage_) {
     case Stage::kIdle:
-      Begin(*std::move(frozen));
+      if (!frozen_) frozen_ = context_.live.TakeFrozen();
+      if (!frozen_) return Lane::Idle();
+      Begin();
       return Lane::Again();
     case Stage::kWriting:
       return Write();
@@ -40,22 +40,20 @@ Lane::Next Flusher::BeginManifest() {
   return Done();
 }
 
-void Flusher::Begin(FrozenMemtable frozen) {
-  const Version mark(frozen.mark.index.value());
-  SnapshotRegistry::Kept kept = context_.Keep(mark);
+void Flusher::Begin() {
+  SnapshotRegistry::Kept kept = context_.Keep(Version(frozen_->mark.index.value()));
   edit_ = {};
   edit_.watermark = kept.watermark;
-  edit_.applied = {frozen.mark.index, frozen.mark.term};
-  edit_.client_state = std::move(frozen.client_state);
-  bytes_ = frozen.memtable->bytes();
+  edit_.applied = {frozen_->mark.index, frozen_->mark.term};
+  edit_.client_state = frozen_->client_state;
   begun_us_ = context_.now_us();
   stage_ = Stage::kCommitting;
-  if (frozen.memtable->empty()) return;
+  if (frozen_->memtable->empty()) return;
   stage_ = Stage::kWriting;
   job_ = std::make_unique<MergeJob>(
       MergeJob::Parameters{.file_system = context_.environment.file_system,
                            .directory = context_.options.directory,
-                           .input = {std::move(frozen.memtable), {}},
+                           .input = {frozen_->memtable, {}},
                            .retention = {kept.watermark, std::move(kept.pinned)},
                            .below = KeyRanges::All(),
                            .range = {},
@@ -82,7 +80,8 @@ Lane::Next Flusher::Write() {
 }
 
 Lane::Next Flusher::Commit() {
-  if (!context_.versions.TakeTurn()) return Lane::Idle();
+  // In order: who commits an older one wakes this lane.
+  if (!context_.live.IsOldest(frozen_->mark) || !context_.versions.TakeTurn()) return Lane::Idle();
   const auto committed = context_.versions.Commit(
       edit_, [this](const VersionSet::Current& now) { context_.live.ReplaceFlushed(now.tables); });
   context_.versions.GiveTurn();
@@ -100,15 +99,16 @@ Lane::Next Flusher::Commit() {
   for (const auto& added : edit_.added) context_.counters.written_bytes[0] += added.table.size;
   for (const BlobFile& blob : edit_.added_blobs) context_.counters.written_bytes[0] += blob.size;
   ++context_.counters.flushes;
-  context_.throttle.Flushed(bytes_, context_.now_us() - begun_us_);
+  context_.throttle.Flushed(frozen_->memtable->bytes(), begun_us_, context_.now_us());
   stage_ = Stage::kIdle;
   job_.reset();
+  frozen_.reset();
   return Done();
 }
 
 Lane::Next Flusher::Done() {
   pause_.Reset();
-  context_.errors.Well(ErrorState::Job::kFlush);
+  context_.errors.Well(job_name_);
   context_.notify();
   return Lane::Again();
 }
@@ -128,7 +128,7 @@ Lane::Next Flusher::StartOver(const Status& why) {
 
 Lane::Next Flusher::PauseFor(const Status& why) {
   pause_.Begin(context_.now_ms());
-  context_.errors.Trouble(ErrorState::Job::kFlush, why);
+  context_.errors.Trouble(job_name_, why);
   context_.wake_all();  // for the reserve, where space is what is missing
   context_.notify();
   return Lane::Later(pause_.LeftMs(context_.now_ms(), context_.room));

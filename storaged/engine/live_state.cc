@@ -25,10 +25,15 @@ void LiveState::Freeze(AppliedMark mark, std::string client_state) {
   cell_.Replace(std::make_shared<const ReadState>(*before, std::move(memtables)));
 }
 
-std::optional<FrozenMemtable> LiveState::oldest_frozen() const {
+std::optional<FrozenMemtable> LiveState::TakeFrozen() {
   const MutexLock lock(mutex_);
-  if (frozen_.empty()) return std::nullopt;
-  return frozen_.front();
+  if (frozen_taken_ == frozen_.size()) return std::nullopt;
+  return frozen_[frozen_taken_++];
+}
+
+bool LiveState::IsOldest(AppliedMark mark) const {
+  const MutexLock lock(mutex_);
+  return !frozen_.empty() && frozen_.front().mark == mark;
 }
 
 void LiveState::ReplaceFlushed(std::shared_ptr<const TableSet> tables) {
@@ -36,6 +41,7 @@ void LiveState::ReplaceFlushed(std::shared_ptr<const TableSet> tables) {
   const MutexLock lock(mutex_);
   flushed = std::move(frozen_.front());
   frozen_.pop_front();
+  --frozen_taken_;
   ReadState::Memtables memtables = cell_.Get()->memtables();
   memtables.pop_back();
   memtables_.store(memtables.size(), std::memory_order_relaxed);

@@ -42,8 +42,10 @@ class LiveState {
   void Freeze(AppliedMark mark, std::string client_state) EXCLUDES(mutex_);
 
   // ---- The background
-  /// What to flush next.
-  std::optional<FrozenMemtable> oldest_frozen() const EXCLUDES(mutex_);
+  /// The oldest that nobody has taken yet; whoever takes it flushes it.
+  std::optional<FrozenMemtable> TakeFrozen() EXCLUDES(mutex_);
+  /// Whether it is the turn of the memtable with this mark to be replaced.
+  bool IsOldest(AppliedMark mark) const EXCLUDES(mutex_);
   /// The oldest frozen memtable is in `tables`, and so is its mark durable.
   void ReplaceFlushed(std::shared_ptr<const TableSet> tables) EXCLUDES(mutex_);
   void ReplaceTables(std::shared_ptr<const TableSet> tables) EXCLUDES(mutex_);
@@ -64,6 +66,7 @@ class LiveState {
 
   mutable Mutex mutex_;
   std::deque<FrozenMemtable> frozen_ GUARDED_BY(mutex_);
+  std::size_t frozen_taken_ GUARDED_BY(mutex_) = 0;  ///< So many in front.
   AppliedMark durable_ GUARDED_BY(mutex_);
   std::string client_state_ GUARDED_BY(mutex_);
   ReadStateCell cell_;  ///< Replaced under mutex_.

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 
@@ -12,9 +13,11 @@ namespace bedrock::engine {
 /// costs one atomic load while nobody has to wait.
 class WriteThrottle {
  public:
-  void Flushed(std::uint64_t bytes, std::uint64_t us) {
+  /// Flushes may run side by side: of their time only what was not counted for another counts.
+  void Flushed(std::uint64_t bytes, std::uint64_t begun_us, std::uint64_t ended_us) {
     const MutexLock lock(mutex_);
-    backpressure_.Flushed(bytes, us);
+    backpressure_.Flushed(bytes, ended_us - std::max(begun_us, flushed_us_));
+    flushed_us_ = ended_us;
   }
   void Compacted(std::uint64_t bytes, std::uint64_t us) {
     const MutexLock lock(mutex_);
@@ -49,6 +52,7 @@ class WriteThrottle {
  private:
   mutable Mutex mutex_;
   Backpressure backpressure_ GUARDED_BY(mutex_);
+  std::uint64_t flushed_us_ GUARDED_BY(mutex_) = 0;  ///< When the last flush ended.
   std::uint64_t delayed_ GUARDED_BY(mutex_) = 0;
   std::uint64_t delay_us_ GUARDED_BY(mutex_) = 0;
   std::atomic<bool> slow_{false};

@@ -71,6 +71,7 @@ class FakeEngine final : public engine::Engine {
     applied_ = mark;
     return Status::Ok();
   }
+  bool writes_slowed() const override { return false; }
   std::uint64_t WriteDelayUs(std::size_t) override { return 0; }
   engine::AppliedMark applied() const override { return applied_; }
   Version newest() const override { return Version(applied_.index.value()); }

@@ -19,6 +19,7 @@ class Driver {
     options_ = SmallOptions(std::move(directory));
     options_.filter_bits_per_key = random_.Chance(1, 4) ? 0 : 10;
     if (random_.Chance(1, 2)) options_.compression = bedrock::Compression::kNone;
+    options_.flush_jobs_max = random_.Between(1, 2);
     options_.compaction_jobs_max = random_.Between(1, 3);
     options_.level1_bytes = random_.Chance(1, 2) ? 16 * kKiB : 256 * kMiB;
     options_.level_multiplier = 4;

@@ -98,6 +98,7 @@ TEST(EngineThreadsTest, ReadersSeeWholeCommitsWhileTheEngineWorks) {
   PosixClock clock;
   EngineOptions options = SmallOptions();
   options.memtable_bytes = 16 * kKiB;
+  options.flush_jobs_max = 2;
   options.compaction_jobs_max = 2;
   options.level1_bytes = 64 * kKiB;
   std::atomic<std::uint64_t> progress{0};
