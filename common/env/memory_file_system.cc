@@ -2,262 +2,25 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <optional>
 #include <set>
-#include <unordered_map>
 #include <utility>
 
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/base/thread_annotations.h"
+#include "common/env/memory_inode.h"
+#include "common/env/memory_tree.h"
 
 namespace bedrock {
 
+using memory_internal::ApplyWrite;
+using memory_internal::Change;
+using memory_internal::Inode;
+using memory_internal::InodePtr;
+using memory_internal::MemoryTree;
+
 namespace {
-
-constexpr std::uint64_t kSectorBytes = MemoryFileSystem::kSectorBytes;
-
-/// A write or a truncation that no Sync has made durable.
-struct Change {
-  enum class Kind : std::uint8_t { kWrite, kTruncate };
-
-  Kind kind = Kind::kWrite;
-  std::uint64_t offset = 0;  ///< kTruncate: the new size.
-  std::string data;
-  /// A Sync has failed with it: the kernel has forgotten that it is dirty.
-  bool forgotten = false;
-
-  std::uint64_t end() const { return offset + data.size(); }
-};
-
-void ApplyWrite(std::string& content, std::uint64_t offset, std::string_view data) {
-  if (data.empty()) return;
-  if (content.size() < offset + data.size()) content.resize(offset + data.size(), '\0');
-  std::memcpy(content.data() + offset, data.data(), data.size());
-}
-
-void ApplyChange(std::string& content, const Change& change) {
-  if (change.kind == Change::Kind::kTruncate) {
-    content.resize(change.offset, '\0');
-  } else {
-    ApplyWrite(content, change.offset, change.data);
-  }
-}
-
-void ZeroFrom(std::string& content, std::uint64_t offset) {
-  if (offset < content.size()) {
-    std::fill(content.begin() + static_cast<std::ptrdiff_t>(offset), content.end(), '\0');
-  }
-}
-
-/// Calls `visit` with the number of each sector that a write touches; with none for a truncation.
-template <typename Visit>
-void ForEachSector(const Change& change, Visit visit) {
-  if (change.data.empty()) return;
-  for (std::uint64_t s = change.offset / kSectorBytes; s * kSectorBytes < change.end(); ++s) {
-    visit(s);
-  }
-}
-
-/// Takes out of the writes what a truncation to `size` cuts.
-void CutWrites(std::vector<Change>& writes, std::uint64_t size) {
-  std::erase_if(writes, [&](const Change& write) { return write.offset >= size; });
-  for (Change& write : writes) {
-    if (write.end() > size) write.data.resize(size - write.offset);
-  }
-}
-
-/// A file or a folder. Both kinds have a durable and a current form.
-struct Inode {
-  using Entries = std::map<std::string, std::shared_ptr<Inode>, std::less<>>;
-
-  bool is_directory = false;
-
-  // Of files.
-  std::string current;
-  std::string durable;
-  std::vector<Change> unsynced;  ///< durable + unsynced = current.
-  std::uint64_t links = 0;       ///< Current names.
-
-  // Of folders.
-  Entries entries;
-  Entries durable_entries;
-
-  void SyncAll() {
-    for (const Change& change : unsynced) ApplyChange(durable, change);
-    unsynced.clear();
-  }
-  void Sync();
-  /// What a write with sync does after the write: only the sectors of [offset, offset + n).
-  void SyncRange(std::uint64_t offset, std::uint64_t n);
-  void Crash(Random& random, MemoryFileSystem::CrashMode mode);
-
- private:
-  std::set<std::uint64_t> RememberedSectors() const;
-  void SyncSectors(const std::set<std::uint64_t>& sectors);
-  void CrashSectors(Random& random);
-};
-
-using InodePtr = std::shared_ptr<Inode>;
-
-/// The sectors that a successful Sync writes: those with a change since the last failed one.
-std::set<std::uint64_t> Inode::RememberedSectors() const {
-  std::set<std::uint64_t> sectors;
-  for (const Change& change : unsynced) {
-    if (change.forgotten) continue;
-    ForEachSector(change, [&](std::uint64_t sector) { sectors.insert(sector); });
-  }
-  return sectors;
-}
-
-void Inode::Sync() {
-  const bool any_forgotten = std::any_of(unsynced.begin(), unsynced.end(),
-                                         [](const Change& change) { return change.forgotten; });
-  if (!any_forgotten) {
-    SyncAll();
-    return;
-  }
-  // After a failed Sync the kernel writes only sectors that were touched again since.
-  SyncSectors(RememberedSectors());
-  for (Change& change : unsynced) change.forgotten = true;
-}
-
-void Inode::SyncRange(std::uint64_t offset, std::uint64_t n) {
-  std::set<std::uint64_t> sectors;
-  for (std::uint64_t s = offset / kSectorBytes; s * kSectorBytes < offset + n; ++s) {
-    sectors.insert(s);
-  }
-  SyncSectors(sectors);
-}
-
-/// Makes these sectors durable, each as it is in memory. Sizes are metadata and get there in any
-/// case.
-void Inode::SyncSectors(const std::set<std::uint64_t>& sectors) {
-  std::vector<Change> left;
-  for (Change& change : unsynced) {
-    if (change.kind == Change::Kind::kTruncate) {
-      durable.resize(change.offset, '\0');
-      CutWrites(left, change.offset);
-      continue;
-    }
-    if (durable.size() < change.end()) durable.resize(change.end(), '\0');
-    for (std::uint64_t at = change.offset; at < change.end();) {
-      const std::uint64_t sector = at / kSectorBytes;
-      const std::uint64_t end = std::min(change.end(), (sector + 1) * kSectorBytes);
-      Change piece{.kind = Change::Kind::kWrite,
-                   .offset = at,
-                   .data = change.data.substr(at - change.offset, end - at),
-                   .forgotten = change.forgotten};
-      if (sectors.contains(sector)) {
-        ApplyChange(durable, piece);
-      } else {
-        left.push_back(std::move(piece));
-      }
-      at = end;
-    }
-  }
-  unsynced = std::move(left);
-}
-
-void Inode::Crash(Random& random, MemoryFileSystem::CrashMode mode) {
-  if (mode == MemoryFileSystem::CrashMode::kKeepUnsynced) {
-    SyncAll();
-  } else if (mode == MemoryFileSystem::CrashMode::kRandom && !unsynced.empty()) {
-    // Torn most often: that is what recovery finds hardest.
-    enum Fate : std::uint64_t { kLost, kKept, kCut, kTorn, kFates = kTorn + 3 };
-    switch (random.Below(kFates)) {
-      case kLost:
-        break;
-      case kKept:
-        SyncAll();
-        break;
-      case kCut:
-        unsynced.resize(static_cast<std::size_t>(random.Below(unsynced.size() + 1)));
-        SyncAll();
-        break;
-      default:
-        CrashSectors(random);
-    }
-  }
-  unsynced.clear();
-  current = durable;
-}
-
-/// The size and each sector come from some moment since the last Sync, every one from its own. Only
-/// truncations hold sectors together: what a durable one cut reads as zeroes until it is written
-/// again, and what was written behind one that never became durable is not there.
-void Inode::CrashSectors(Random& random) {
-  const std::size_t sizes_kept = static_cast<std::size_t>(random.Below(unsynced.size() + 1));
-  std::uint64_t size = durable.size();
-  std::uint64_t size_max = size;
-  std::vector<std::size_t> truncations;
-  std::map<std::uint64_t, std::vector<std::size_t>> touched;  // sector: its writes
-  for (std::size_t i = 0; i < unsynced.size(); ++i) {
-    const Change& change = unsynced[i];
-    const bool truncates = change.kind == Change::Kind::kTruncate;
-    size_max = std::max(size_max, change.end());
-    if (i < sizes_kept) size = truncates ? change.offset : std::max(size, change.end());
-    if (truncates) truncations.push_back(i);
-    ForEachSector(change, [&](std::uint64_t sector) { touched[sector].push_back(i); });
-  }
-  durable.resize(size_max, '\0');
-  std::string result = durable;
-  for (const std::size_t t : truncations) {
-    if (t < sizes_kept) ZeroFrom(result, unsynced[t].offset);
-  }
-  for (const auto& [sector, writes] : touched) {
-    const std::size_t kept = static_cast<std::size_t>(random.Below(writes.size() + 1));
-    const std::uint64_t begin = sector * kSectorBytes;
-    std::string content = durable.substr(begin, kSectorBytes);
-    auto truncation = truncations.begin();
-    bool hidden = false;  // behind a truncation that never happened
-    for (std::size_t rank = 0; rank <= writes.size() && !hidden; ++rank) {
-      const std::size_t next = rank < writes.size() ? writes[rank] : unsynced.size();
-      for (; truncation != truncations.end() && *truncation < next; ++truncation) {
-        const std::uint64_t cut = unsynced[*truncation].offset;
-        if (cut >= begin + kSectorBytes) continue;
-        if (*truncation >= sizes_kept) hidden = true;
-        if (!hidden) ZeroFrom(content, cut > begin ? cut - begin : 0);
-      }
-      if (hidden || rank >= kept || rank == writes.size()) continue;
-      const Change& change = unsynced[next];
-      const std::uint64_t from = std::max(begin, change.offset);
-      const std::uint64_t to = std::min(begin + kSectorBytes, change.end());
-      std::memcpy(content.data() + (from - begin), change.data.data() + (from - change.offset),
-                  to - from);
-    }
-    std::memcpy(result.data() + begin, content.data(), content.size());
-  }
-  result.resize(size, '\0');
-  durable = std::move(result);
-}
-
-/// One name in one folder, and what it means from now on (null: nothing).
-struct EntryChange {
-  InodePtr directory;
-  std::string name;
-  InodePtr target;
-};
-
-/// A change of the name space that no SyncDirectory has made durable: all of its entries or none.
-/// The last entry's folder is the one whose SyncDirectory counts.
-struct NameChange {
-  std::vector<EntryChange> entries;
-  InodePtr removed_directory;  ///< Of RemoveDirectory.
-
-  void MakeDurable() const {
-    for (const EntryChange& entry : entries) {
-      if (entry.target == nullptr) {
-        entry.directory->durable_entries.erase(entry.name);
-      } else {
-        entry.directory->durable_entries[entry.name] = entry.target;
-      }
-    }
-  }
-};
-
-using NameKey = std::pair<const Inode*, std::string>;
 
 /// The parts of a path; none where it holds "..".
 std::optional<std::vector<std::string>> SplitPath(std::string_view path) {
@@ -295,8 +58,7 @@ struct MemoryFileSystem::State {
   };
 
   mutable Mutex mutex;
-  InodePtr root GUARDED_BY(mutex) = NewDirectory();
-  std::vector<NameChange> unsynced_names GUARDED_BY(mutex);
+  MemoryTree tree GUARDED_BY(mutex);
   std::vector<Fault> faults GUARDED_BY(mutex);
   std::set<std::string> locks GUARDED_BY(mutex);
   std::uint64_t generation GUARDED_BY(mutex) = 0;
@@ -304,22 +66,11 @@ struct MemoryFileSystem::State {
   std::uint64_t crash_at GUARDED_BY(mutex) = 0;  // 0: never
   bool crashed GUARDED_BY(mutex) = false;
   std::uint64_t capacity GUARDED_BY(mutex) = kUnlimited;
-  std::uint64_t used GUARDED_BY(mutex) = 0;  // bytes of files that have a name
-
-  static InodePtr NewDirectory() {
-    auto inode = std::make_shared<Inode>();
-    inode->is_directory = true;
-    return inode;
-  }
 
   Admission Admit(Operation operation, std::string_view path, bool mutates) REQUIRES(mutex);
   Status MatchFault(Operation operation, std::string_view path) REQUIRES(mutex);
   Result<InodePtr> Find(std::string_view path) REQUIRES(mutex);
   Result<Place> FindPlace(std::string_view action, std::string_view path) REQUIRES(mutex);
-  void Change(NameChange change) REQUIRES(mutex);
-  void SyncNames(const InodePtr& directory) REQUIRES(mutex);
-  void CrashNames(Random& random, CrashMode mode) REQUIRES(mutex);
-  void CrashInodes(Random& random, CrashMode mode) REQUIRES(mutex);
   void Resize(Inode& inode, std::uint64_t size_old, std::uint64_t size_new) REQUIRES(mutex);
   Status Write(Inode& inode, std::string_view path, std::uint64_t offset, std::string_view data)
       REQUIRES(mutex);
@@ -363,7 +114,7 @@ Status MemoryFileSystem::State::MatchFault(Operation operation, std::string_view
 Result<InodePtr> MemoryFileSystem::State::Find(std::string_view path) {
   const auto parts = SplitPath(path);
   if (!parts.has_value()) return Status::InvalidArgument(std::string(path) + ": holds ..");
-  InodePtr inode = root;
+  InodePtr inode = tree.root;
   for (const std::string& part : *parts) {
     if (!inode->is_directory) return Status::IoError(std::string(path) + ": not a directory");
     const auto entry = inode->entries.find(part);
@@ -392,103 +143,8 @@ Result<MemoryFileSystem::State::Place> MemoryFileSystem::State::FindPlace(std::s
   return Place{*directory, parts->back(), std::move(inode)};
 }
 
-/// Makes the change in the current name space and remembers that it is not durable.
-void MemoryFileSystem::State::Change(NameChange change) {
-  for (const EntryChange& entry : change.entries) {
-    const auto old = entry.directory->entries.find(entry.name);
-    if (old != entry.directory->entries.end()) {
-      Inode& inode = *old->second;
-      if (!inode.is_directory && --inode.links == 0) used -= inode.current.size();
-      entry.directory->entries.erase(old);
-    }
-    if (entry.target == nullptr) continue;
-    if (!entry.target->is_directory && entry.target->links++ == 0) {
-      used += entry.target->current.size();
-    }
-    entry.directory->entries[entry.name] = entry.target;
-  }
-  unsynced_names.push_back(std::move(change));
-}
-
-/// Changes of this folder become durable, and earlier ones of other folders that touch the same
-/// names: a rename brings along what made its source.
-void MemoryFileSystem::State::SyncNames(const InodePtr& directory) {
-  std::set<NameKey> needed;
-  std::vector<bool> chosen(unsynced_names.size(), false);
-  for (std::size_t i = unsynced_names.size(); i-- > 0;) {
-    const auto& entries = unsynced_names[i].entries;
-    chosen[i] = entries.back().directory == directory ||
-                std::any_of(entries.begin(), entries.end(), [&](const EntryChange& entry) {
-                  return needed.contains({entry.directory.get(), entry.name});
-                });
-    if (!chosen[i]) continue;
-    for (const EntryChange& entry : entries) needed.insert({entry.directory.get(), entry.name});
-  }
-  std::vector<NameChange> left;
-  for (std::size_t i = 0; i < unsynced_names.size(); ++i) {
-    if (chosen[i]) {
-      unsynced_names[i].MakeDurable();
-    } else {
-      left.push_back(std::move(unsynced_names[i]));
-    }
-  }
-  unsynced_names = std::move(left);
-}
-
-void MemoryFileSystem::State::CrashNames(Random& random, CrashMode mode) {
-  std::set<NameKey> lost_names;
-  std::set<const Inode*> lost_in;
-  // Whole crashes without or with everything happen as often as mixed ones.
-  const std::uint64_t keep_of_4 = random.Below(5);
-  for (const NameChange& change : unsynced_names) {
-    bool kept = mode == CrashMode::kKeepUnsynced ||
-                (mode == CrashMode::kRandom && random.Chance(keep_of_4, 4));
-    for (const EntryChange& entry : change.entries) {
-      if (lost_names.contains({entry.directory.get(), entry.name})) kept = false;
-    }
-    // A folder goes only when what was in it has gone.
-    if (change.removed_directory != nullptr && lost_in.contains(change.removed_directory.get())) {
-      kept = false;
-    }
-    if (kept) {
-      change.MakeDurable();
-      continue;
-    }
-    for (const EntryChange& entry : change.entries) {
-      lost_names.insert({entry.directory.get(), entry.name});
-      lost_in.insert(entry.directory.get());
-    }
-  }
-  unsynced_names.clear();
-}
-
-/// Walks what is left in the order of names, so that the draws are the same on every run.
-void MemoryFileSystem::State::CrashInodes(Random& random, CrashMode mode) {
-  used = 0;
-  std::set<const Inode*> seen;
-  std::vector<InodePtr> open{root};
-  while (!open.empty()) {
-    const InodePtr inode = open.back();
-    open.pop_back();
-    inode->entries = inode->durable_entries;
-    for (const auto& [name, child] : inode->entries) {
-      if (child->is_directory) {
-        if (seen.insert(child.get()).second) open.push_back(child);
-        continue;
-      }
-      if (!seen.insert(child.get()).second) {
-        ++child->links;
-        continue;
-      }
-      child->links = 1;
-      child->Crash(random, mode);
-      used += child->current.size();
-    }
-  }
-}
-
 void MemoryFileSystem::State::Resize(Inode& inode, std::uint64_t size_old, std::uint64_t size_new) {
-  if (inode.links > 0) used += size_new - size_old;
+  if (inode.links > 0) tree.used += size_new - size_old;
 }
 
 Status MemoryFileSystem::State::Write(Inode& inode, std::string_view path, std::uint64_t offset,
@@ -496,7 +152,7 @@ Status MemoryFileSystem::State::Write(Inode& inode, std::string_view path, std::
   if (offset > kUnlimited || data.size() > kUnlimited - offset) {
     return Status::IoError("write " + At(path, offset) + ": file too large");
   }
-  const std::uint64_t free = capacity > used ? capacity - used : 0;
+  const std::uint64_t free = capacity > tree.used ? capacity - tree.used : 0;
   const std::uint64_t size = inode.current.size();
   std::string_view fitting = data;
   if (offset + data.size() > size && offset + data.size() - size > free) {
@@ -505,7 +161,7 @@ Status MemoryFileSystem::State::Write(Inode& inode, std::string_view path, std::
   }
   if (!fitting.empty()) {
     ApplyWrite(inode.current, offset, fitting);
-    inode.unsynced.push_back({.kind = bedrock::Change::Kind::kWrite,
+    inode.unsynced.push_back({.kind = Change::Kind::kWrite,
                               .offset = offset,
                               .data = std::string(fitting),
                               .forgotten = false});
@@ -519,7 +175,7 @@ void MemoryFileSystem::State::Truncate(Inode& inode, std::uint64_t size) {
   Resize(inode, inode.current.size(), size);
   inode.current.resize(size, '\0');
   inode.unsynced.push_back(
-      {.kind = bedrock::Change::Kind::kTruncate, .offset = size, .data = {}, .forgotten = false});
+      {.kind = Change::Kind::kTruncate, .offset = size, .data = {}, .forgotten = false});
 }
 
 Result<InodePtr> MemoryFileSystem::State::Create(const Place& place) {
@@ -528,7 +184,7 @@ Result<InodePtr> MemoryFileSystem::State::Create(const Place& place) {
     return place.inode;
   }
   auto inode = std::make_shared<Inode>();
-  Change({.entries = {{place.directory, place.name, inode}}, .removed_directory = nullptr});
+  tree.Apply({.entries = {{place.directory, place.name, inode}}, .removed_directory = nullptr});
   return inode;
 }
 
@@ -575,7 +231,7 @@ class MemoryFileSystem::MemoryFile final : public File {
       return Status::Ok();
     }
     if (!state_->crashed) {
-      for (bedrock::Change& change : inode_->unsynced) change.forgotten = true;
+      for (Change& change : inode_->unsynced) change.forgotten = true;
     }
     return admission.error.Prefixed("sync " + path_);
   }
@@ -590,7 +246,7 @@ class MemoryFileSystem::MemoryFile final : public File {
       return Status::Ok();
     }
     if (!state_->crashed) {
-      for (bedrock::Change& change : inode_->unsynced) change.forgotten = true;
+      for (Change& change : inode_->unsynced) change.forgotten = true;
     }
     return admission.error.Prefixed("sync " + path_);
   }
@@ -601,7 +257,7 @@ class MemoryFileSystem::MemoryFile final : public File {
     const auto admission = state_->Admit(Operation::kResize, path_, true);
     if (admission.verdict != State::Verdict::kFail) {
       const std::uint64_t free =
-          state_->capacity > state_->used ? state_->capacity - state_->used : 0;
+          state_->capacity > state_->tree.used ? state_->capacity - state_->tree.used : 0;
       if (size > inode_->current.size() && size - inode_->current.size() > free) {
         return Status::NoSpace("truncate " + At(path_, size) + ": no space left on device");
       }
@@ -684,7 +340,7 @@ Status MemoryFileSystem::CreateDirectories(const std::string& path) {
   const auto parts = SplitPath(path);
   if (!parts.has_value()) return Status::InvalidArgument("mkdir " + path + ": holds ..");
   if (path.empty()) return Status::NotFound("mkdir: empty path");
-  InodePtr directory = state_->root;
+  InodePtr directory = state_->tree.root;
   for (const std::string& part : *parts) {
     const auto entry = directory->entries.find(part);
     if (entry != directory->entries.end()) {
@@ -694,12 +350,12 @@ Status MemoryFileSystem::CreateDirectories(const std::string& path) {
     }
     const auto made = state_->Admit(Operation::kCreateDirectory, path, true);
     if (made.verdict == State::Verdict::kFail) return made.error.Prefixed("mkdir");
-    InodePtr child = State::NewDirectory();
-    state_->Change({.entries = {{directory, part, child}}, .removed_directory = nullptr});
+    InodePtr child = MemoryTree::NewDirectory();
+    state_->tree.Apply({.entries = {{directory, part, child}}, .removed_directory = nullptr});
     if (!made.error.ok()) return made.error.Prefixed("mkdir");
     const auto synced = state_->Admit(Operation::kSyncDirectory, path, true);
     if (!synced.error.ok()) return synced.error.Prefixed("mkdir");
-    state_->SyncNames(directory);
+    state_->tree.SyncDirectory(directory);
     directory = std::move(child);
   }
   if (state_->crashed) return Status::IoError("mkdir " + path + ": machine crashed");
@@ -727,7 +383,7 @@ Status MemoryFileSystem::SyncDirectory(const std::string& directory) {
   if (!(*inode)->is_directory) {
     return Status::IoError("sync directory " + directory + ": not a directory");
   }
-  state_->SyncNames(*inode);
+  state_->tree.SyncDirectory(*inode);
   return Status::Ok();
 }
 
@@ -748,9 +404,9 @@ Status MemoryFileSystem::Rename(const std::string& from, const std::string& to) 
   }
   // Two names of one file: POSIX leaves both.
   if (target.inode != source.inode) {
-    state_->Change({.entries = {{source.directory, source.name, nullptr},
-                                {target.directory, target.name, source.inode}},
-                    .removed_directory = nullptr});
+    state_->tree.Apply({.entries = {{source.directory, source.name, nullptr},
+                                    {target.directory, target.name, source.inode}},
+                        .removed_directory = nullptr});
   }
   return admission.error.Prefixed("rename");
 }
@@ -766,7 +422,7 @@ Status MemoryFileSystem::Link(const std::string& from, const std::string& to) {
   }
   if (source.inode->is_directory) return Status::IoError("link " + from + ": is a directory");
   if (target.inode != nullptr) return Status::IoError("link " + to + ": exists");
-  state_->Change(
+  state_->tree.Apply(
       {.entries = {{target.directory, target.name, source.inode}}, .removed_directory = nullptr});
   return admission.error.Prefixed("link");
 }
@@ -780,7 +436,7 @@ Status MemoryFileSystem::Remove(const std::string& path) {
     return Status::NotFound("remove " + path + ": no such file or directory");
   }
   if (place.inode->is_directory) return Status::IoError("remove " + path + ": is a directory");
-  state_->Change(
+  state_->tree.Apply(
       {.entries = {{place.directory, place.name, nullptr}}, .removed_directory = nullptr});
   return admission.error.Prefixed("remove");
 }
@@ -801,7 +457,7 @@ Status MemoryFileSystem::RemoveDirectory(const std::string& path) {
   if (!place.inode->entries.empty()) {
     return Status::IoError("remove directory " + path + ": not empty");
   }
-  state_->Change(
+  state_->tree.Apply(
       {.entries = {{place.directory, place.name, nullptr}}, .removed_directory = place.inode});
   return admission.error.Prefixed("remove directory");
 }
@@ -829,7 +485,7 @@ Result<std::uint64_t> MemoryFileSystem::FreeSpace(const std::string& path) {
   if (state_->crashed) return Status::IoError("statvfs " + path + ": machine crashed");
   auto inode = state_->Find(path);
   if (!inode.ok()) return std::move(inode).status().Prefixed("statvfs");
-  return state_->capacity > state_->used ? state_->capacity - state_->used : 0;
+  return state_->capacity > state_->tree.used ? state_->capacity - state_->tree.used : 0;
 }
 
 Result<std::unique_ptr<FileLock>> MemoryFileSystem::Lock(const std::string& path) {
@@ -860,8 +516,7 @@ void MemoryFileSystem::Crash(Random& random, CrashMode mode) {
   state_->crash_at = 0;
   state_->crashed = false;
   if (mode == CrashMode::kProcessOnly) return;
-  state_->CrashNames(random, mode);
-  state_->CrashInodes(random, mode);
+  state_->tree.Crash(random, mode);
 }
 
 void MemoryFileSystem::Inject(Fault fault) {
@@ -932,37 +587,11 @@ Status MemoryFileSystem::Overwrite(const std::string& path, std::uint64_t offset
 
 std::unique_ptr<MemoryFileSystem> MemoryFileSystem::Clone() const {
   auto copy = std::make_shared<State>();
-  std::unordered_map<const Inode*, InodePtr> copies;
-  std::vector<std::pair<const Inode*, Inode*>> open;
-  const auto copy_of = [&](const InodePtr& inode) -> InodePtr {
-    if (inode == nullptr) return nullptr;
-    InodePtr& made = copies[inode.get()];
-    if (made == nullptr) {
-      made = std::make_shared<Inode>(*inode);
-      open.emplace_back(inode.get(), made.get());
-    }
-    return made;
-  };
   const MutexLock lock(state_->mutex);
   const MutexLock copy_lock(copy->mutex);
-  copy->root = copy_of(state_->root);
-  copy->unsynced_names = state_->unsynced_names;
-  for (NameChange& change : copy->unsynced_names) {
-    change.removed_directory = copy_of(change.removed_directory);
-    for (EntryChange& entry : change.entries) {
-      entry.directory = copy_of(entry.directory);
-      entry.target = copy_of(entry.target);
-    }
-  }
-  while (!open.empty()) {
-    Inode* made = open.back().second;
-    open.pop_back();
-    for (auto& [name, child] : made->entries) child = copy_of(child);
-    for (auto& [name, child] : made->durable_entries) child = copy_of(child);
-  }
+  copy->tree = state_->tree.Clone();
   copy->mutations = state_->mutations;
   copy->capacity = state_->capacity;
-  copy->used = state_->used;
   return std::unique_ptr<MemoryFileSystem>(new MemoryFileSystem(std::move(copy)));
 }
 
