@@ -4,16 +4,17 @@
 
 namespace bedrock::engine {
 
-LiveState::LiveState(std::shared_ptr<const TableSet> tables, AppliedMark durable,
-                     std::string client_state)
-    : active_(std::make_shared<Memtable>()),
+LiveState::LiveState(std::shared_ptr<const TableSet> tables, std::size_t memtable_bytes,
+                     AppliedMark durable, std::string client_state)
+    : memory_(std::make_shared<BlockPool>(memtable_bytes / kHugePageBytes)),
+      active_(std::make_shared<Memtable>(memory_)),
       durable_(durable),
       client_state_(std::move(client_state)),
       cell_(std::make_shared<const ReadState>(ReadState::Memtables{active_}, std::move(tables))) {}
 
 void LiveState::Freeze(AppliedMark mark, std::string client_state) {
   const std::size_t bytes = active_->bytes();
-  auto next_active = std::make_shared<Memtable>();
+  auto next_active = std::make_shared<Memtable>(memory_);
   const MutexLock lock(mutex_);
   frozen_.push_back({active_, mark, std::move(client_state)});
   active_ = std::move(next_active);

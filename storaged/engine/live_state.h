@@ -33,7 +33,9 @@ struct FrozenMemtable {
 /// through the cell and take no lock.
 class LiveState {
  public:
-  LiveState(std::shared_ptr<const TableSet> tables, AppliedMark durable, std::string client_state);
+  /// Freed memtables leave up to `memtable_bytes` to the next ones.
+  LiveState(std::shared_ptr<const TableSet> tables, std::size_t memtable_bytes, AppliedMark durable,
+            std::string client_state);
 
   // ---- The owner
   Memtable& active() { return *active_; }
@@ -60,6 +62,7 @@ class LiveState {
   bool has_frozen() const { return memtables() > 1; }
 
  private:
+  const std::shared_ptr<BlockPool> memory_;
   std::shared_ptr<Memtable> active_;  ///< The owner's; readers reach it through the cell.
   std::atomic<std::size_t> memtables_{1};
   std::atomic<std::size_t> frozen_bytes_{0};

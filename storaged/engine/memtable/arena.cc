@@ -1,10 +1,32 @@
 #include "storaged/engine/memtable/arena.h"
 
 #include <cstdint>
+#include <utility>
 
 #include "common/base/check.h"
 
 namespace bedrock::engine {
+
+HugePages BlockPool::Take() {
+  const MutexLock lock(mutex_);
+  if (blocks_.empty()) return {};
+  HugePages block = std::move(blocks_.back());
+  blocks_.pop_back();
+  return block;
+}
+
+void BlockPool::Give(std::vector<HugePages> blocks) {
+  const MutexLock lock(mutex_);
+  // The rest is unmapped by `blocks`, behind the lock.
+  while (!blocks.empty() && blocks_.size() < blocks_max_) {
+    blocks_.push_back(std::move(blocks.back()));
+    blocks.pop_back();
+  }
+}
+
+Arena::~Arena() {
+  if (pool_ != nullptr) pool_->Give(std::move(huge_blocks_));
+}
 
 char* Arena::AllocateLines(std::size_t bytes) {
   DCHECK(bytes % kLineBytes == 0 && bytes > 0 && bytes <= kLinesBytesMax);
@@ -30,9 +52,10 @@ char* Arena::AllocateSlowly(std::size_t bytes) {
 }
 
 void Arena::AddBlock() {
-  const std::size_t bytes = next_block_bytes();
+  HugePages used = pool_ == nullptr ? HugePages() : pool_->Take();
+  const std::size_t bytes = used.data() != nullptr ? kHugePageBytes : next_block_bytes();
   if (bytes == kHugePageBytes) {
-    huge_blocks_.emplace_back(bytes);
+    huge_blocks_.push_back(used.data() != nullptr ? std::move(used) : HugePages(bytes));
     front_ = huge_blocks_.back().data();
   } else {
     small_block_bytes_ *= 2;

@@ -1,7 +1,6 @@
 #include "storaged/engine/memtable/memtable.h"
 
 #include <string>
-#include <utility>
 
 #include "common/base/check.h"
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "bedrock/status.h"
 #include "storaged/engine/keys/internal_key.h"
@@ -32,7 +33,8 @@ class Memtable {
   };
   class Cursor;
 
-  Memtable() = default;
+  /// Its memory comes from `pool` and goes back there, where there is one.
+  explicit Memtable(std::shared_ptr<BlockPool> pool = nullptr) : arena_(std::move(pool)) {}
   Memtable(const Memtable&) = delete;
   Memtable& operator=(const Memtable&) = delete;
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -34,6 +35,45 @@ TEST(ArenaTest, PiecesAreAlignedApartAndCounted) {
   }
   EXPECT_GE(arena.used_bytes(), sum);
   EXPECT_LE(arena.used_bytes(), sum + 7 * pieces.size());
+}
+
+/// Fills some blocks of huge pages.
+void Use(Arena& arena, std::size_t bytes) {
+  for (std::size_t used = 0; used < bytes; used += 1000)
+    std::fill_n(arena.Allocate(1000), 1000, 'x');
+}
+
+TEST(BlockPoolTest, HandsBlocksFromOneArenaToTheNext) {
+  const auto pool = std::make_shared<BlockPool>(2);
+  EXPECT_EQ(pool->Take().data(), nullptr);
+  { Use(*std::make_unique<Arena>(pool), 4 * kHugePageBytes); }
+  // No more than it keeps.
+  HugePages first = pool->Take();
+  HugePages second = pool->Take();
+  ASSERT_NE(first.data(), nullptr);
+  ASSERT_NE(second.data(), nullptr);
+  EXPECT_EQ(pool->Take().data(), nullptr);
+  const char* const block = first.data();
+  std::vector<HugePages> given;
+  given.push_back(std::move(first));
+  pool->Give(std::move(given));
+  Arena arena(pool);
+  char* const piece = arena.Allocate(8);
+  EXPECT_EQ(piece, block);
+  EXPECT_EQ(pool->Take().data(), nullptr);
+}
+
+TEST(BlockPoolTest, SmallArenasLeaveItNothing) {
+  const auto pool = std::make_shared<BlockPool>(2);
+  { Use(*std::make_unique<Arena>(pool), 100'000); }
+  EXPECT_EQ(pool->Take().data(), nullptr);
+}
+
+TEST(BlockPoolTest, MayGoBeforeItsArena) {
+  auto pool = std::make_shared<BlockPool>(2);
+  Arena arena(pool);
+  pool.reset();
+  Use(arena, 2 * kHugePageBytes);
 }
 
 }  // namespace
