@@ -58,6 +58,8 @@ class Walk {
 class Session {
  public:
   virtual ~Session() = default;
+  /// Called first, on the thread that will use it.
+  virtual void BeginOnThisThread() {}
   virtual void Put(std::string_view key, std::string_view value, Durability durability) = 0;
   virtual void Delete(std::string_view key) = 0;
   /// All in one commit.

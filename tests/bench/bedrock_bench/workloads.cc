@@ -188,7 +188,10 @@ Result Bench::Measure(const Plan& plan, const Body& body) {
   const Usage before = UsageNow();
   std::vector<std::thread> threads;
   for (auto& worker : workers) {
-    threads.emplace_back([&] { body(*worker, plan.ops / plan.threads); });
+    threads.emplace_back([&] {
+      worker->session->BeginOnThisThread();
+      body(*worker, plan.ops / plan.threads);
+    });
   }
   for (std::thread& thread : threads) thread.join();
   const Usage after = Usage::Now();
@@ -338,6 +341,7 @@ Result Bench::ReadWhileWriting(std::uint64_t writes_per_s) {
   Worker writer(store_, scale_, ++stream_, kSampled);
   const Usage before = UsageNow();
   std::thread thread([&] {
+    writer.session->BeginOnThisThread();
     const std::uint64_t start = NowNs();
     while (!stop.load(std::memory_order_relaxed)) {
       writer.Put(RandomId(writer), scale_.value_bytes);
