@@ -26,6 +26,13 @@ Commit WholeCommit(std::uint64_t index) {
   return commit;
 }
 
+std::vector<std::string_view> AllKeys() {
+  static const Commit kCommit = WholeCommit(0);
+  std::vector<std::string_view> keys;
+  for (const auto& change : kCommit) keys.emplace_back(change.key);
+  return keys;
+}
+
 void ReadUntil(const Engine& engine, const std::atomic<bool>& stop, std::uint64_t seed) {
   Random random(seed);
   std::uint64_t last = 0;
@@ -48,6 +55,25 @@ void ReadUntil(const Engine& engine, const std::atomic<bool>& stop, std::uint64_
     ASSERT_TRUE(walk->status().ok()) << walk->status().ToString();
     ASSERT_EQ(keys, kKeys);
     ASSERT_GE(version, Version(at));
+    // The same backward, whatever was written meanwhile, with turns in between.
+    walk->SeekToLast();
+    for (; walk->Valid(); walk->Prev(), --keys) {
+      ASSERT_EQ(walk->version(), version) << "not what it showed before";
+      if (!random.Chance(1, 4) || keys == kKeys) continue;
+      const std::string key(walk->key());
+      walk->Next();
+      ASSERT_TRUE(walk->Valid());
+      walk->Prev();
+      ASSERT_TRUE(walk->Valid());
+      ASSERT_EQ(walk->key(), key);
+    }
+    ASSERT_TRUE(walk->status().ok()) << walk->status().ToString();
+    ASSERT_EQ(keys, 0);
+    const auto values = engine.MultiGet(AllKeys(), {});
+    for (const Result<PinnedValue>& value : values) {
+      ASSERT_TRUE(value.ok()) << value.status().ToString();
+      ASSERT_EQ(value->version(), values.front()->version()) << "a commit in part";
+    }
     (void)engine.Stats();
   }
 }
