@@ -26,47 +26,72 @@ Caretaker::Caretaker(JobContext& context)
       reserve_(*context.environment.file_system, context.options.directory,
                context.options.reserve_bytes),
       reserve_whole_(reserve_.whole()) {
-  ShowQuarantine(*context_.versions.current().state);
+  const VersionSet::Current now = context_.versions.current();
+  to_check_.assign(now.state->quarantined.begin(), now.state->quarantined.end());
+  ShowDamage(now);
 }
 
 Lane::Next Caretaker::Step() {
   context_.versions.CollectObsolete();
   if (context_.errors.ended()) return Lane::Idle();
-  if (const std::uint64_t left_ms = pause_.LeftMs(context_.now_ms(), context_.room))
+  if (const std::uint64_t left_ms = pause_.LeftMs(context_.now_ms(), context_.room)) {
     return Lane::Later(left_ms);
-  return NewlyDamaged().empty() ? KeepReserve() : Quarantine();
+  }
+  const VersionSet::Current now = context_.versions.current();
+  ShowDamage(now);
+  VersionEdit edit;
+  edit.quarantined = NewlyDamaged(now);
+  if (const auto mended = CheckOneQuarantined(now)) edit.released.push_back(*mended);
+  if (!edit.quarantined.empty() || !edit.released.empty()) return CommitQuarantine(std::move(edit));
+  if (!to_check_.empty()) return Lane::Again();
+  context_.errors.Well(ErrorState::Job::kManifest);
+  return KeepReserve();
 }
 
-std::set<FileNumber> Caretaker::NewlyDamaged() const {
-  const auto now = context_.versions.current();
-  std::set<FileNumber> damaged;
+std::vector<FileNumber> Caretaker::NewlyDamaged(const VersionSet::Current& now) {
+  std::vector<FileNumber> damaged;
   for (const auto& level : now.tables->levels) {
     for (const auto& table : level) {
       const FileNumber number = table->metadata().number;
-      if (table->damaged() && !now.state->quarantined.contains(number)) damaged.insert(number);
+      if (table->damaged() && !now.state->quarantined.contains(number)) damaged.push_back(number);
     }
   }
   return damaged;
 }
 
-Lane::Next Caretaker::Quarantine() {
-  if (!context_.versions.TakeTurn()) return Lane::Idle();
-  // Once more, now that nobody else changes what is live.
-  VersionEdit edit;
-  for (const FileNumber number : NewlyDamaged()) edit.quarantined.push_back(number);
-  VersionSet::Result committed;
-  if (!edit.quarantined.empty()) {
-    committed = context_.versions.Commit(std::move(edit), [this](const VersionSet::Current& now) {
-      context_.live.ReplaceTables(now.tables);
-      ShowQuarantine(*now.state);
-    });
+std::optional<FileNumber> Caretaker::CheckOneQuarantined(const VersionSet::Current& now) {
+  if (to_check_.empty()) return std::nullopt;
+  const FileNumber number = to_check_.back();
+  to_check_.pop_back();
+  for (const auto& level : now.tables->levels) {
+    for (const auto& table : level) {
+      if (table->metadata().number == number && !table->damaged() && table->Verify().ok()) {
+        return number;
+      }
+    }
   }
+  return std::nullopt;
+}
+
+Lane::Next Caretaker::CommitQuarantine(VersionEdit edit) {
+  if (!context_.versions.TakeTurn()) {
+    to_check_.insert(to_check_.end(), edit.released.begin(), edit.released.end());
+    return Lane::Idle();
+  }
+  // What has gone since it was looked at is not marked any more.
+  const VersionSet::Current now = context_.versions.current();
+  edit.quarantined = NewlyDamaged(now);
+  std::erase_if(edit.released,
+                [&](FileNumber number) { return !now.state->quarantined.contains(number); });
+  const auto committed = context_.versions.Commit(
+      std::move(edit),
+      [this](const VersionSet::Current& next) { context_.live.ReplaceTables(next.tables); });
   context_.versions.GiveTurn();
   context_.wake_all();
   switch (committed.outcome) {
     case VersionSet::Outcome::kDone:
-      context_.errors.Well(ErrorState::Job::kManifest);
       pause_.Reset();
+      ShowDamage(context_.versions.current());
       context_.notify();
       return Lane::Again();
     case VersionSet::Outcome::kNoSpace:
@@ -83,12 +108,18 @@ Lane::Next Caretaker::Quarantine() {
   return Lane::Idle();
 }
 
-void Caretaker::ShowQuarantine(const ManifestState& state) {
+void Caretaker::ShowDamage(const VersionSet::Current& now) {
   std::string names;
-  for (const FileNumber number : state.quarantined) {
-    names += (names.empty() ? "damaged and quarantined: " : ", ") + TableName(number);
+  std::size_t files = now.state->quarantined.size();
+  for (const FileNumber number : now.state->quarantined) {
+    names += (names.empty() ? "damaged: " : ", ") + TableName(number);
   }
-  context_.errors.Quarantined(state.quarantined.size(), names);
+  for (const BlobSet::Blob& blob : now.tables->blobs->blobs()) {
+    if (!blob->damaged()) continue;
+    ++files;
+    names += (names.empty() ? "damaged: " : ", ") + BlobName(blob->blob().number);
+  }
+  context_.errors.Quarantined(files, names);
 }
 
 Lane::Next Caretaker::KeepReserve() {

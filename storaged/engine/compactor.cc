@@ -54,6 +54,7 @@ Lane::Next Compactor::Step(std::size_t lane) {
 
 Lane::Next Compactor::TakeWork(LaneWork& work) {
   FinishRequests();
+  bool nothing_left = false;
   {
     const MutexLock lock(mutex_);
     for (const auto& job : running_) {
@@ -65,8 +66,13 @@ Lane::Next Compactor::TakeWork(LaneWork& work) {
     if (const std::uint64_t left_ms = pause_.LeftMs(context_.now_ms(), context_.room))
       return Lane::Later(left_ms);
     work.job = PickJob();
-    if (work.job == nullptr) return Lane::Idle();
-    running_.push_back(work.job);
+    if (work.job != nullptr) running_.push_back(work.job);
+    nothing_left = running_.empty();
+  }
+  if (work.job == nullptr) {
+    // Whatever failed is not wanted any more.
+    if (nothing_left) context_.errors.Well(ErrorState::Job::kCompaction);
+    return Lane::Idle();
   }
   return BeginJob(work);
 }

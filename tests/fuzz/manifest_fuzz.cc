@@ -20,7 +20,7 @@ constexpr FileNumber kNumber{7};
 
 std::string Header() {
   std::string out("BRKMANIF");
-  PutFixed(out, std::uint32_t{1});
+  PutFixed(out, std::uint32_t{2});
   std::string rest;
   PutFixed(rest, kNumber.value());
   rest.append(8, '\0');

@@ -17,7 +17,7 @@ namespace bedrock::engine {
 //
 //   header   32 bytes
 //   0   8  magic "BRKMANIF"
-//   8   4  format version, 1
+//   8   4  format version, 2
 //   12  4  CRC-32C of the other 28 bytes
 //   16  8  file number
 //   24  8  zero

@@ -21,6 +21,7 @@ enum class Tag : std::uint64_t {
   kQuarantined = 7,
   kAddedBlob = 8,
   kRemovedBlob = 9,
+  kReleased = 10,
 };
 
 void PutTag(std::string& out, Tag tag) { PutVarint(out, static_cast<std::uint64_t>(tag)); }
@@ -195,6 +196,8 @@ bool ReadField(ByteReader& reader, VersionEdit& edit) {
       return ReadAddedBlob(reader, edit);
     case Tag::kRemovedBlob:
       return ReadNumber(reader, edit.removed_blobs);
+    case Tag::kReleased:
+      return ReadNumber(reader, edit.released);
   }
   return false;
 }
@@ -215,6 +218,10 @@ std::string VersionEdit::Encode() const {
   }
   for (const FileNumber number : quarantined) {
     PutTag(out, Tag::kQuarantined);
+    PutVarint(out, number.value());
+  }
+  for (const FileNumber number : released) {
+    PutTag(out, Tag::kReleased);
     PutVarint(out, number.value());
   }
   for (const BlobFile& blob : added_blobs) {
@@ -340,6 +347,9 @@ std::map<FileNumber, std::uint64_t> ManifestState::BlobLiveBytes() const {
 }
 
 Status ManifestState::ApplyQuarantine(const VersionEdit& edit) {
+  for (const FileNumber number : edit.released) {
+    if (quarantined.erase(number) != 1) return DoesNotFit("releases what is not quarantined");
+  }
   quarantined.insert(edit.quarantined.begin(), edit.quarantined.end());
   if (quarantined.empty()) return {};
   std::set<FileNumber> live;

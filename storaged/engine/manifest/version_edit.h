@@ -36,6 +36,7 @@ inline constexpr std::uint32_t kLevelsMax = 7;
 //   7  quarantined     varint: the number of a table
 //   8  added blob file    number, size, value bytes: varints; content hash: 8 bytes
 //   9  removed blob file  varint
+//   10 released        varint: the number of a table that was quarantined
 
 /// One step from a state of the engine's files to the next; applied as a whole or not at all.
 struct VersionEdit {
@@ -58,6 +59,7 @@ struct VersionEdit {
   std::vector<Added> added;
   std::vector<Removed> removed;
   std::vector<FileNumber> quarantined;  ///< Live tables, damaged, from now on left as they are.
+  std::vector<FileNumber> released;     ///< Quarantined tables that proved to be whole.
   std::vector<BlobFile> added_blobs;
   std::vector<FileNumber> removed_blobs;
   std::optional<FileNumber> next_file;

@@ -143,7 +143,7 @@ TEST_F(EngineBlobTest, ADamagedValueFailsAloneAndCompactionsGoOn) {
   Work();
   EXPECT_TRUE(engine_->Get("key0", {}, &value).IsCorruption());
   EXPECT_TRUE(engine_->Get("key1", {}, &value).ok());
-  EXPECT_EQ(engine_->Stats().state, EngineState::kHealthy);
+  EXPECT_EQ(engine_->Stats().state, EngineState::kDegraded);
   for (int i = 2; i < 20; ++i) {
     ASSERT_TRUE(engine_->Get("key" + std::to_string(i), {}, &value).ok());
   }

@@ -295,6 +295,18 @@ TEST_F(EngineFaultTest, ADamagedTableFailsItsReadsOnlyAndStopsNoWrites) {
   EXPECT_EQ(engine_->Stats().quarantined_files, 1u);
   EXPECT_TRUE(engine_->Get("bad", kNewest).status().IsCorruption());
   EXPECT_EQ(engine_->Get("good", kNewest)->value, "2");
+
+  // Mended, it is released at the next opening, and goes the way of all tables.
+  ASSERT_TRUE(world_.disk.FlipBit("/db/" + damaged, (32 + 20) * 8).ok());
+  Restart();
+  world_.executor.RunAll();
+  EXPECT_EQ(engine_->Stats().state, EngineState::kHealthy);
+  EXPECT_EQ(engine_->Stats().quarantined_files, 0u);
+  Settle();
+  EXPECT_FALSE(*world_.disk.Exists("/db/" + damaged));
+  EXPECT_EQ(engine_->Get("bad", kNewest)->value, "1");
+  Restart();
+  EXPECT_EQ(engine_->Stats().state, EngineState::kHealthy);
 }
 
 TEST_F(EngineFaultTest, ADeleteOverAQuarantinedTableStaysADelete) {

@@ -391,6 +391,11 @@ TEST_F(EngineJobsTest, ACompactionThatHasNoRoomIsNotBegunOnAFullDisk) {
   EXPECT_TRUE(CompactAll().IsNoSpace());
   EXPECT_EQ(engine_->Stats().levels[0].files, files);
   EXPECT_EQ(*world_.disk.List("/db"), *names);
+  world_.disk.SetCapacity(MemoryFileSystem::kUnlimited);
+  world_.clock.AdvanceMs(20'000);
+  engine_->Tick();
+  world_.executor.RunAll();
+  EXPECT_EQ(engine_->Stats().state, EngineState::kHealthy) << "though nobody asks for it again";
 }
 
 TEST_F(EngineJobsTest, ACompactionQuarantinesWhatItCannotRead) {

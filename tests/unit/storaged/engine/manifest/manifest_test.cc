@@ -43,6 +43,7 @@ TEST(VersionEditTest, RoundTrip) {
   edit.removed.push_back({1, FileNumber(3)});
   edit.removed.push_back({0, FileNumber(4)});
   edit.quarantined = {FileNumber(9), FileNumber(2)};
+  edit.released = {FileNumber(1)};
   edit.added_blobs = {{FileNumber(12), 5000, 4000, 0xB10B}};
   edit.removed_blobs = {FileNumber(11)};
   EXPECT_EQ(VersionEdit::Decode(edit.Encode()).value(), edit);
@@ -166,6 +167,12 @@ TEST(ManifestStateTest, AQuarantineEndsWithItsTable) {
   edit.added.push_back({1, Table(5, "a", "b", 5, 5)});
   ASSERT_TRUE(state.Apply(edit).ok()) << "a move to another level";
   EXPECT_EQ(state.quarantined.size(), 1u);
+  edit = {};
+  edit.released = {FileNumber(5)};
+  ManifestState released = state;
+  ASSERT_TRUE(released.Apply(edit).ok());
+  EXPECT_TRUE(released.quarantined.empty());
+  EXPECT_TRUE(released.Apply(edit).IsCorruption());
   edit = {};
   edit.removed.push_back({1, FileNumber(5)});
   ASSERT_TRUE(state.Apply(edit).ok());
