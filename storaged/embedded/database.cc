@@ -387,6 +387,8 @@ Status Core::Close() {
 
 Status Core::Flush() {
   const std::uint64_t target = engine_->newest().value();
+  // What failed before may work now, and the caller wants to know.
+  engine_->RetryNow();
   std::optional<std::uint64_t> seen;
   Status why;
   const bool done = waiter_.Wait(

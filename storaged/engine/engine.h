@@ -183,9 +183,11 @@ class Engine {
   virtual Snapshot GetSnapshot() const = 0;
 
   /// Tries again what failed and waits (a full disk, a damaged table), once its time has come, and
-  /// removes files that readers held. StartFlush and an Apply that was refused try, too; an engine
-  /// that nobody writes to needs this call now and then, each second or so. Cheap.
+  /// removes files that readers held. Needed now and then, each second or so. Cheap.
   virtual void Tick() = 0;
+  /// Tries again at once what failed and waits for its time: somebody knows, or wants to know,
+  /// whether it works now. Any thread.
+  virtual void RetryNow() = 0;
 
   /// Rewrites all tables that share keys with `range` down to the last level they reach, in the
   /// background, then calls `done` there, once; aborted when the engine is destroyed before. Takes

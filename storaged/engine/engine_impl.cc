@@ -133,7 +133,6 @@ Status EngineImpl::Admit(std::string_view changes) {
 
 Status EngineImpl::Refuse(std::string_view changes) {
   RETURN_IF_ERROR(errors_.Refusal());
-  WakeAll();  // what pauses looks whether its time has come
   if (!MemtablesFull()) return Status::Busy("flushed tables wait for a compaction");
   if (!errors_.FlushHasNoSpace() && !errors_.HasNoSpace(ErrorState::Job::kReserve)) {
     return Status::Busy("memtables wait for their flush");
@@ -209,9 +208,17 @@ void EngineImpl::StartFlush(std::string client_state) {
     frozen_index_ = applied.index;
     live_.Freeze(applied, std::move(client_state));
     UpdateLoad();
+    for (const auto& lane : flush_lanes_) lane->Wake();
   }
-  if (!live_.has_frozen()) return;
-  for (const auto& lane : flush_lanes_) lane->Wake();
+}
+
+void EngineImpl::RetryNow() {
+  // What is still true will be said again by the work that meets it.
+  errors_.Well(ErrorState::Job::kFlush);
+  errors_.Well(ErrorState::Job::kSecondFlush);
+  errors_.Well(ErrorState::Job::kCompaction);
+  ++context_.room;
+  WakeAll();
 }
 
 void EngineImpl::SetWatermark(Version watermark) {

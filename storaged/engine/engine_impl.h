@@ -72,6 +72,7 @@ class EngineImpl final : public Engine {
   Snapshot GetSnapshot() const override;
 
   void Tick() override { WakeAll(); }
+  void RetryNow() override;
   void CompactRange(Range range, std::function<void(Status)> done) override;
   Status Checkpoint(const std::string& directory) override;
   std::uint64_t ApproximateSize(Range range) const override;

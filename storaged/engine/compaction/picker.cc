@@ -463,6 +463,11 @@ class Picker {
   }
 
   bool IsGarbage(std::uint32_t level, const TableMetadata& table) const {
+    // The histogram counts tombstones, too, but those that hide something deeper outlive a rewrite
+    // in their level: it would be done again and again for nothing.
+    if (table.tombstones + table.range_tombstones > 0 && IsOverDeeper(level, table.range())) {
+      return false;
+    }
     const std::uint64_t bytes = Reclaimable(table);
     return (bytes > 0 && bytes * kGarbagePart >= table.raw_bytes) ||
            (IsDense(table) && HidesNothing(level, table));

@@ -88,6 +88,7 @@ class FakeEngine final : public engine::Engine {
   void OnProgress(std::function<void()> callback) override { on_progress_ = std::move(callback); }
 
   void Tick() override {}
+  void RetryNow() override {}
 
   Result<engine::Lookup> Get(std::string_view key, Version at) const override {
     if (!get_status.ok()) return get_status;

@@ -184,7 +184,7 @@ TEST_F(EngineFaultTest, AFullDiskStopsFlushesUntilThereIsSpace) {
   ExpectEqualAt(*engine_, model_, kNewest, Version(0));
 }
 
-TEST_F(EngineFaultTest, ApplyAloneTriesAFullDiskAgain) {
+TEST_F(EngineFaultTest, AFullDiskIsTriedAgainWithoutAnyCall) {
   options_.memtables_max = 2;
   Restart();
   world_.disk.SetCapacity(1);
@@ -194,9 +194,30 @@ TEST_F(EngineFaultTest, ApplyAloneTriesAFullDiskAgain) {
     ASSERT_LT(i, 1000);
   }
   world_.disk.SetCapacity(MemoryFileSystem::kUnlimited);
-  world_.clock.AdvanceMs(20'000);
-  EXPECT_TRUE(Put("x", "").IsNoSpace()) << "but it has asked for a flush";
   world_.executor.RunAll();
+  EXPECT_TRUE(Put("x", "").IsNoSpace()) << "its time has not come";
+  world_.clock.AdvanceMs(20'000);
+  world_.executor.AdvanceMs(20'000);
+  world_.executor.RunAll();
+  EXPECT_TRUE(Put("x", "").ok());
+}
+
+TEST_F(EngineFaultTest, AFullDiskIsTriedAgainAtOnceWhereSomebodyAsks) {
+  options_.memtables_max = 2;
+  Restart();
+  world_.disk.SetCapacity(1);
+  int i = 0;
+  while (Put("key" + std::to_string(i++), std::string(300, 'v')).ok()) {
+    if (engine_->WantsFlush()) Flush();
+    ASSERT_LT(i, 1000);
+  }
+  engine_->RetryNow();
+  world_.executor.RunAll();
+  EXPECT_TRUE(Put("x", "").IsNoSpace()) << "it is full still";
+  world_.disk.SetCapacity(MemoryFileSystem::kUnlimited);
+  engine_->RetryNow();
+  world_.executor.RunAll();
+  EXPECT_EQ(engine_->Stats().state, EngineState::kHealthy);
   EXPECT_TRUE(Put("x", "").ok());
 }
 
