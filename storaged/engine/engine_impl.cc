@@ -49,7 +49,9 @@ Status CheckOptions(const EngineOptions& options) {
 Result<std::unique_ptr<Engine>> Engine::Open(const Environment& environment,
                                              const EngineOptions& options) {
   RETURN_IF_ERROR(CheckOptions(options));
-  auto cache = std::make_shared<BlockCache>(options.block_cache_bytes);
+  // Slots for small blocks, too: earlier tables and blobs may have them.
+  auto cache = std::make_shared<BlockCache>(options.block_cache_bytes,
+                                            std::min<std::size_t>(options.block_bytes, 4 * kKiB));
   ASSIGN_OR_RETURN(Recovered recovered,
                    Recover(*environment.file_system, options.directory, cache));
   return std::unique_ptr<Engine>(
