@@ -14,6 +14,8 @@ engine::EngineOptions EngineSettings(const std::string& directory, const Options
   settings.memtables_max = kMemtablesMax;
   settings.block_cache_bytes =
       options.block_cache_bytes.value_or(options.memory_budget - for_memtables);
+  // Fixed apart, it is for blocks alone.
+  settings.tables_count_as_cache = !options.block_cache_bytes.has_value();
   settings.block_bytes = options.block_bytes;
   settings.compression = options.compression;
   settings.filter_bits_per_key = options.filter_bits_per_key;

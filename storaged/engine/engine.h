@@ -41,6 +41,9 @@ struct EngineOptions {
   /// Of compacted tables; unset: none on level 1, LZ4 below. Flushed ones are never compressed.
   std::optional<bedrock::Compression> compression;
   std::size_t block_cache_bytes = 64 * kMiB;
+  /// What is held of open tables (indexes, filters) counts as part of block_cache_bytes, of which
+  /// an eighth is always left to blocks.
+  bool tables_count_as_cache = false;
   /// Values of at least this many bytes go to files of their own; 0: never.
   std::size_t blob_bytes_min = 8 * kKiB;
   /// Makes WantsFlush() true after this many applied entries even if the memtable is small: what is

@@ -43,6 +43,11 @@ EngineStats EngineImpl::Stats() const {
   stats.compactions = counters_.compactions;
   stats.moves = counters_.moves;
   const WriteThrottle::Counts delays = throttle_.counts();
+  stats.gets = gets_.sum();
+  stats.filter_skips = cache_->filter_skips().sum();
+  stats.block_cache_bytes = cache_->bytes();
+  stats.block_cache_hits = cache_->hits();
+  stats.block_cache_misses = cache_->misses();
   stats.delayed_writes = delays.delayed;
   stats.delay_us = delays.delay_us;
   return stats;

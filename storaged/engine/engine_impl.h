@@ -12,6 +12,7 @@
 
 #include "bedrock/result.h"
 #include "bedrock/status.h"
+#include "common/base/striped_counter.h"
 #include "common/base/thread_annotations.h"
 #include "storaged/engine/applied_cell.h"
 #include "storaged/engine/caretaker.h"
@@ -104,6 +105,7 @@ class EngineImpl final : public Engine {
   const Environment environment_;
   const EngineOptions options_;
   const std::shared_ptr<BlockCache> cache_;
+  mutable StripedCounter gets_;
   const std::unique_ptr<FileLock> lock_;
   const std::shared_ptr<Gate> gate_ = std::make_shared<Gate>();
   const std::shared_ptr<ReaderLink> reader_link_;

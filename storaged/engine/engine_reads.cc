@@ -32,6 +32,7 @@ Status EngineImpl::Noticed(Status status) const {
 
 Status EngineImpl::Get(std::string_view key, const ReadSettings& settings,
                        PinnedValue* value) const {
+  gets_.Add(1);
   const Version seen = newest();
   const ReadStateCell::Read state(live_.cell());
   ASSIGN_OR_RETURN(const Version at, VersionOf(*state, settings.at, seen));
@@ -41,6 +42,7 @@ Status EngineImpl::Get(std::string_view key, const ReadSettings& settings,
 
 std::vector<Result<PinnedValue>> EngineImpl::MultiGet(std::span<const std::string_view> keys,
                                                       const ReadSettings& settings) const {
+  gets_.Add(keys.size());
   const Version seen = newest();
   const ReadStateCell::Read state(live_.cell());
   const auto at = VersionOf(*state, settings.at, seen);

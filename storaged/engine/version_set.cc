@@ -34,15 +34,28 @@ void ApplyOrDie(ManifestState& state, const VersionEdit& edit) {
 }  // namespace
 
 VersionSet::VersionSet(FileSystem& file_system, std::string directory,
-                       std::shared_ptr<BlockCache> cache, Recovered& recovered)
+                       std::shared_ptr<BlockCache> cache, TablesCount tables_count,
+                       Recovered& recovered)
     : file_system_(file_system),
       directory_(std::move(directory)),
       cache_(std::move(cache)),
+      tables_count_(tables_count),
       next_file_(recovered.state.next_file.value()),
       manifest_missing_(recovered.manifest == nullptr),
       manifest_(std::move(recovered.manifest)),
       current_{std::make_shared<const ManifestState>(std::move(recovered.state)),
-               std::move(recovered.tables)} {}
+               std::move(recovered.tables)} {
+  CountTables(*current_.tables);
+}
+
+void VersionSet::CountTables(const TableSet& tables) {
+  if (!tables_count_) return;
+  std::size_t bytes = 0;
+  for (const auto& level : tables.levels) {
+    for (const auto& table : level) bytes += table->memory_bytes();
+  }
+  cache_->SetAside(bytes);
+}
 
 VersionSet::Current VersionSet::current() const {
   const MutexLock lock(mutex_);
@@ -93,6 +106,7 @@ VersionSet::Result VersionSet::BeginManifest() {
 }
 
 void VersionSet::Publish(Current next) {
+  CountTables(*next.tables);
   Current before;  // let go after the mutex
   const MutexLock lock(mutex_);
   NoteObsolete(*current_.tables, *next.tables);

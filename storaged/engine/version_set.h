@@ -11,6 +11,7 @@
 #include "bedrock/result.h"
 #include "bedrock/status.h"
 #include "common/base/thread_annotations.h"
+#include "common/base/typed_bool.h"
 #include "common/env/file_system.h"
 #include "storaged/engine/manifest/manifest_log.h"
 #include "storaged/engine/manifest/table_set.h"
@@ -26,8 +27,11 @@ namespace bedrock::engine {
 /// mutex_ is held for a few assignments and never over I/O.
 class VersionSet {
  public:
+  /// Whether the memory of tables is taken off the cache's.
+  using TablesCount = TypedBool<struct TablesCountTag>;
+
   VersionSet(FileSystem& file_system, std::string directory, std::shared_ptr<BlockCache> cache,
-             Recovered& recovered);
+             TablesCount tables_count, Recovered& recovered);
 
   /// What the MANIFEST says, and the same, opened. Immutable.
   struct Current {
@@ -97,11 +101,13 @@ class VersionSet {
   Status StartManifest(ManifestState state);
   void RemoveOlderManifests(FileNumber number);
   void Publish(Current next) EXCLUDES(mutex_);
+  void CountTables(const TableSet& tables);
   void NoteObsolete(const TableSet& before, const TableSet& after) REQUIRES(mutex_);
 
   FileSystem& file_system_;
   const std::string directory_;
   const std::shared_ptr<BlockCache> cache_;
+  const TablesCount tables_count_;
   std::atomic<std::uint64_t> next_file_;
   std::atomic<bool> turn_{false};
   std::atomic<bool> manifest_missing_;

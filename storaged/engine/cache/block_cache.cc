@@ -159,7 +159,8 @@ void BlockMemory::Unpin(BlockMemory* memory) {
   }
 }
 
-BlockCache::BlockCache(std::size_t bytes_max, std::size_t block_bytes) : bytes_max_(bytes_max) {
+BlockCache::BlockCache(std::size_t bytes_max, std::size_t block_bytes)
+    : bytes_max_(bytes_max), room_(bytes_max) {
   if (bytes_max == 0) return;
   // Half of the slots stay empty: a bucket pair that is full throws blocks out for its own needs.
   const std::size_t slots = bytes_max / std::max<std::size_t>(block_bytes, 64) * 2;
@@ -259,7 +260,7 @@ bool BlockCache::Reserve(std::size_t bytes) {
   std::size_t used = bytes_.load(std::memory_order_relaxed);
   std::size_t sweeps = 0;
   while (true) {
-    if (used + bytes <= bytes_max_) {
+    if (used + bytes <= room_.load(std::memory_order_relaxed)) {
       if (bytes_.compare_exchange_weak(used, used + bytes, std::memory_order_relaxed)) return true;
       continue;
     }

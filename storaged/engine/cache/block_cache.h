@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "common/base/ids.h"
+#include "common/base/striped_counter.h"
 #include "storaged/engine/cache/block_arena.h"
 
 namespace bedrock::engine {
@@ -141,13 +143,21 @@ class BlockCache {
   /// handed back, pinned. Of two threads that insert the same block at once, both may succeed.
   BlockPin Insert(BlockAddress address, BlockMemory::Owner block);
 
+  /// Leaves so much of bytes_max() to what is held elsewhere, but keeps an eighth at least. What
+  /// is too much from then on goes as blocks come.
+  void SetAside(std::size_t bytes) {
+    room_.store(bytes_max_ - std::min(bytes, bytes_max_ - bytes_max_ / 8),
+                std::memory_order_relaxed);
+  }
+
   /// Of all cached blocks, pinned ones among them; never above bytes_max().
   std::size_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
   std::size_t bytes_max() const { return bytes_max_; }
   /// Whether a block that counts so much would throw nothing out, about.
   bool HasRoomFor(std::size_t charge) const {
     const std::size_t held = bytes();
-    return held < bytes_max_ && charge <= bytes_max_ - held;
+    const std::size_t room = room_.load(std::memory_order_relaxed);
+    return held < room && charge <= room - held;
   }
   /// What a single block may have to be kept.
   std::size_t share_bytes_max() const { return bytes_max_ / 8; }
@@ -156,6 +166,8 @@ class BlockCache {
   /// may lose some.
   std::uint64_t hits() const;
   std::uint64_t misses() const;
+  /// Lookups that a filter kept from coming here at all.
+  StripedCounter& filter_skips() { return filter_skips_; }
 
  private:
   static constexpr std::size_t kCounters = 16;
@@ -170,11 +182,13 @@ class BlockCache {
   bool Place(std::uint64_t hash, BlockMemory* block);
 
   const std::size_t bytes_max_;
+  std::atomic<std::size_t> room_;  ///< bytes_max_ without what is set aside.
   std::atomic<std::size_t> bytes_{0};
   std::atomic<std::uint64_t> hand_{0};
   cache_internal::Table* table_ = nullptr;  ///< Owned; freed by the last orphan's pin, see ~.
   BlockArena* arena_ = nullptr;             ///< Ours; null in small caches.
   std::array<Counter, kCounters> counters_;
+  StripedCounter filter_skips_;
 };
 
 }  // namespace bedrock::engine

@@ -181,7 +181,10 @@ Result<BlockPin> TableReader::DataBlock(std::size_t i, TableReadOptions options,
 }
 
 std::size_t TableReader::Locate(std::string_view user_key, KeyHash hash, Version at) const {
-  if (!filter_.MayContain(hash)) return kNowhere;
+  if (!filter_.MayContain(hash)) {
+    cache_->filter_skips().Add(1);
+    return kNowhere;
+  }
   const std::size_t i = index_.LowerBound(SeekKey(user_key, at));
   if (i == index_.size()) return kNowhere;
   PrefetchSlot(i);

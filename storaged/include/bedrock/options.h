@@ -25,9 +25,11 @@ struct Options {
   bool error_if_exists = false;
 
   /// Memory for memtables, cached blocks and what is held of each table (index, filter), together,
-  /// in bytes; at least 1 MiB. A fourth goes to memtables, the rest to blocks and tables. More
-  /// makes reads hit memory and writes be compacted less often. Buffers of a running compaction
-  /// (a few MiB for each background thread) come on top.
+  /// in bytes; at least 1 MiB. A fourth goes to memtables: the one that is written to and up to
+  /// three that wait for their flush, a sixteenth each. The rest goes to what is held of tables,
+  /// and what that leaves, but at least an eighth of the rest, to blocks. More makes reads hit
+  /// memory and writes be compacted less often. Buffers of a running compaction (a few MiB for each
+  /// background thread) come on top.
   std::size_t memory_budget = std::size_t{256} << 20;
   /// Fixes the size of one memtable, in bytes, apart from memory_budget; 64 KiB to 4 GiB. A
   /// memtable this large is written to a file while the next one takes the writes.

@@ -408,6 +408,40 @@ TEST_F(DatabaseTest, StatsTellWhatGoesOn) {
   EXPECT_THAT(stats.ToPrometheus(), HasSubstr("bedrock_commits_total 2\n"));
 }
 
+TEST_F(DatabaseTest, StatsTellOfReads) {
+  for (int i = 0; i < 100; ++i) Put(std::to_string(i), "value");
+  ASSERT_TRUE(db_->Flush().ok());
+  for (int i = 0; i < 50; ++i) {
+    ASSERT_EQ(GetOr(*db_, std::to_string(i)), "value");
+    ASSERT_EQ(GetOr(*db_, std::to_string(i) + "x"), "-");
+  }
+  const std::string_view keys[] = {"1", "2", "3"};
+  (void)db_->MultiGet(keys);
+  const EngineStats stats = db_->Stats();
+  EXPECT_EQ(stats.gets, 103u);
+  EXPECT_GT(stats.filter_skips, 40u);
+  EXPECT_GT(stats.block_cache_hits, 40u);
+  EXPECT_GT(stats.block_cache_misses, 0u);
+  EXPECT_GT(stats.block_cache_bytes, 0u);
+  EXPECT_GT(stats.table_memory_bytes, 0u);
+}
+
+TEST_F(DatabaseTest, BlocksGetWhatTheBudgetHasLeftBesideTables) {
+  Options options;
+  options.memory_budget = 1 << 20;
+  options.filter_bits_per_key = 30;
+  Open(options);
+  for (int i = 0; i < 60'000; ++i) Put(std::to_string(i), "twenty bytes of value");
+  ASSERT_TRUE(db_->CompactRange().ok());
+  ASSERT_EQ(ReadAll(*db_).size(), 60'000u);
+  const EngineStats stats = db_->Stats();
+  const std::size_t for_reads = options.memory_budget / 4 * 3;
+  ASSERT_GT(stats.table_memory_bytes, for_reads / 8);
+  ASSERT_LT(stats.table_memory_bytes, for_reads);
+  EXPECT_LE(stats.table_memory_bytes + stats.block_cache_bytes, for_reads);
+  EXPECT_GT(stats.block_cache_bytes, 0u);
+}
+
 TEST_F(DatabaseTest, VerifyFindsADamagedLog) {
   for (int i = 0; i < 10; ++i) ASSERT_TRUE(db_->Put(std::to_string(i), "value").ok());
   ASSERT_TRUE(db_->Verify().ok());

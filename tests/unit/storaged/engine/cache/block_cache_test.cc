@@ -52,6 +52,29 @@ TEST(BlockCacheTest, StaysWithinItsBound) {
   EXPECT_FALSE(cache.Find(Address(5000)));
 }
 
+TEST(BlockCacheTest, GivesWayToWhatIsSetAside) {
+  constexpr std::size_t kBytes = 100'000;
+  BlockCache cache(kBytes, 1000);
+  auto fill = [&, next = std::uint64_t{0}]() mutable {
+    for (int i = 0; i < 500; ++i) cache.Insert(Address(next++), BlockMemory::Allocate(1000));
+  };
+  fill();
+  ASSERT_GT(cache.bytes(), kBytes * 9 / 10);
+  cache.SetAside(60'000);
+  EXPECT_FALSE(cache.HasRoomFor(1000));
+  fill();
+  EXPECT_LE(cache.bytes(), 40'000u);
+  EXPECT_GT(cache.bytes(), 30'000u);
+  cache.SetAside(10 * kBytes);  // an eighth stays
+  fill();
+  EXPECT_LE(cache.bytes(), kBytes / 8);
+  EXPECT_GT(cache.bytes(), kBytes / 16);
+  cache.SetAside(0);
+  EXPECT_TRUE(cache.HasRoomFor(1000));
+  fill();
+  EXPECT_GT(cache.bytes(), kBytes * 9 / 10);
+}
+
 TEST(BlockCacheTest, WhatIsUsedStays) {
   BlockCache cache(100'000, 1000);
   cache.Insert(Address(0), BlockMemory::Allocate(1000));
