@@ -250,7 +250,8 @@ void Core::StartPipeline(std::chrono::milliseconds history) {
                                 [events = events_](const Status& why) {
                                   events->Write("no more commits: " + why.ToString());
                                 }},
-      History(history_ms, environment_.clock->MonotonicMs(), engine_->newest()));
+      History(history_ms, environment_.clock->MonotonicMs(), engine_->Stats().watermark,
+              engine_->newest()));
   ready_.store(true, std::memory_order_release);
   pipeline_->Maintain();
   tick_ms_ = history_ms == 0

@@ -5,10 +5,10 @@
 
 namespace bedrock::embedded {
 
-History::History(std::uint64_t history_ms, std::uint64_t now_ms, Version newest)
+History::History(std::uint64_t history_ms, std::uint64_t now_ms, Version oldest, Version newest)
     : history_ms_(history_ms),
       spacing_ms_(std::max<std::uint64_t>(history_ms / kSamplesPerHistory, 1)) {
-  if (history_ms_ > 0) samples_.push_back({now_ms, newest});
+  if (history_ms_ > 0) samples_ = {{now_ms, oldest}, {now_ms, newest}};
 }
 
 void History::Sample(std::uint64_t now_ms, Version newest) {

@@ -15,9 +15,9 @@ namespace bedrock::embedded {
 /// Times are any that never go back. A pure value; one thread.
 class History {
  public:
-  /// Keeps versions for `history_ms`; 0: no history at all. What is there at `now_ms` counts as
-  /// written then.
-  History(std::uint64_t history_ms, std::uint64_t now_ms, Version newest);
+  /// Keeps versions for `history_ms`; 0: no history at all. Of what there is at `now_ms`, from
+  /// version `oldest` to `newest`, nobody knows the age: it counts as written then.
+  History(std::uint64_t history_ms, std::uint64_t now_ms, Version oldest, Version newest);
 
   /// `newest` is the last commit at `now_ms`. As often as convenient: more samples than are needed
   /// are dropped at once.

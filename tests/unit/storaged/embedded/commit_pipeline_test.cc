@@ -128,7 +128,7 @@ class CommitPipelineTest : public testing::Test {
                                                                        .waiter = waiter_,
                                                                        .clock = clock_,
                                                                        .on_failure = nullptr},
-                                                 History(0, 0, Version()));
+                                                 History(0, 0, Version(), Version()));
   }
 
   Result<Version> Put(std::string_view key, Sync sync) {

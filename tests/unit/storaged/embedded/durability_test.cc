@@ -149,6 +149,49 @@ TEST(DurabilityTest, CrashAfterCrashOnOneDisk) {
   }
 }
 
+// ---- History
+
+TEST(HistoryOfADatabaseTest, VersionsGoWhenTheirTimeIsOver) {
+  SimulatedMachine machine;
+  Options options = machine.MakeOptions();
+  options.history = std::chrono::seconds(64);
+  auto db = DB::Open("db", options).value();
+  const auto pass = [&](std::uint64_t seconds) {
+    for (std::uint64_t i = 0; i < seconds; ++i) {
+      machine.clock.AdvanceMs(1000);
+      machine.executor.AdvanceMs(1000);
+      machine.executor.RunAll();
+    }
+  };
+  const auto read_at = [&](Version version) {
+    std::string value;
+    ReadOptions at;
+    at.at_version = version;
+    const Status status = db->Get("a", &value, at);
+    return status.ok() ? value : std::string(StatusCodeName(status.code()));
+  };
+  const Version first = db->Put("a", "1").value();
+  pass(10);
+  const Version second = db->Put("a", "2").value();
+  pass(60);
+  // The first one was overwritten 60 s ago.
+  ASSERT_TRUE(db->CompactRange().ok());
+  EXPECT_EQ(read_at(first), "1");
+  EXPECT_EQ(read_at(second), "2");
+  pass(10);
+  ASSERT_TRUE(db->Put("b", "1").ok());  // so that there is something to flush
+  ASSERT_TRUE(db->CompactRange().ok());
+  EXPECT_EQ(read_at(first), "invalid_argument");
+  EXPECT_EQ(read_at(second), "2");
+  // A restart forgets no version that is still to be kept.
+  ASSERT_TRUE(db->Put("a", "3").ok());
+  db.reset();
+  machine.executor.Clear();
+  db = DB::Open("db", options).value();
+  ASSERT_TRUE(db->CompactRange().ok());
+  EXPECT_EQ(read_at(second), "2");
+}
+
 // ---- Errors of the disk
 
 class DiskErrorTest : public testing::Test {
@@ -241,6 +284,31 @@ TEST_F(DiskErrorTest, ADatabaseOpensOnAFullDiskAndLetsDeletesThrough) {
   machine_.files.SetCapacity(0);
   CrashAndOpen(CrashMode::kLoseUnsynced);
   EXPECT_TRUE(ReadAll(*db_) == written);
+}
+
+TEST_F(DiskErrorTest, AWriterThatNothingMakesRoomForIsTold) {
+  db_.reset();
+  machine_.executor.Clear();
+  Options options = machine_.MakeOptions();
+  options.memtable_bytes = 64 << 10;
+  db_ = DB::Open("db", options).value();
+  Content written;
+  machine_.files.Inject({.operations = {Operation::kWrite},
+                         .path_suffix = ".sst",
+                         .forever = MemoryFileSystem::Forever::kYes});
+  Status status;
+  for (int i = 0; i < 10'000 && status.ok(); ++i) {
+    const std::string key = std::to_string(i);
+    status = db_->Put(key, std::string(1000, 'v'), {.sync = Sync::kNo});
+    if (status.ok()) written.emplace(key, std::string(1000, 'v'));
+  }
+  EXPECT_TRUE(status.IsBusy() || status.IsIOError()) << status.ToString();
+  EXPECT_GT(written.size(), 100u);
+  EXPECT_TRUE(ReadAll(*db_) == written);
+  machine_.files.ClearFaults();
+  CrashAndOpen(CrashMode::kProcessOnly);
+  EXPECT_TRUE(ReadAll(*db_) == written);
+  EXPECT_TRUE(db_->Put("late", "1").ok());
 }
 
 TEST_F(DiskErrorTest, ADamagedLogIsNotOpened) {
