@@ -200,7 +200,7 @@ Status Core::Recover(const Options& options) {
   events_->Open();
   engine_->OnProgress([this] { OnProgress(); });
   const Version in_tables(engine_->durable_applied().index.value());
-  RETURN_IF_ERROR(OpenLog());
+  RETURN_IF_ERROR(OpenLog(options));
   events_->Write("opened at version " + std::to_string(engine_->newest().value()) + ": " +
                  std::to_string(in_tables.value()) + " stood in tables, " +
                  std::to_string(recovered_commits_) + " commits came from the log");
@@ -208,11 +208,14 @@ Status Core::Recover(const Options& options) {
   return {};
 }
 
-Status Core::OpenLog() {
+Status Core::OpenLog(const Options& options) {
   ASSIGN_OR_RETURN(id_, ReadOrMakeId());
-  const engine::wal::LogOptions options{.directory = directory_, .database_id = id_};
+  const std::size_t memtable_bytes = EngineSettings(directory_, options).memtable_bytes;
+  const engine::wal::LogOptions settings{.directory = directory_,
+                                         .database_id = id_,
+                                         .segment_bytes = LogSegmentBytes(memtable_bytes)};
   const Version in_tables(engine_->durable_applied().index.value());
-  ASSIGN_OR_RETURN(log_, engine::wal::Log::Open(environment_, options, in_tables,
+  ASSIGN_OR_RETURN(log_, engine::wal::Log::Open(environment_, settings, in_tables,
                                                 [this](Version version, std::string_view changes) {
                                                   return Replay(version, changes);
                                                 }));

@@ -55,7 +55,7 @@ class Core final : public TransactionHost {
   /// something of another is left there.
   Status PrepareDirectory();
   Result<std::uint64_t> ReadOrMakeId();
-  Status OpenLog();
+  Status OpenLog(const Options& options);
   /// Checks all commits of the log up to `through`.
   Status ReadLog(Version through);
   void StartPipeline(std::chrono::milliseconds history);

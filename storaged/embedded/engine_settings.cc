@@ -28,4 +28,10 @@ engine::EngineOptions EngineSettings(const std::string& directory, const Options
   return settings;
 }
 
+std::uint64_t LogSegmentBytes(std::size_t memtable_bytes) {
+  constexpr std::uint64_t kPageBytes = 4 * kKiB;
+  const std::uint64_t half = memtable_bytes / 2 / kPageBytes * kPageBytes;
+  return std::clamp<std::uint64_t>(half, 256 * kKiB, 64 * kMiB);
+}
+
 }  // namespace bedrock::embedded

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 
 #include "bedrock/options.h"
@@ -14,5 +16,10 @@ inline constexpr std::size_t kMemtablesMax = 4;
 /// kMemtablesMax of them; the rest is for blocks and what is held of tables, unless one of the two
 /// is fixed apart. REQUIRES: options.Validate().ok().
 engine::EngineOptions EngineSettings(const std::string& directory, const Options& options);
+
+/// The size of a file of the write-ahead log, 256 KiB to 64 MiB: half a memtable, so that what is
+/// kept of the log stays close to what the memtables hold. Whole files are filled with zeroes
+/// ahead, mapped, and kept until all of their commits are in tables.
+std::uint64_t LogSegmentBytes(std::size_t memtable_bytes);
 
 }  // namespace bedrock::embedded
