@@ -9,6 +9,7 @@
 #include "storaged/engine/change_reader.h"
 #include "storaged/engine/keys/internal_key.h"
 #include "storaged/engine/wal/wal_format.h"
+#include "storaged/txn/key_range.h"
 
 namespace bedrock::embedded {
 
@@ -38,18 +39,8 @@ Status CheckChange(const Change& change);
 /// All of a batch, and its size. Gives the bytes of its keys and values.
 Result<std::size_t> CheckBatch(const WriteBatch& batch);
 
-/// Whether begin <= key < end, where an empty `end` is unbounded.
-inline bool IsWithin(std::string_view key, std::string_view begin, std::string_view end) {
-  return key >= begin && (end.empty() || key < end);
-}
-/// Whether two ranges have a key in common. REQUIRES: neither is empty.
-inline bool Overlap(std::string_view begin_a, std::string_view end_a, std::string_view begin_b,
-                    std::string_view end_b) {
-  return (end_b.empty() || begin_a < end_b) && (end_a.empty() || begin_b < end_a);
-}
-/// Whether there is no key in [begin, end).
-inline bool IsEmptyRange(std::string_view begin, std::string_view end) {
-  return !end.empty() && end <= begin;
-}
+using txn::IsEmptyRange;
+using txn::IsWithin;
+using txn::Overlap;
 
 }  // namespace bedrock::embedded

@@ -5,8 +5,8 @@
 
 #include "common/base/status_macros.h"
 #include "storaged/embedded/change.h"
-#include "storaged/embedded/txn/transaction_walk.h"
 #include "storaged/engine/read/iterator.h"
+#include "storaged/txn/merged_walk.h"
 
 namespace bedrock::embedded {
 namespace {
@@ -28,6 +28,22 @@ class DatabaseTransaction::ReadCertifier final : public Certifier {
  private:
   const ReadSet& reads_;
   const engine::Engine& engine_;
+};
+
+/// What one walk over the state `at` reads. Shares the read set: iterators may outlive the
+/// transaction.
+class DatabaseTransaction::ReadRecorder final : public txn::WalkRecorder {
+ public:
+  ReadRecorder(std::shared_ptr<ReadSet> reads, Snapshot at)
+      : reads_(std::move(reads)), at_(std::move(at)) {}
+  Status Record(std::string_view begin, std::string_view end) override {
+    return reads_->AddWalked(begin, end, at_, &range_);
+  }
+
+ private:
+  const std::shared_ptr<ReadSet> reads_;
+  const Snapshot at_;
+  ReadSet::RangeRead* range_ = nullptr;
 };
 
 DatabaseTransaction::DatabaseTransaction(std::shared_ptr<TransactionHost> host,
@@ -55,12 +71,12 @@ Status DatabaseTransaction::Read(std::string_view key, LockMode mode, std::strin
   RETURN_IF_ERROR(CheckKey(key));
   RETURN_IF_ERROR(LockKey(key, mode));
   switch (writes_->StateOf(key)) {
-    case OwnWrites::State::kPut:
+    case txn::OwnWrites::State::kPut:
       value->assign(writes_->ValueOf(key));
       return {};
-    case OwnWrites::State::kDeleted:
+    case txn::OwnWrites::State::kDeleted:
       return Status::NotFound("deleted by this transaction");
-    case OwnWrites::State::kUntouched:
+    case txn::OwnWrites::State::kUntouched:
       break;
   }
   return ReadCommitted(key, value);
@@ -86,17 +102,15 @@ std::unique_ptr<Iterator> DatabaseTransaction::NewIterator(Range bounds) {
   if (status.ok() && !IsEmptyRange(bounds.begin, bounds.end))
     status = Noted(LockRange(bounds.begin, bounds.end, LockMode::kShared));
   if (!status.ok()) return engine::NewFailedIterator(std::move(status));
-  TransactionWalkParts parts{
-      .base = nullptr,
-      .writes = writes_,
-      .reads = options_.read_only ? nullptr : reads_,
-      .at = IsPessimistic() ? host_->engine().GetSnapshot() : begin_,
-      .bounds = bounds,
-  };
+  const Snapshot at = IsPessimistic() ? host_->engine().GetSnapshot() : begin_;
   engine::ReadSettings settings;
-  settings.at = parts.at.version();
-  parts.base = host_->engine().NewIterator(settings, bounds);
-  return NewTransactionIterator(std::move(parts));
+  settings.at = at.version();
+  return txn::NewMergedIterator({
+      .base = host_->engine().NewIterator(settings, bounds),
+      .writes = writes_,
+      .recorder = options_.read_only ? nullptr : std::make_unique<ReadRecorder>(reads_, at),
+      .bounds = bounds,
+  });
 }
 
 // ---- Writes
@@ -131,9 +145,9 @@ Status DatabaseTransaction::DeleteRange(std::string_view begin, std::string_view
   return {};
 }
 
-OwnWrites& DatabaseTransaction::MutableWrites() {
+txn::OwnWrites& DatabaseTransaction::MutableWrites() {
   // Iterators go on over what was written when they were made.
-  if (writes_.use_count() > 1) writes_ = std::make_shared<OwnWrites>(*writes_);
+  if (writes_.use_count() > 1) writes_ = std::make_shared<txn::OwnWrites>(*writes_);
   return *writes_;
 }
 
@@ -222,7 +236,7 @@ void DatabaseTransaction::End(Status why) {
   over_ = std::move(why);
   host_->locks().ReleaseAll(owner_);
   // What iterators share lives on with them.
-  writes_ = std::make_shared<OwnWrites>();
+  writes_ = std::make_shared<txn::OwnWrites>();
   reads_ = std::make_shared<ReadSet>();
   savepoints_.clear();
   begin_ = Snapshot(Version(), nullptr);

@@ -8,8 +8,8 @@
 #include "bedrock/transaction.h"
 #include "storaged/embedded/commit_pipeline.h"
 #include "storaged/embedded/txn/lock_table.h"
-#include "storaged/embedded/txn/own_writes.h"
 #include "storaged/embedded/txn/read_set.h"
+#include "storaged/txn/own_writes.h"
 
 namespace bedrock::embedded {
 
@@ -53,6 +53,7 @@ class DatabaseTransaction final : public Transaction {
 
  private:
   class ReadCertifier;
+  class ReadRecorder;
 
   bool IsPessimistic() const {
     return !options_.read_only && options_.mode == TransactionMode::kPessimistic;
@@ -65,7 +66,7 @@ class DatabaseTransaction final : public Transaction {
   LockTable::Patience patience() const;
   Status Read(std::string_view key, LockMode mode, std::string* value);
   Status ReadCommitted(std::string_view key, std::string* value);
-  OwnWrites& MutableWrites();
+  txn::OwnWrites& MutableWrites();
   Status CheckRoom(std::size_t bytes) const;
   Result<Version> CommitReads();
   Result<Version> CommitWrites();
@@ -80,7 +81,7 @@ class DatabaseTransaction final : public Transaction {
   Status over_;     ///< Not ok: it is over.
   LockTable::Owner owner_;
   std::shared_ptr<ReadSet> reads_ = std::make_shared<ReadSet>();
-  std::shared_ptr<OwnWrites> writes_ = std::make_shared<OwnWrites>();
+  std::shared_ptr<txn::OwnWrites> writes_ = std::make_shared<txn::OwnWrites>();
   std::vector<std::size_t> savepoints_;  ///< batch().count() of then.
 };
 

@@ -4,35 +4,18 @@
 
 #include "common/base/status_macros.h"
 #include "storaged/engine/keys/internal_key.h"
+#include "storaged/txn/key_range.h"
 
 namespace bedrock::embedded {
 namespace {
 
-/// Keys are any bytes, and messages are for people.
-std::string Printed(std::string_view key) {
-  constexpr std::size_t kShown = 64;
-  constexpr char kDigits[] = "0123456789abcdef";
-  std::string text = "'";
-  for (const char c : key.substr(0, kShown)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte < 0x7f) {
-      text += c;
-    } else {
-      text += "\\x";
-      text += kDigits[byte >> 4];
-      text += kDigits[byte & 15];
-    }
-  }
-  return text + (key.size() > kShown ? "…'" : "'");
-}
-
 Status KeyConflict(std::string_view key) {
-  return Status::Conflict("key " + Printed(key) + " has changed since it was read");
+  return Status::Conflict("key " + txn::PrintedKey(key) + " has changed since it was read");
 }
 
 Status RangeConflict(const ReadSet::RangeRead& range) {
-  const std::string end = range.end.empty() ? "the end" : Printed(range.end);
-  return Status::Conflict("something between " + Printed(range.begin) + " and " + end +
+  const std::string end = range.end.empty() ? "the end" : txn::PrintedKey(range.end);
+  return Status::Conflict("something between " + txn::PrintedKey(range.begin) + " and " + end +
                           " has changed since it was read");
 }
 
@@ -51,21 +34,35 @@ Status ReadSet::Add(std::string_view key, const KeyRead& read) {
   const auto before = keys_.find(key);
   if (before != keys_.end())
     return before->second.found == read.found ? Status() : KeyConflict(key);
-  if (keys_.size() + ranges_.size() >= kReadsMax)
-    return Status::Busy("a transaction may read " + std::to_string(kReadsMax) + " keys and ranges");
+  RETURN_IF_ERROR(CheckRoom());
   keys_.emplace(key, read);
   return {};
 }
 
-ReadSet::RangeRead* ReadSet::NewRange(const Snapshot& at) {
-  if (keys_.size() + ranges_.size() >= kReadsMax) return nullptr;
-  return &ranges_.emplace_back(RangeRead{.begin = {}, .end = {}, .at = at, .empty = true});
+Status ReadSet::AddWalked(std::string_view begin, std::string_view end, const Snapshot& at,
+                          RangeRead** grows) {
+  RangeRead* const range = *grows;
+  const bool touch = range != nullptr && (range->end.empty() || begin <= range->end) &&
+                     (end.empty() || range->begin <= end);
+  if (touch) {
+    if (begin < range->begin) range->begin = begin;
+    if (txn::EndsBefore(range->end, end)) range->end = end;
+    return {};
+  }
+  RETURN_IF_ERROR(CheckRoom());
+  *grows = &ranges_.emplace_back(
+      RangeRead{.begin = std::string(begin), .end = std::string(end), .at = at});
+  return {};
+}
+
+Status ReadSet::CheckRoom() const {
+  if (keys_.size() + ranges_.size() < kReadsMax) return {};
+  return Status::Busy("a transaction may read " + std::to_string(kReadsMax) + " keys and ranges");
 }
 
 Status ReadSet::Check(const engine::Engine& engine) const {
   for (const auto& [key, read] : keys_) RETURN_IF_ERROR(CheckKey(engine, key, read));
   for (const RangeRead& range : ranges_) {
-    if (range.empty) continue;
     ASSIGN_OR_RETURN(const bool changed,
                      engine.ChangedSince({range.begin, range.end}, range.at.version()));
     if (changed) return RangeConflict(range);
@@ -78,7 +75,7 @@ Status ReadSet::Check(const engine::Engine& engine, const PendingWrites& pending
     if (pending.Touch(key)) return KeyConflict(key);
   }
   for (const RangeRead& range : ranges_) {
-    if (!range.empty && pending.TouchRange(range.begin, range.end)) return RangeConflict(range);
+    if (pending.TouchRange(range.begin, range.end)) return RangeConflict(range);
   }
   return Check(engine);
 }

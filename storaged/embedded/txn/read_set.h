@@ -31,13 +31,15 @@ class ReadSet {
     std::string begin;
     std::string end;
     Snapshot at;
-    bool empty = false;  ///< Nothing was read yet.
   };
 
   /// conflict: the key was read before and has changed since. busy: kReadsMax.
   Status Add(std::string_view key, const KeyRead& read);
-  /// A range whose bounds the caller moves while it walks; stays where it is. Null: kReadsMax.
-  RangeRead* NewRange(const Snapshot& at);
+  /// [begin, end) was walked over in the state `at`. Grows `*grows`, the range of the same walk so
+  /// far, where the two touch, and else sets it to a new one; null: the walk begins. It stays where
+  /// it is. busy: kReadsMax.
+  Status AddWalked(std::string_view begin, std::string_view end, const Snapshot& at,
+                   RangeRead** grows);
 
   /// conflict, naming the key or the range, where something was changed since it was read. For
   /// where commits go on meanwhile: what held when the reads ended and holds at the call held at
@@ -47,6 +49,8 @@ class ReadSet {
   Status Check(const engine::Engine& engine, const PendingWrites& pending) const;
 
  private:
+  Status CheckRoom() const;
+
   std::map<std::string, KeyRead, std::less<>> keys_;
   std::deque<RangeRead> ranges_;
 };

@@ -1,20 +1,13 @@
-#include "storaged/embedded/txn/own_writes.h"
+#include "storaged/txn/own_writes.h"
 
 #include <iterator>
 #include <utility>
 
 #include "common/base/check.h"
-#include "storaged/embedded/change.h"
+#include "storaged/engine/change_reader.h"
+#include "storaged/txn/key_range.h"
 
-namespace bedrock::embedded {
-namespace {
-
-/// Whether a range that ends at `a` ends before one that ends at `b`.
-bool EndsBefore(std::string_view a, std::string_view b) {
-  return !a.empty() && (b.empty() || a < b);
-}
-
-}  // namespace
+namespace bedrock::txn {
 
 void OwnWrites::Put(std::string_view key, std::string_view value) {
   batch_.Put(key, value);
@@ -68,13 +61,13 @@ void OwnWrites::TruncateTo(std::size_t count) {
   engine::ChangeReader reader(all.encoded());
   while (batch_.count() < count && reader.Next()) {
     switch (reader.kind()) {
-      case Change::Kind::kPut:
+      case engine::ChangeReader::Kind::kPut:
         Put(reader.key(), reader.value());
         break;
-      case Change::Kind::kDelete:
+      case engine::ChangeReader::Kind::kDelete:
         Delete(reader.key());
         break;
-      case Change::Kind::kDeleteRange:
+      case engine::ChangeReader::Kind::kDeleteRange:
         DeleteRange(reader.key(), reader.value());
         break;
     }
@@ -104,4 +97,4 @@ bool OwnWrites::IsInDeletedRange(std::string_view key, std::string_view* begin,
   return true;
 }
 
-}  // namespace bedrock::embedded
+}  // namespace bedrock::txn

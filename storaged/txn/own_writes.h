@@ -7,10 +7,11 @@
 
 #include "bedrock/write_batch.h"
 
-namespace bedrock::embedded {
+namespace bedrock::txn {
 
 /// What a transaction has written so far: the batch that its commit will be, and an index of it, so
-/// that the transaction sees its own writes. A value; one thread.
+/// that the transaction sees its own writes. Keys are the engine's: whoever puts a prefix in front
+/// of users' keys does so here too, and bounds its unbounded ranges. A value; one thread.
 class OwnWrites {
  public:
   enum class State { kUntouched, kPut, kDeleted };
@@ -54,4 +55,4 @@ class OwnWrites {
   std::map<std::string, std::string, std::less<>> deleted_ranges_;
 };
 
-}  // namespace bedrock::embedded
+}  // namespace bedrock::txn

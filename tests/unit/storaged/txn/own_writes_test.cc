@@ -1,4 +1,4 @@
-#include "storaged/embedded/txn/own_writes.h"
+#include "storaged/txn/own_writes.h"
 
 #include <gtest/gtest.h>
 
@@ -10,7 +10,7 @@
 #include "common/env/random.h"
 #include "storaged/engine/change_reader.h"
 
-namespace bedrock::embedded {
+namespace bedrock::txn {
 namespace {
 
 using State = OwnWrites::State;
@@ -114,4 +114,4 @@ TEST(OwnWritesTest, ARangeIsGivenWhereItCoversAKey) {
 }
 
 }  // namespace
-}  // namespace bedrock::embedded
+}  // namespace bedrock::txn

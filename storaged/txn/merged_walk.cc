@@ -1,23 +1,25 @@
-#include "storaged/embedded/txn/transaction_walk.h"
+#include "storaged/txn/merged_walk.h"
 
+#include <algorithm>
+#include <iterator>
+#include <string>
 #include <string_view>
 #include <utility>
 
-#include "storaged/embedded/change.h"
 #include "storaged/engine/read/iterator.h"
+#include "storaged/txn/key_range.h"
 
-namespace bedrock::embedded {
+namespace bedrock::txn {
 namespace {
 
 /// Two cursors, one over the committed state without what own writes hide, one over own puts: no
 /// key stands in both, and the walk is on the one that comes first in its direction.
-class TransactionWalk final : public engine::CustomWalk {
+class MergedWalk final : public engine::CustomWalk {
  public:
-  explicit TransactionWalk(TransactionWalkParts parts)
+  explicit MergedWalk(MergedWalkParts parts)
       : base_(std::move(parts.base)),
         writes_(std::move(parts.writes)),
-        reads_(std::move(parts.reads)),
-        at_(std::move(parts.at)),
+        recorder_(std::move(parts.recorder)),
         begin_(parts.bounds.begin),
         end_(parts.bounds.end),
         own_(writes_->index().end()) {}
@@ -166,35 +168,18 @@ class TransactionWalk final : public engine::CustomWalk {
     }
   }
 
-  /// Adds [from, to), or [from, to] where the end is closed, to what was read: to the range that
-  /// grows with this walk where they touch.
+  /// Tells the recorder of [from, to), or of [from, to] where the end is closed.
   void Record(std::string_view from, std::string_view to, Reach reach) {
-    if (reads_ == nullptr || !status_.ok()) return;
+    if (recorder_ == nullptr || !status_.ok()) return;
     std::string end(to);
     if (reach == Reach::kClosed) end += '\0';  // the first key behind it
-    if (range_ == nullptr || !Touches(from, end)) {
-      range_ = reads_->NewRange(at_);
-      if (range_ == nullptr) {
-        status_ = Status::Busy("a transaction reads too much");
-        valid_ = false;
-        return;
-      }
-      range_->begin = from;
-      range_->end = std::move(end);
-      range_->empty = false;
-      return;
-    }
-    if (from < range_->begin) range_->begin = from;
-    if (!range_->end.empty() && (end.empty() || range_->end < end)) range_->end = std::move(end);
-  }
-  bool Touches(std::string_view from, std::string_view end) const {
-    return (range_->end.empty() || from <= range_->end) && (end.empty() || range_->begin <= end);
+    status_ = recorder_->Record(from, end);
+    if (!status_.ok()) valid_ = false;
   }
 
   const std::unique_ptr<Iterator> base_;
   const std::shared_ptr<const OwnWrites> writes_;
-  const std::shared_ptr<ReadSet> reads_;
-  const Snapshot at_;
+  const std::unique_ptr<WalkRecorder> recorder_;
   const std::string begin_;
   const std::string end_;
 
@@ -202,14 +187,13 @@ class TransactionWalk final : public engine::CustomWalk {
   Direction direction_ = Direction::kForward;
   bool valid_ = false;
   bool on_own_ = false;
-  ReadSet::RangeRead* range_ = nullptr;
   Status status_;
 };
 
 }  // namespace
 
-std::unique_ptr<Iterator> NewTransactionIterator(TransactionWalkParts parts) {
-  return engine::NewIterator(std::make_unique<TransactionWalk>(std::move(parts)));
+std::unique_ptr<Iterator> NewMergedIterator(MergedWalkParts parts) {
+  return engine::NewIterator(std::make_unique<MergedWalk>(std::move(parts)));
 }
 
-}  // namespace bedrock::embedded
+}  // namespace bedrock::txn
