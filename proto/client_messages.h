@@ -97,6 +97,7 @@ struct ClientGet {
   Bytes key;
   Consistency consistency = Consistency::kLinearizable;
   Version min_version;
+  Version at;  ///< 0: the newest.
 
   friend bool operator==(const ClientGet&, const ClientGet&) = default;
 };
@@ -120,10 +121,68 @@ struct ClientWrite {
 
 struct ClientWriteReply {
   Error error;
-  Version version;  ///< kOk: the commit's.
-  Version current;  ///< kPreconditionFailed: the key's version.
+  Version version;       ///< kOk: the commit's.
+  Version current;       ///< kPreconditionFailed: the key's version.
+  CommandResult result;  ///< All of it, where the command applied.
 
   friend bool operator==(const ClientWriteReply&, const ClientWriteReply&) = default;
+};
+
+/// Evaluates a command that writes nothing, or whose writes nobody is to see: gets and scans at one
+/// version.
+struct ClientQuery {
+  Bytes command;  ///< As Query::command.
+  Consistency consistency = Consistency::kLinearizable;
+  Version min_version;
+  Version at;
+
+  friend bool operator==(const ClientQuery&, const ClientQuery&) = default;
+};
+
+struct ClientQueryReply {
+  Error error;
+  CommandResult result;
+  Version read_version;
+
+  friend bool operator==(const ClientQueryReply&, const ClientQueryReply&) = default;
+};
+
+enum class TransactionMode : std::uint8_t { kOptimistic = 0, kPessimistic = 1 };
+
+/// How an interactive transaction is to be. 0: the server's default.
+struct TransactionOptions {
+  TransactionMode mode = TransactionMode::kOptimistic;
+  bool read_only = false;
+  std::uint32_t timeout_ms = 0;       ///< From its beginning to its end.
+  std::uint32_t idle_timeout_ms = 0;  ///< Between two requests.
+  std::uint32_t lock_timeout_ms = 0;  ///< For each lock.
+
+  friend bool operator==(const TransactionOptions&, const TransactionOptions&) = default;
+};
+
+/// One step of an interactive transaction. Any router takes it and passes it on to the one that
+/// holds the transaction (which the id names).
+struct ClientTransaction {
+  enum class Action : std::uint8_t { kBegin = 0, kExecute = 1, kCommit = 2, kRollback = 3 };
+  Action action = Action::kBegin;
+  std::string id;              ///< Empty for kBegin.
+  TransactionOptions options;  ///< kBegin.
+  /// kExecute: an encoded Command with nothing but operations; gets and scans see the transaction's
+  /// own writes.
+  Bytes command;
+  bool for_update = false;  ///< kExecute: gets and scans lock as writes do.
+
+  friend bool operator==(const ClientTransaction&, const ClientTransaction&) = default;
+};
+
+struct ClientTransactionReply {
+  Error error;
+  std::string id;
+  Version version;  ///< kCommit: the commit's, or the version read at where nothing was written.
+  Version read_version;  ///< kBegin, kExecute.
+  CommandResult result;  ///< kExecute.
+
+  friend bool operator==(const ClientTransactionReply&, const ClientTransactionReply&) = default;
 };
 
 }  // namespace bedrock::proto

@@ -24,22 +24,164 @@ Error TooLarge(ErrorCode code, std::string_view what, std::size_t limit, std::si
   return error;
 }
 
-Error CheckKey(std::string_view key) {
-  if (key.empty()) return Invalid("a key has at least one byte");
+Error CheckKeyBytes(std::string_view key) {
   if (key.size() <= kKeyBytesMax) return {};
   return TooLarge(ErrorCode::kKeyTooLarge, "bytes of a key", kKeyBytesMax, key.size());
 }
 
-Error CheckOperation(const Operation& operation, std::size_t value_bytes_max) {
-  if (Error error = CheckKey(operation.key); !error.ok()) return error;
-  if (operation.kind == Operation::Kind::kDelete && !operation.value.empty()) {
-    return Invalid("a delete has no value");
+Error CheckKey(std::string_view key) {
+  if (key.empty()) return Invalid("a key has at least one byte");
+  return CheckKeyBytes(key);
+}
+
+Error CheckRange(std::string_view begin, std::string_view end) {
+  if (!end.empty() && begin >= end) return Invalid("a range begins before its end");
+  if (Error error = CheckKeyBytes(begin); !error.ok()) return error;
+  return CheckKeyBytes(end);
+}
+
+Error CheckScan(const Scan& scan) {
+  if (scan.items_max > kScanItemsMax) {
+    return TooLarge(ErrorCode::kInvalidArgument, "items of a scan", kScanItemsMax, scan.items_max);
   }
+  if (scan.bytes_max > kScanBytesMax) {
+    return TooLarge(ErrorCode::kInvalidArgument, "bytes of a scan", kScanBytesMax, scan.bytes_max);
+  }
+  return {};
+}
+
+Error CheckValue(const Operation& operation, std::size_t value_bytes_max) {
   if (operation.value.size() <= value_bytes_max) return {};
   Error error = TooLarge(ErrorCode::kValueTooLarge, "bytes of a value", value_bytes_max,
                          operation.value.size());
   error.key = operation.key;
   return error;
+}
+
+/// What an operation's kind does not use is as it was made, so that nothing is ignored.
+bool HasOnlyItsMembers(const Operation& operation) {
+  using Kind = Operation::Kind;
+  const Kind kind = operation.kind;
+  const bool has_value = kind == Kind::kPut || kind == Kind::kScan || kind == Kind::kDeleteRange;
+  return (has_value || operation.value.empty()) &&
+         (kind != Kind::kDropHistory || operation.key.empty()) &&
+         (kind == Kind::kAdd || operation.delta == 0) &&
+         (kind == Kind::kScan || operation.scan == Scan()) &&
+         (kind == Kind::kDropHistory || !operation.version);
+}
+
+Error CheckOperation(const Operation& operation, std::size_t value_bytes_max) {
+  using Kind = Operation::Kind;
+  if (operation.kind == Kind::kDelete && !operation.value.empty()) {
+    return Invalid("a delete has no value");
+  }
+  if (!HasOnlyItsMembers(operation)) return Invalid("an operation has what its kind does not use");
+  switch (operation.kind) {
+    case Kind::kPut:
+      if (Error error = CheckKey(operation.key); !error.ok()) return error;
+      return CheckValue(operation, value_bytes_max);
+    case Kind::kDelete:
+    case Kind::kGet:
+    case Kind::kAdd:
+      return CheckKey(operation.key);
+    case Kind::kScan:
+      if (Error error = CheckScan(operation.scan); !error.ok()) return error;
+      return CheckRange(operation.key, operation.value);
+    case Kind::kDeleteRange:
+      return CheckRange(operation.key, operation.value);
+    case Kind::kDropHistory:
+      return {};
+  }
+  return Invalid("an operation of no kind");
+}
+
+Error CheckCondition(const Condition& condition) {
+  using Kind = Condition::Kind;
+  if (condition.kind == Kind::kRangeUnchangedSince) {
+    return CheckRange(condition.key, condition.operand);
+  }
+  if (condition.kind != Kind::kValueEquals && !condition.operand.empty()) {
+    return Invalid("a condition has an operand that its kind does not use");
+  }
+  return CheckKey(condition.key);
+}
+
+Error CheckRead(const Read& read) {
+  if (read.kind == Read::Kind::kRange) return CheckRange(read.key, read.end);
+  if (!read.end.empty()) return Invalid("a read of a key has no end");
+  return CheckKey(read.key);
+}
+
+Error CheckIdempotency(const Idempotency& idempotency) {
+  if (idempotency == Idempotency()) return {};
+  if (idempotency.key.empty()) return Invalid("an idempotency key has at least one byte");
+  if (idempotency.key.size() > kIdempotencyKeyBytesMax) {
+    return TooLarge(ErrorCode::kInvalidArgument, "bytes of an idempotency key",
+                    kIdempotencyKeyBytesMax, idempotency.key.size());
+  }
+  if (idempotency.fingerprint.size() == kFingerprintBytes) return {};
+  return Invalid("an idempotency fingerprint has 16 bytes");
+}
+
+Error CheckOperations(const std::vector<Operation>& operations, std::size_t value_bytes_max) {
+  for (const Operation& operation : operations) {
+    Error error = CheckOperation(operation, std::min(value_bytes_max, kValueBytesMax));
+    if (!error.ok()) return error;
+  }
+  return {};
+}
+
+Error CheckCounts(const Command& command) {
+  std::size_t count = std::max(command.operations.size(), command.conditions.size());
+  if (command.otherwise) count = std::max(count, command.otherwise->size());
+  if (count > kOperationsMax) {
+    return TooLarge(ErrorCode::kTransactionTooLarge, "operations or conditions of a transaction",
+                    kOperationsMax, count);
+  }
+  if (command.reads.size() <= kReadsMax) return {};
+  return TooLarge(ErrorCode::kTransactionTooLarge, "keys and ranges that a transaction read",
+                  kReadsMax, command.reads.size());
+}
+
+/// All but session and sequence.
+Error CheckContent(const Command& command, std::size_t value_bytes_max) {
+  if (Error error = CheckCounts(command); !error.ok()) return error;
+  for (const Condition& condition : command.conditions) {
+    if (Error error = CheckCondition(condition); !error.ok()) return error;
+  }
+  for (const Read& read : command.reads) {
+    if (Error error = CheckRead(read); !error.ok()) return error;
+  }
+  if (Error error = CheckIdempotency(command.idempotency); !error.ok()) return error;
+  Error error = CheckOperations(command.operations, value_bytes_max);
+  if (!error.ok()) return error;
+  if (command.otherwise) error = CheckOperations(*command.otherwise, value_bytes_max);
+  if (!error.ok()) return error;
+  const std::size_t size = EncodedCommandSize(command);
+  if (size <= kCommandBytesMax) return {};
+  return TooLarge(ErrorCode::kTransactionTooLarge, "bytes of a transaction", kCommandBytesMax,
+                  size);
+}
+
+bool IsFirstFormat(const Condition& condition) {
+  return condition.kind <= Condition::Kind::kAbsent && condition.operand.empty();
+}
+
+bool IsFirstFormat(const Operation& operation) {
+  return operation.kind <= Operation::Kind::kDelete && operation.delta == 0 &&
+         operation.scan == Scan() && !operation.version;
+}
+
+bool WritesAny(const std::vector<Operation>& operations) {
+  return std::any_of(operations.begin(), operations.end(), [](const Operation& operation) {
+    return operation.kind != Operation::Kind::kGet && operation.kind != Operation::Kind::kScan;
+  });
+}
+
+bool DropsHistory(const std::vector<Operation>& operations) {
+  return std::any_of(operations.begin(), operations.end(), [](const Operation& operation) {
+    return operation.kind == Operation::Kind::kDropHistory;
+  });
 }
 
 Error CheckIdentity(const Command& command) {
@@ -51,24 +193,34 @@ Error CheckIdentity(const Command& command) {
 
 }  // namespace
 
+std::uint64_t FormatOf(const Command& command) {
+  if (command.read_version || !command.reads.empty() || command.otherwise ||
+      command.idempotency != Idempotency()) {
+    return 2;
+  }
+  const bool first =
+      std::all_of(command.conditions.begin(), command.conditions.end(),
+                  [](const Condition& condition) { return IsFirstFormat(condition); }) &&
+      std::all_of(command.operations.begin(), command.operations.end(),
+                  [](const Operation& operation) { return IsFirstFormat(operation); });
+  return first ? 1 : 2;
+}
+
 Error CheckCommand(const Command& command, std::size_t value_bytes_max) {
   if (Error error = CheckIdentity(command); !error.ok()) return error;
-  if (const std::size_t count = std::max(command.operations.size(), command.conditions.size());
-      count > kOperationsMax) {
-    return TooLarge(ErrorCode::kTransactionTooLarge, "operations or conditions of a transaction",
-                    kOperationsMax, count);
+  return CheckContent(command, value_bytes_max);
+}
+
+Error CheckQuery(const Command& command, std::size_t value_bytes_max) {
+  if (!command.reads.empty() || command.idempotency != Idempotency() ||
+      DropsHistory(command.operations) || (command.otherwise && DropsHistory(*command.otherwise))) {
+    return Invalid("what only a command has can't be in a query");
   }
-  for (const Condition& condition : command.conditions) {
-    if (Error error = CheckKey(condition.key); !error.ok()) return error;
-  }
-  for (const Operation& operation : command.operations) {
-    Error error = CheckOperation(operation, std::min(value_bytes_max, kValueBytesMax));
-    if (!error.ok()) return error;
-  }
-  const std::size_t size = EncodedCommandSize(command);
-  if (size <= kCommandBytesMax) return {};
-  return TooLarge(ErrorCode::kTransactionTooLarge, "bytes of a transaction", kCommandBytesMax,
-                  size);
+  return CheckContent(command, value_bytes_max);
+}
+
+bool Writes(const Command& command) {
+  return WritesAny(command.operations) || (command.otherwise && WritesAny(*command.otherwise));
 }
 
 std::size_t EncodedCommandSize(const Command& command) {
@@ -87,14 +239,16 @@ std::string EncodeCommand(const Command& command) {
 
 Result<Command> DecodeCommand(std::string_view encoded) {
   MsgpackReader head(encoded);
-  if (head.ArraySize() > 0 && head.Unsigned() > kCommandFormat && !head.failed()) {
+  const std::uint64_t format = head.ArraySize() > 0 ? head.Unsigned() : 0;
+  if (format > kCommandFormat && !head.failed()) {
     return Status::Unavailable("command: of a later format than " + std::to_string(kCommandFormat) +
                                ", which this version cannot execute");
   }
   MsgpackReader in(encoded);
   Command command;
-  WireReader(in, Bytes(), Extra::kMustBeEmpty).Take(command);
+  WireReader(in, Bytes(), Extra::kMustBeEmpty, KnowsLater(format > 1)).Take(command);
   if (!in.failed() && !in.at_end()) in.Fail("bytes behind the command");
+  if (!in.failed() && format != FormatOf(command)) in.Fail("not the format of what it holds");
   if (in.failed()) return Status::Corruption("command: " + in.FailureText());
   return command;
 }

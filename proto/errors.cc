@@ -45,6 +45,10 @@ constexpr Row kRows[] = {
     {ErrorCode::kNotLeader, "not_leader", 503, true, kNotLeader},
     {ErrorCode::kStaleSequence, "stale_sequence", 409, false, kAborted},
     {ErrorCode::kCorruption, "corruption", 500, false, kCorruption},
+    {ErrorCode::kTransactionNotFound, "transaction_not_found", 404, false, kNotFound},
+    {ErrorCode::kTransactionExpired, "transaction_expired", 410, false, kAborted},
+    {ErrorCode::kDeadlock, "deadlock", 409, true, kDeadlock},
+    {ErrorCode::kLockTimeout, "lock_timeout", 409, true, kTimedOut},
 };
 constexpr Row kUnrecognizedRow = {ErrorCode::kUnrecognized, "unrecognized", 500, false, kAborted};
 

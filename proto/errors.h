@@ -39,6 +39,10 @@ enum class ErrorCode : std::uint8_t {
   kNotLeader = 24,            ///< Between processes only: routers follow the hint and retry.
   kStaleSequence = 25,        ///< A command below its session's low-water mark: its reply is gone.
   kCorruption = 26,  ///< Stored bytes failed their checks; the detail names file and offset.
+  kTransactionNotFound = 27,  ///< No interactive transaction of this id is open.
+  kTransactionExpired = 28,   ///< An interactive transaction was idle, or open, for too long.
+  kDeadlock = 29,             ///< A pessimistic transaction was chosen as a deadlock's victim.
+  kLockTimeout = 30,          ///< A lock was not given in time.
   /// Never sent by choice: what a number that this version does not know is read as, so that a
   /// newer peer's new error fails one request and not a whole frame.
   kUnrecognized = 255,
@@ -58,6 +62,8 @@ struct Error {
   std::uint64_t limit = 0;   ///< For *_too_large: the bound, in bytes or operations; 0: absent.
   std::uint64_t actual = 0;  ///< What was sent; 0: absent.
   std::string key;           ///< The key it is about; empty: absent.
+  std::string blocked_by;  ///< kDeadlock, kLockTimeout: the transaction in the way; empty: absent.
+  std::uint64_t blocked_by_ms = 0;  ///< How long that one has been open.
 
   bool ok() const { return code == ErrorCode::kOk; }
   friend bool operator==(const Error&, const Error&) = default;

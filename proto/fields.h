@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/base/ids.h"
@@ -29,8 +30,43 @@ struct EntriesAfter {
   Entries& entries;
 };
 
-/// Stands for kCommandFormat.
-struct FormatNumber {};
+/// Fields that came after the first release of their struct: where all from here on are as if
+/// absent, none is written; where they are missing they are as they were made.
+/// T is a reference to a member, or one of the wrappers here.
+template <typename T>
+struct Later {
+  explicit Later(T&& field_in) : field(std::forward<T>(field_in)) {}
+  T field;
+};
+template <typename T>
+Later(T&&) -> Later<T>;
+
+/// A signed number as an unsigned one: 0, -1, 1, -2, … as 0, 1, 2, 3, …
+template <typename T>
+struct ZigZag {
+  explicit ZigZag(T& number_in) : number(number_in) {}
+  T& number;
+};
+
+/// A struct that is nil where it is as if absent.
+template <typename T>
+struct OrNil {
+  explicit OrNil(T& field_in) : field(field_in) {}
+  T& field;
+};
+
+/// An element that nothing uses yet: nil, and empty on reading.
+struct Reserved {
+  friend bool operator==(const Reserved&, const Reserved&) = default;
+};
+
+/// Stands for the command's format number.
+struct FormatNumber {
+  std::uint64_t number;
+};
+
+/// The oldest format that holds all that a command uses.
+std::uint64_t FormatOf(const Command& command);
 
 /// FieldList<T>::Visit(t, v) calls v(field, …) with all fields of t.
 template <typename T>
@@ -54,12 +90,23 @@ struct FieldList;
     }                                              \
   }
 
-BEDROCK_FIELDS(Error, m.code, m.detail, m.outcome, m.limit, m.actual, Binary(m.key));
-BEDROCK_FIELDS(Condition, m.kind, m.key, m.version);
-BEDROCK_FIELDS(Operation, m.kind, m.key, m.value);
-BEDROCK_FIELDS(Command, FormatNumber(), m.session, m.sequence, m.low_water, m.conditions,
-               m.operations);
-BEDROCK_FIELDS(CommandResult, m.code, m.version, m.current, m.failed_condition);
+BEDROCK_FIELDS(Error, m.code, m.detail, m.outcome, m.limit, m.actual, Binary(m.key),
+               Later(m.blocked_by), Later(m.blocked_by_ms));
+BEDROCK_FIELDS(Condition, m.kind, m.key, m.version, Later(m.operand));
+BEDROCK_FIELDS(Scan, m.items_max, m.bytes_max, m.reverse, m.form);
+BEDROCK_FIELDS(Operation, m.kind, m.key, m.value, Later(ZigZag(m.delta)), Later(OrNil(m.scan)),
+               Later(m.version));
+BEDROCK_FIELDS(Read, m.kind, m.key, m.end, Later(m.at));
+BEDROCK_FIELDS(Idempotency, m.key, m.fingerprint);
+BEDROCK_FIELDS(Command, FormatNumber{FormatOf(m)}, m.session, m.sequence, m.low_water, m.conditions,
+               m.operations, Later(m.read_version), Later(m.reads), Later(m.otherwise),
+               Later(Reserved()), Later(OrNil(m.idempotency)));
+BEDROCK_FIELDS(Item, Binary(m.key), Binary(m.value), m.version);
+BEDROCK_FIELDS(OperationResult, m.found, Binary(m.value), m.version, m.items, m.count, m.more,
+               Binary(m.next));
+BEDROCK_FIELDS(CommandResult, m.code, m.version, m.current, m.failed_condition,
+               Later(m.ran_otherwise), Later(m.results), Later(Binary(m.key)),
+               Later(m.failed_operation));
 
 BEDROCK_FIELDS(Refusal, m.error);
 
@@ -89,16 +136,30 @@ BEDROCK_FIELDS(MemberStatus, m.id, m.voter, m.raft, m.storage, m.client, m.http,
 BEDROCK_FIELDS(RaftStatus, m.node, m.role, m.leader, m.term, m.commit, m.applied, m.last_index,
                m.storage_health, m.software, m.members);
 
-BEDROCK_FIELDS(Get, m.key, m.min_version);
+BEDROCK_FIELDS(Get, m.key, m.min_version, Later(m.at));
 BEDROCK_FIELDS(GetReply, m.error, m.found, m.value, m.version, m.read_version);
 BEDROCK_FIELDS(CommandReply, m.result);
 BEDROCK_NO_FIELDS(StorageStatusQuery);
-BEDROCK_FIELDS(StorageStatus, m.applied, m.durable_applied, m.health, m.detail, m.software);
+BEDROCK_FIELDS(StorageStatus, m.applied, m.durable_applied, m.health, m.detail, m.software,
+               Later(m.history_from), Later(m.locks));
+BEDROCK_FIELDS(Query, m.command, m.min_version, m.at);
+BEDROCK_FIELDS(QueryReply, m.error, m.result, m.read_version);
+BEDROCK_FIELDS(TransactionName, m.router, m.number);
+BEDROCK_FIELDS(LockRange, m.key, m.end, m.is_range);
+BEDROCK_FIELDS(Lock, m.transaction, m.begun_ms, m.hold_ms, m.term, m.mode, m.what, m.query);
+BEDROCK_FIELDS(LockReply, m.error, m.result, m.read_version);
+BEDROCK_FIELDS(Unlock, m.transaction);
 
-BEDROCK_FIELDS(ClientGet, m.key, m.consistency, m.min_version);
+BEDROCK_FIELDS(ClientGet, m.key, m.consistency, m.min_version, Later(m.at));
 BEDROCK_FIELDS(ClientGetReply, m.error, m.value, m.version, m.read_version);
 BEDROCK_FIELDS(ClientWrite, m.command);
-BEDROCK_FIELDS(ClientWriteReply, m.error, m.version, m.current);
+BEDROCK_FIELDS(ClientWriteReply, m.error, m.version, m.current, Later(m.result));
+BEDROCK_FIELDS(ClientQuery, m.command, m.consistency, m.min_version, m.at);
+BEDROCK_FIELDS(ClientQueryReply, m.error, m.result, m.read_version);
+BEDROCK_FIELDS(TransactionOptions, m.mode, m.read_only, m.timeout_ms, m.idle_timeout_ms,
+               m.lock_timeout_ms);
+BEDROCK_FIELDS(ClientTransaction, m.action, m.id, m.options, m.command, m.for_update);
+BEDROCK_FIELDS(ClientTransactionReply, m.error, m.id, m.version, m.read_version, m.result);
 
 #undef BEDROCK_FIELDS
 #undef BEDROCK_NO_FIELDS
@@ -156,6 +217,16 @@ template <>
 inline constexpr std::uint8_t kKind<StorageStatusQuery> = 67;
 template <>
 inline constexpr std::uint8_t kKind<StorageStatus> = 68;
+template <>
+inline constexpr std::uint8_t kKind<Query> = 69;
+template <>
+inline constexpr std::uint8_t kKind<QueryReply> = 70;
+template <>
+inline constexpr std::uint8_t kKind<Lock> = 71;
+template <>
+inline constexpr std::uint8_t kKind<LockReply> = 72;
+template <>
+inline constexpr std::uint8_t kKind<Unlock> = 73;
 // clients and routerd
 template <>
 inline constexpr std::uint8_t kKind<ClientGet> = 80;
@@ -165,5 +236,13 @@ template <>
 inline constexpr std::uint8_t kKind<ClientWrite> = 82;
 template <>
 inline constexpr std::uint8_t kKind<ClientWriteReply> = 83;
+template <>
+inline constexpr std::uint8_t kKind<ClientQuery> = 84;
+template <>
+inline constexpr std::uint8_t kKind<ClientQueryReply> = 85;
+template <>
+inline constexpr std::uint8_t kKind<ClientTransaction> = 86;
+template <>
+inline constexpr std::uint8_t kKind<ClientTransactionReply> = 87;
 
 }  // namespace bedrock::proto

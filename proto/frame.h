@@ -58,8 +58,9 @@ using Message =
                  raft::AppendReply, raft::Heartbeat, raft::HeartbeatReply, raft::ReadIndexRequest,
                  raft::ReadIndexReply, Propose, ProposeRefused, ReadIndexQuery, ReadIndexAnswer,
                  RaftStatusQuery, RaftStatus, Apply, ApplyProgress, Get, GetReply, CommandReply,
-                 StorageStatusQuery, StorageStatus, ClientGet, ClientGetReply, ClientWrite,
-                 ClientWriteReply>;
+                 StorageStatusQuery, StorageStatus, Query, QueryReply, Lock, LockReply, Unlock,
+                 ClientGet, ClientGetReply, ClientWrite, ClientWriteReply, ClientQuery,
+                 ClientQueryReply, ClientTransaction, ClientTransactionReply>;
 
 struct FrameHeader {
   std::uint64_t protocol = kProtocolVersion;

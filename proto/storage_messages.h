@@ -50,22 +50,95 @@ struct ApplyProgress {
 
 // ---- routerd and any storaged ----
 
-/// Reads a key at the newest applied version, once the node has applied `min_version`.
+/// Reads a key at a version, once the node has applied `min_version`.
 struct Get {
   Bytes key;
   Version min_version;  ///< 0: whatever is applied (a stale read).
+  Version at;           ///< 0: the newest applied. Later than that: it is waited for.
 
   friend bool operator==(const Get&, const Get&) = default;
 };
 
 struct GetReply {
-  Error error;  ///< kOk also where the key is absent.
+  Error error;  ///< kOk also where the key is absent. kVersionCompacted: `at` is not kept.
   bool found = false;
   Bytes value;
   Version version;       ///< Of the key; 0 where absent.
-  Version read_version;  ///< The applied version that was read.
+  Version read_version;  ///< The version that was read at.
 
   friend bool operator==(const GetReply&, const GetReply&) = default;
+};
+
+/// Evaluates a command at a version without executing it: operations see the writes of those
+/// before them, and nothing of it stays. What reads several keys at once, scans, or reads a
+/// transaction's own writes over a snapshot.
+struct Query {
+  Bytes command;        ///< An encoded Command that passes CheckQuery.
+  Version min_version;  ///< As in Get.
+  Version at;           ///< As in Get.
+
+  friend bool operator==(const Query&, const Query&) = default;
+};
+
+struct QueryReply {
+  Error error;           ///< kVersionCompacted as in GetReply; else what stops a read.
+  CommandResult result;  ///< kOk: its own code, too, is as if the command had been executed.
+  Version read_version;  ///< The version that was read at.
+
+  friend bool operator==(const QueryReply&, const QueryReply&) = default;
+};
+
+// ---- routerd and the leader's storaged: locks of pessimistic transactions ----
+
+/// An interactive transaction, for as long as the cluster lives: its router's life and a number.
+struct TransactionName {
+  BootId router;
+  std::uint64_t number = 0;
+
+  friend auto operator<=>(const TransactionName&, const TransactionName&) = default;
+};
+
+enum class LockMode : std::uint8_t { kShared = 0, kExclusive = 1 };
+
+/// What a lock is on.
+struct LockRange {
+  Bytes key;
+  Bytes end;  ///< is_range: [key, end); empty: unbounded.
+  bool is_range = false;
+
+  friend bool operator==(const LockRange&, const LockRange&) = default;
+};
+
+/// Takes a lock for a transaction, in its turn, then evaluates `query` on the newest applied state.
+/// The request's timeout bounds the wait. A lock that is held already is given at once, so the
+/// request may be repeated; each one keeps the transaction's locks for another `hold_ms`.
+struct Lock {
+  TransactionName transaction;
+  std::uint64_t begun_ms = 0;  ///< By its router's clock: who began last is a deadlock's victim.
+  std::uint64_t hold_ms = 0;   ///< Without a further request its locks expire after this.
+  Term term;                   ///< Whose locks these are: those of earlier terms are gone.
+  LockMode mode = LockMode::kShared;
+  LockRange what;
+  Bytes query;  ///< As Query::command; empty: none.
+
+  friend bool operator==(const Lock&, const Lock&) = default;
+};
+
+struct LockReply {
+  /// kOk: the lock is held. kDeadlock, kLockTimeout: with key, blocked_by and its age. kNotLeader:
+  /// this storaged has seen a later term. kTransactionTooLarge: too many locks. kOverloaded.
+  Error error;
+  CommandResult result;  ///< As in QueryReply.
+  Version read_version;
+
+  friend bool operator==(const LockReply&, const LockReply&) = default;
+};
+
+/// Gives back all locks of a transaction, and ends its waiting. No answer.
+struct Unlock {
+  TransactionName transaction;
+
+  friend bool operator==(const Unlock&, const Unlock&) = default;
 };
 
 /// storaged to the router that proposed a command, once it is applied.
@@ -85,6 +158,8 @@ struct StorageStatus {
   ErrorCode health = ErrorCode::kOk;
   std::string detail;  ///< Why it is not healthy.
   std::string software;
+  Version history_from;     ///< The lowest version that reads may ask for.
+  std::uint64_t locks = 0;  ///< Keys and ranges locked or waited for.
 
   friend bool operator==(const StorageStatus&, const StorageStatus&) = default;
 };

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -26,6 +27,7 @@ namespace bedrock::proto {
 //   bool, TypedBool             boolean                 std::string                  str
 //   struct                      array of its FieldList  std::vector                  array
 //   Error                       nil for kOk, else array of its FieldList
+//   std::optional               nil, or its value
 
 constexpr std::uint8_t LastOf(Outcome) { return static_cast<std::uint8_t>(Outcome::kUnknown); }
 constexpr std::uint8_t LastOf(Role) { return static_cast<std::uint8_t>(Role::kUnreachable); }
@@ -33,10 +35,19 @@ constexpr std::uint8_t LastOf(Consistency) {
   return static_cast<std::uint8_t>(Consistency::kStale);
 }
 constexpr std::uint8_t LastOf(Condition::Kind) {
-  return static_cast<std::uint8_t>(Condition::Kind::kAbsent);
+  return static_cast<std::uint8_t>(Condition::Kind::kRangeUnchangedSince);
 }
 constexpr std::uint8_t LastOf(Operation::Kind) {
-  return static_cast<std::uint8_t>(Operation::Kind::kDelete);
+  return static_cast<std::uint8_t>(Operation::Kind::kDropHistory);
+}
+constexpr std::uint8_t LastOf(Scan::Form) { return static_cast<std::uint8_t>(Scan::Form::kCount); }
+constexpr std::uint8_t LastOf(Read::Kind) { return static_cast<std::uint8_t>(Read::Kind::kRange); }
+constexpr std::uint8_t LastOf(LockMode) { return static_cast<std::uint8_t>(LockMode::kExclusive); }
+constexpr std::uint8_t LastOf(TransactionMode) {
+  return static_cast<std::uint8_t>(TransactionMode::kPessimistic);
+}
+constexpr std::uint8_t LastOf(ClientTransaction::Action) {
+  return static_cast<std::uint8_t>(ClientTransaction::Action::kRollback);
 }
 constexpr std::uint8_t LastOf(raft::EntryKind) {
   return static_cast<std::uint8_t>(raft::EntryKind::kMembership);
@@ -47,6 +58,34 @@ concept HasFields = requires {
   sizeof(FieldList<T>);
 };
 
+template <typename T>
+inline constexpr bool kIsLater = false;
+template <typename T>
+inline constexpr bool kIsLater<Later<T>> = true;
+
+/// Whether a field is as if absent: one that is not Later never is.
+template <typename T>
+bool IsAbsent(const T& /*field*/) {
+  return false;
+}
+template <typename T>
+bool IsAbsent(const Later<T&>& later) {
+  return later.field == std::remove_const_t<T>();
+}
+template <typename T>
+bool IsAbsent(const Later<ZigZag<T>>& later) {
+  return later.field.number == 0;
+}
+template <typename T>
+bool IsAbsent(const Later<OrNil<T>>& later) {
+  return later.field.field == std::remove_const_t<T>();
+}
+template <typename S>
+bool IsAbsent(const Later<Binary<S>>& later) {
+  return later.field.text.empty();
+}
+inline bool IsAbsent(const Later<Reserved>& /*reserved*/) { return true; }
+
 /// Writes values to a sink of msgpack_writer.h, which it borrows.
 template <typename Sink>
 class WireWriter {
@@ -56,8 +95,12 @@ class WireWriter {
   template <HasFields T>
   void Put(const T& value) {
     FieldList<T>::Visit(value, [this](const auto&... fields) {
-      PutArraySize(sizeof...(fields));
-      (Put(fields), ...);
+      [[maybe_unused]] std::size_t at = 0;
+      std::size_t used = 0;
+      ((++at, used = IsAbsent(fields) ? used : at), ...);
+      PutArraySize(used);
+      at = 0;
+      ((at++ < used ? Put(fields) : void()), ...);
     });
   }
   void Put(std::unsigned_integral auto value) { packer_.pack(value); }
@@ -104,7 +147,33 @@ class WireWriter {
       this->template Put<Error>(error);
     }
   }
-  void Put(FormatNumber) { packer_.pack_uint64(kCommandFormat); }
+  template <typename T>
+  void Put(const std::optional<T>& value) {
+    if (value) {
+      Put(*value);
+    } else {
+      packer_.pack_nil();
+    }
+  }
+  template <typename T>
+  void Put(const Later<T>& later) {
+    Put(later.field);
+  }
+  template <typename T>
+  void Put(const ZigZag<T>& zigzag) {
+    const auto bits = static_cast<std::uint64_t>(zigzag.number);
+    packer_.pack_uint64((bits << 1) ^ (zigzag.number < 0 ? UINT64_MAX : 0));
+  }
+  template <typename T>
+  void Put(const OrNil<T>& wrapped) {
+    if (wrapped.field == std::remove_const_t<T>()) {
+      packer_.pack_nil();
+    } else {
+      Put(wrapped.field);
+    }
+  }
+  void Put(Reserved) { packer_.pack_nil(); }
+  void Put(FormatNumber format) { packer_.pack_uint64(format.number); }
 
   void PutArraySize(std::size_t size) { packer_.pack_array(CheckedSize(size)); }
 
@@ -123,20 +192,29 @@ enum class Extra : std::uint8_t {
   kMustBeEmpty,  ///< Only empty values: commands, which are never executed in part.
 };
 
+/// Whether fields that are Later are read, or count as what may be beyond: what a format draws does
+/// not change when a later one draws more.
+using KnowsLater = TypedBool<struct KnowsLaterTag>;
+
 /// Reads values with an MsgpackReader, which it borrows, and checks them against what the struct
 /// can hold. Bytes fields share `owner`, which must hold the reader's input.
 class WireReader {
  public:
-  WireReader(MsgpackReader& in, const Bytes& owner, Extra extra)
-      : in_(in), owner_(owner), extra_(extra) {}
+  WireReader(MsgpackReader& in, const Bytes& owner, Extra extra,
+             KnowsLater knows_later = KnowsLater::kYes)
+      : in_(in), owner_(owner), extra_(extra), knows_later_(knows_later) {}
 
   template <HasFields T>
   void Take(T& value) {
     FieldList<T>::Visit(value, [this](auto&&... fields) {
+      constexpr std::size_t kNeeded =
+          (0 + ... + (kIsLater<std::decay_t<decltype(fields)>> ? 0 : 1));
       const std::size_t size = in_.ArraySize();
-      if (size < sizeof...(fields)) in_.Fail("an array with too few elements");
-      (Take(fields), ...);
-      if (!in_.failed()) SkipExtra(size - sizeof...(fields));
+      if (size < kNeeded) in_.Fail("an array with too few elements");
+      const std::size_t taken = std::min(size, knows_later_ ? sizeof...(fields) : kNeeded);
+      [[maybe_unused]] std::size_t at = 0;
+      ((at++ < taken ? Take(fields) : void()), ...);
+      if (!in_.failed()) SkipExtra(size - taken);
     });
   }
   template <std::unsigned_integral I>
@@ -202,8 +280,27 @@ class WireReader {
     Take<Error>(error);
     if (error.ok()) in_.Fail("an error of code 0 that is not nil");
   }
+  template <typename T>
+  void Take(std::optional<T>& value) {
+    if (!in_.TakeNil()) Take(value.emplace());
+  }
+  template <typename T>
+  void Take(Later<T>& later) {
+    Take(later.field);
+  }
+  template <typename T>
+  void Take(ZigZag<T>& zigzag) {
+    const std::uint64_t bits = in_.Unsigned();
+    zigzag.number = static_cast<T>((bits >> 1) ^ ((bits & 1) != 0 ? UINT64_MAX : 0));
+  }
+  template <typename T>
+  void Take(OrNil<T>& wrapped) {
+    if (!in_.TakeNil()) Take(wrapped.field);
+  }
+  void Take(Reserved&) { in_.SkipEmpty(); }
   void Take(FormatNumber&) {
-    if (in_.Unsigned() != kCommandFormat) in_.Fail("an unknown format");
+    const std::uint64_t format = in_.Unsigned();
+    if (format == 0 || format > kCommandFormat) in_.Fail("an unknown format");
   }
 
  private:
@@ -220,6 +317,7 @@ class WireReader {
   MsgpackReader& in_;
   const Bytes& owner_;
   const Extra extra_;
+  const KnowsLater knows_later_;
   std::size_t elements_ = 0;  // in all vectors so far
 };
 

@@ -31,8 +31,9 @@ bool Holds(const Condition& condition, Version current) {
       return static_cast<bool>(current);
     case Condition::Kind::kAbsent:
       return !current;
+    default:
+      return false;
   }
-  return false;
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ class ArbitraryMessages {
   E Enum(E last) {
     return static_cast<E>(random_.Below(static_cast<std::uint64_t>(last) + 1));
   }
-  ErrorCode Code() { return Enum(ErrorCode::kCorruption); }
+  ErrorCode Code() { return Enum(ErrorCode::kLockTimeout); }
   Error AnError() {
     Error error;
     error.code = Code();
@@ -49,6 +49,8 @@ class ArbitraryMessages {
     error.limit = Number();
     error.actual = Number();
     error.key = Text();
+    if (Flip()) error.blocked_by = Text();
+    if (Flip()) error.blocked_by_ms = Number();
     return error;
   }
   raft::Entry Entry(LogIndex index) {
@@ -85,7 +87,39 @@ class ArbitraryMessages {
     }
     return status;
   }
-  CommandResult AResult() { return {Code(), AnId<Version>(), AnId<Version>(), SmallNumber()}; }
+  OperationResult AnOperationResult() {
+    OperationResult result{Flip(), Text(), AnId<Version>(), {}, Number(), Flip(), Text()};
+    for (std::uint64_t i = random_.Below(4); i > 0; --i) {
+      result.items.push_back({Text(), Text(), AnId<Version>()});
+    }
+    return result;
+  }
+  CommandResult AResult() {
+    CommandResult result{Code(), AnId<Version>(), AnId<Version>(), SmallNumber()};
+    // Each in turn is the last one that is there.
+    const std::uint64_t later = random_.Below(5);
+    if (later > 0) result.ran_otherwise = Flip();
+    for (std::uint64_t i = later > 1 ? random_.Below(4) : 0; i > 0; --i) {
+      result.results.push_back(AnOperationResult());
+    }
+    if (later > 2) result.key = Text();
+    if (later > 3) result.failed_operation = SmallNumber();
+    return result;
+  }
+  TransactionName AName() { return {AnId<BootId>(), Number()}; }
+  proto::Lock ALock() {
+    return {AName(),
+            Number(),
+            Number(),
+            AnId<Term>(),
+            Enum(LockMode::kExclusive),
+            {Blob(), Blob(), Flip()},
+            Blob()};
+  }
+  TransactionOptions Options() {
+    return {Enum(TransactionMode::kPessimistic), Flip(), SmallNumber(), SmallNumber(),
+            SmallNumber()};
+  }
 
   static constexpr std::size_t kKinds = std::variant_size_v<Message> - 1;
 
@@ -129,7 +163,7 @@ class ArbitraryMessages {
       case 16:
         return ApplyProgress{AnId<LogIndex>(), AnId<LogIndex>(), Code()};
       case 17:
-        return Get{Blob(), AnId<Version>()};
+        return Get{Blob(), AnId<Version>(), Flip() ? AnId<Version>() : Version()};
       case 18:
         return GetReply{AnError(), Flip(), Blob(), AnId<Version>(), AnId<Version>()};
       case 19:
@@ -137,15 +171,38 @@ class ArbitraryMessages {
       case 20:
         return StorageStatusQuery{};
       case 21:
-        return StorageStatus{AnId<LogIndex>(), AnId<LogIndex>(), Code(), Text(), Text()};
+        return StorageStatus{AnId<LogIndex>(), AnId<LogIndex>(),     Code(), Text(), Text(),
+                             AnId<Version>(),  Flip() ? Number() : 0};
       case 22:
-        return ClientGet{Blob(), Enum(Consistency::kStale), AnId<Version>()};
+        return Query{Blob(), AnId<Version>(), AnId<Version>()};
       case 23:
-        return ClientGetReply{AnError(), Blob(), AnId<Version>(), AnId<Version>()};
+        return QueryReply{AnError(), AResult(), AnId<Version>()};
       case 24:
+        return ALock();
+      case 25:
+        return LockReply{AnError(), AResult(), AnId<Version>()};
+      case 26:
+        return Unlock{AName()};
+      case 27:
+        return ClientGet{Blob(), Enum(Consistency::kStale), AnId<Version>(),
+                         Flip() ? AnId<Version>() : Version()};
+      case 28:
+        return ClientGetReply{AnError(), Blob(), AnId<Version>(), AnId<Version>()};
+      case 29:
         return ClientWrite{Blob()};
+      case 30:
+        return ClientWriteReply{AnError(), AnId<Version>(), AnId<Version>(),
+                                Flip() ? AResult() : CommandResult()};
+      case 31:
+        return ClientQuery{Blob(), Enum(Consistency::kStale), AnId<Version>(), AnId<Version>()};
+      case 32:
+        return ClientQueryReply{AnError(), AResult(), AnId<Version>()};
+      case 33:
+        return ClientTransaction{Enum(ClientTransaction::Action::kRollback), Text(), Options(),
+                                 Blob(), Flip()};
       default:
-        return ClientWriteReply{AnError(), AnId<Version>(), AnId<Version>()};
+        return ClientTransactionReply{AnError(), Text(), AnId<Version>(), AnId<Version>(),
+                                      AResult()};
     }
   }
   Packet APacket(std::size_t which) { return {AnId<RequestId>(), SmallNumber(), Make(which)}; }

@@ -25,23 +25,73 @@ struct OwnedCommand {
   std::string_view Keep(std::string text) { return texts.emplace_back(std::move(text)); }
 };
 
+/// Makes what one format has; `random` decides how much of it.
+class ArbitraryCommands {
+ public:
+  explicit ArbitraryCommands(std::uint64_t seed) : random_(seed), arbitrary_(random_) {}
+
+  OwnedCommand OfFirstFormat() {
+    FillIdentity();
+    for (std::uint64_t i = random_.Below(6); i > 0; --i) {
+      owned_.command.conditions.push_back(
+          {arbitrary_.Enum(Condition::Kind::kAbsent), Text(), arbitrary_.AnId<Version>()});
+    }
+    for (std::uint64_t i = random_.Below(20); i > 0; --i) {
+      owned_.command.operations.push_back(
+          {arbitrary_.Enum(Operation::Kind::kDelete), Text(), Text()});
+    }
+    return std::move(owned_);
+  }
+
+  OwnedCommand OfSecondFormat() {
+    FillIdentity();
+    Command& command = owned_.command;
+    for (std::uint64_t i = random_.Below(6); i > 0; --i) {
+      command.conditions.push_back({arbitrary_.Enum(Condition::Kind::kRangeUnchangedSince), Text(),
+                                    arbitrary_.AnId<Version>(), Text()});
+    }
+    command.operations = Operations();
+    if (arbitrary_.Flip()) command.read_version = arbitrary_.AnId<Version>();
+    for (std::uint64_t i = random_.Below(6); i > 0; --i) {
+      command.reads.push_back({arbitrary_.Enum(Read::Kind::kRange), Text(), Text(),
+                               arbitrary_.Flip() ? arbitrary_.AnId<Version>() : Version()});
+    }
+    if (arbitrary_.Flip()) command.otherwise = Operations();
+    if (arbitrary_.Flip()) command.idempotency = {Text(), Text()};
+    return std::move(owned_);
+  }
+
+ private:
+  std::string_view Text() { return owned_.Keep(arbitrary_.Text()); }
+  void FillIdentity() {
+    owned_.command.session = arbitrary_.AnId<SessionId>();
+    owned_.command.sequence = arbitrary_.Number();
+    owned_.command.low_water = arbitrary_.Number();
+  }
+  std::vector<Operation> Operations() {
+    std::vector<Operation> operations;
+    for (std::uint64_t i = random_.Below(20); i > 0; --i) {
+      Operation operation{arbitrary_.Enum(Operation::Kind::kDropHistory), Text(), Text()};
+      if (arbitrary_.Flip()) operation.delta = static_cast<std::int64_t>(arbitrary_.Number());
+      if (arbitrary_.Flip()) {
+        operation.scan = {arbitrary_.SmallNumber(), arbitrary_.SmallNumber(), arbitrary_.Flip(),
+                          arbitrary_.Enum(Scan::Form::kCount)};
+      }
+      if (arbitrary_.Flip()) operation.version = arbitrary_.AnId<Version>();
+      operations.push_back(operation);
+    }
+    return operations;
+  }
+
+  Random random_;
+  ArbitraryMessages arbitrary_;
+  OwnedCommand owned_;
+};
+
+/// Even seeds are of the first format.
 OwnedCommand ArbitraryCommand(std::uint64_t seed) {
-  Random random(seed);
-  ArbitraryMessages arbitrary(random);
-  OwnedCommand owned;
-  Command& command = owned.command;
-  command.session = arbitrary.AnId<SessionId>();
-  command.sequence = arbitrary.Number();
-  command.low_water = arbitrary.Number();
-  for (std::uint64_t i = random.Below(6); i > 0; --i) {
-    command.conditions.push_back({arbitrary.Enum(Condition::Kind::kAbsent),
-                                  owned.Keep(arbitrary.Text()), arbitrary.AnId<Version>()});
-  }
-  for (std::uint64_t i = random.Below(20); i > 0; --i) {
-    command.operations.push_back({arbitrary.Enum(Operation::Kind::kDelete),
-                                  owned.Keep(arbitrary.Text()), owned.Keep(arbitrary.Text())});
-  }
-  return owned;
+  ArbitraryCommands commands(seed);
+  return seed % 2 == 0 ? commands.OfFirstFormat() : commands.OfSecondFormat();
 }
 
 TEST(CommandTest, ComesBackAsItWas) {
@@ -140,10 +190,71 @@ TEST(CommandTest, AnOperationWithALaterFieldIsNeverExecutedWithoutIt) {
 TEST(CommandTest, ALaterFormatIsUnsupportedNotCorrupt) {
   std::string encoded = EncodeCommand(Put("key", "value"));
   ASSERT_EQ(encoded[1], '\x01');
-  encoded[1] = '\x02';
+  encoded[1] = '\x03';
   EXPECT_TRUE(DecodeCommand(encoded).status().IsUnavailable());
-  EXPECT_TRUE(DecodeCommand("\x92\x02\xc0").status().IsUnavailable());
+  EXPECT_TRUE(DecodeCommand("\x92\x03\xc0").status().IsUnavailable());
   encoded[1] = '\0';
+  EXPECT_TRUE(DecodeCommand(encoded).status().IsCorruption());
+}
+
+TEST(CommandTest, TheFormatIsTheOldestThatHoldsWhatIsUsed) {
+  const auto format_of = [](const Command& command) { return EncodeCommand(command)[1]; };
+  const Command plain = Put("key", "value");
+  EXPECT_EQ(format_of(plain), 1);
+  Command command = plain;
+  command.read_version = Version(3);
+  EXPECT_EQ(format_of(command), 2);
+  command = plain;
+  command.reads.push_back({.key = "r"});
+  EXPECT_EQ(format_of(command), 2);
+  command = plain;
+  command.otherwise.emplace();
+  EXPECT_EQ(format_of(command), 2);
+  command = plain;
+  command.idempotency.key = "once";
+  EXPECT_EQ(format_of(command), 2);
+  command = plain;
+  command.operations.push_back({.kind = Operation::Kind::kGet, .key = "k"});
+  EXPECT_EQ(format_of(command), 2);
+  command = plain;
+  command.conditions.push_back({Condition::Kind::kVersionLess, "k", Version(1), {}});
+  EXPECT_EQ(format_of(command), 2);
+}
+
+TEST(CommandTest, AFormatThatDoesNotFitTheContentIsCorrupt) {
+  std::string encoded = EncodeCommand(Put("key", "value"));
+  encoded[1] = '\x02';
+  EXPECT_TRUE(DecodeCommand(encoded).status().IsCorruption());
+  Command command = Put("key", "value");
+  command.operations.push_back({.kind = Operation::Kind::kGet, .key = "k"});
+  encoded = EncodeCommand(command);
+  encoded[1] = '\x01';
+  EXPECT_TRUE(DecodeCommand(encoded).status().IsCorruption());
+}
+
+TEST(CommandTest, ElementsOfTheSecondFormatMeanNothingInTheFirstWhereTheyAreEmpty) {
+  // An else branch of no operations, which the second format tells from none.
+  const Result<Command> back =
+      DecodeCommand(EncodeCommand(Put("key", "value")).replace(0, 1, "\x99") + "\xc0\xc0\x90");
+  ASSERT_TRUE(back.ok()) << back.status().ToString();
+  EXPECT_FALSE(back->otherwise.has_value());
+}
+
+TEST(CommandTest, AnElseBranchOfNothingIsNotNone) {
+  Command command = Put("key", "value");
+  command.otherwise.emplace();
+  const std::string encoded = EncodeCommand(command);
+  EXPECT_TRUE(DecodeCommand(encoded)->otherwise.has_value());
+}
+
+TEST(CommandTest, TheSeatOfFencesIsEmpty) {
+  Command command = Put("key", "value");
+  command.idempotency = {"once", "fingerprint"};
+  std::string encoded = EncodeCommand(command);
+  const std::size_t seat = encoded.find("\xc0\xc0\x92");  // else, fences, idempotency
+  ASSERT_NE(seat, std::string::npos);
+  EXPECT_EQ(*DecodeCommand(encoded), command);
+  encoded[seat + 1] = '\x05';
   EXPECT_TRUE(DecodeCommand(encoded).status().IsCorruption());
 }
 
@@ -229,6 +340,129 @@ TEST(CheckCommandTest, ADeleteHasNoValue) {
   EXPECT_EQ(CheckCommand(command, 100).code, ErrorCode::kInvalidArgument);
 }
 
+TEST(CheckCommandTest, AnOperationHasOnlyWhatItsKindUses) {
+  using Kind = Operation::Kind;
+  const auto check = [](const Operation& operation) {
+    Command command = Put("k", "v");
+    command.operations = {operation};
+    return CheckCommand(command, 100).code;
+  };
+  EXPECT_EQ(check({.kind = Kind::kGet, .key = "k"}), ErrorCode::kOk);
+  EXPECT_EQ(check({.kind = Kind::kGet, .key = "k", .value = "v"}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(check({.kind = Kind::kGet, .key = "k", .delta = 1}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(check({.kind = Kind::kAdd, .key = "k", .delta = -1}), ErrorCode::kOk);
+  EXPECT_EQ(check({.kind = Kind::kAdd, .key = ""}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(check({.kind = Kind::kPut, .key = "k", .scan = {.reverse = true}}),
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(check({.kind = Kind::kDropHistory, .version = Version(9)}), ErrorCode::kOk);
+  EXPECT_EQ(check({.kind = Kind::kDropHistory, .key = "k"}), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(check({.kind = Kind::kDelete, .key = "k", .version = Version(9)}),
+            ErrorCode::kInvalidArgument);
+}
+
+TEST(CheckCommandTest, ARangeHasKeysAndItsScanBounds) {
+  using Kind = Operation::Kind;
+  const std::string long_key(kKeyBytesMax + 1, 'k');
+  const auto check = [](const Operation& operation) {
+    Command command = Put("k", "v");
+    command.operations = {operation};
+    return CheckCommand(command, 100).code;
+  };
+  for (const Kind kind : {Kind::kScan, Kind::kDeleteRange}) {
+    EXPECT_EQ(check({.kind = kind}), ErrorCode::kOk);
+    EXPECT_EQ(check({.kind = kind, .key = "a", .value = "b"}), ErrorCode::kOk);
+    EXPECT_EQ(check({.kind = kind, .key = "b", .value = "b"}), ErrorCode::kInvalidArgument);
+    EXPECT_EQ(check({.kind = kind, .key = "a", .value = long_key}), ErrorCode::kKeyTooLarge);
+    EXPECT_EQ(check({.kind = kind, .key = long_key}), ErrorCode::kKeyTooLarge);
+  }
+  EXPECT_EQ(check({.kind = Kind::kScan, .scan = {.items_max = kScanItemsMax}}), ErrorCode::kOk);
+  EXPECT_EQ(check({.kind = Kind::kScan, .scan = {.items_max = kScanItemsMax + 1}}),
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(check({.kind = Kind::kScan, .scan = {.bytes_max = kScanBytesMax + 1}}),
+            ErrorCode::kInvalidArgument);
+}
+
+TEST(CheckCommandTest, ReadsConditionsAndIdempotencyHaveTheirBounds) {
+  const auto check = [](auto&& change) {
+    Command command = Put("k", "v");
+    change(command);
+    return CheckCommand(command, 100).code;
+  };
+  const std::string fingerprint(kFingerprintBytes, 'f');
+  const std::string long_key(kIdempotencyKeyBytesMax + 1, 'k');
+  EXPECT_EQ(check([](Command& c) { c.reads.push_back({.key = "r", .end = "s"}); }),
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(check([](Command& c) {
+              c.reads.push_back({.kind = Read::Kind::kRange, .key = "r", .end = "s"});
+            }),
+            ErrorCode::kOk);
+  EXPECT_EQ(check([](Command& c) { c.reads.resize(kReadsMax + 1, {.key = "r"}); }),
+            ErrorCode::kTransactionTooLarge);
+  EXPECT_EQ(check([](Command& c) {
+              c.conditions.push_back({Condition::Kind::kExists, "k", Version(), "operand"});
+            }),
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(check([](Command& c) {
+              c.conditions.push_back({Condition::Kind::kValueEquals, "k", Version(), "operand"});
+            }),
+            ErrorCode::kOk);
+  EXPECT_EQ(check([&](Command& c) { c.idempotency = {"once", fingerprint}; }), ErrorCode::kOk);
+  EXPECT_EQ(check([&](Command& c) {
+              c.idempotency = {"once", "short"};
+            }),
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(check([&](Command& c) {
+              c.idempotency = {long_key, fingerprint};
+            }),
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(check([&](Command& c) {
+              c.idempotency = {"", fingerprint};
+            }),
+            ErrorCode::kInvalidArgument);
+}
+
+TEST(CheckCommandTest, TheElseBranchHasTheSameBounds) {
+  Command command = Put("k", "v");
+  command.otherwise = {Operation{.kind = Operation::Kind::kPut, .key = ""}};
+  EXPECT_EQ(CheckCommand(command, 100).code, ErrorCode::kInvalidArgument);
+  command.otherwise->assign(kOperationsMax + 1, {.kind = Operation::Kind::kGet, .key = "k"});
+  EXPECT_EQ(CheckCommand(command, 100).code, ErrorCode::kTransactionTooLarge);
+}
+
+TEST(CheckQueryTest, HasNoIdentityAndNothingThatOnlyACommitCan) {
+  Command query;
+  query.operations = {{.kind = Operation::Kind::kPut, .key = "k", .value = "v"},
+                      {.kind = Operation::Kind::kGet, .key = "k"}};
+  EXPECT_TRUE(CheckQuery(query, 100).ok());
+  Command command = query;
+  command.reads.push_back({.key = "k"});
+  EXPECT_EQ(CheckQuery(command, 100).code, ErrorCode::kInvalidArgument);
+  command = query;
+  command.operations.push_back({.kind = Operation::Kind::kDropHistory});
+  EXPECT_EQ(CheckQuery(command, 100).code, ErrorCode::kInvalidArgument);
+  command = query;
+  command.idempotency = {"once", "0123456789abcdef"};
+  EXPECT_EQ(CheckQuery(command, 100).code, ErrorCode::kInvalidArgument);
+}
+
+TEST(CheckQueryTest, WhatWritesIsToldFromWhatReads) {
+  using Kind = Operation::Kind;
+  const auto writes = [](Kind kind) {
+    Command command;
+    command.operations = {{.kind = kind, .key = "k"}};
+    return Writes(command);
+  };
+  for (const Kind kind :
+       {Kind::kPut, Kind::kDelete, Kind::kDeleteRange, Kind::kAdd, Kind::kDropHistory}) {
+    EXPECT_TRUE(writes(kind));
+  }
+  EXPECT_FALSE(writes(Kind::kGet));
+  EXPECT_FALSE(writes(Kind::kScan));
+  Command command;
+  command.otherwise = {Operation{.kind = Kind::kPut, .key = "k"}};
+  EXPECT_TRUE(Writes(command));
+}
+
 TEST(CommandResultTest, ComesBackAsItWas) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     Random random(seed);
@@ -245,7 +479,8 @@ TEST(CommandResultTest, RefusesWhatIsNone) {
         std::string_view("\x94\0\x01\x01\0\0", 6)}) {
     EXPECT_TRUE(DecodeCommandResult(encoded).status().IsCorruption());
   }
-  EXPECT_TRUE(DecodeCommandResult(std::string_view("\x95\0\x01\x01\0\x81\0\0", 8)).ok());
+  EXPECT_TRUE(
+      DecodeCommandResult(std::string_view("\x99\0\x01\x01\0\xc2\x90\xc4\0\0\x81\0\0", 13)).ok());
 }
 
 }  // namespace
