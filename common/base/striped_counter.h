@@ -11,11 +11,14 @@ namespace bedrock {
 /// another; two that share a place and count at the same moment may lose one. Any thread.
 class StripedCounter {
  public:
-  void Add(std::uint64_t n) {
+  /// Gives what this thread's place has counted now: for who does something once in so many.
+  std::uint64_t Add(std::uint64_t n) {
     std::atomic<std::uint64_t>& stripe = stripes_[StripeOfThread()].count;
-    stripe.store(stripe.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    const std::uint64_t counted = stripe.load(std::memory_order_relaxed) + n;
+    stripe.store(counted, std::memory_order_relaxed);
+    return counted;
   }
-  /// About, while others count.
+  /// About, while others count: it may even go back a little.
   std::uint64_t sum() const {
     std::uint64_t sum = 0;
     for (const Stripe& stripe : stripes_) sum += stripe.count.load(std::memory_order_relaxed);

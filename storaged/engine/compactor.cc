@@ -107,6 +107,9 @@ PickerInput Compactor::InputOf(const VersionSet::Current& now,
   input.quarantined = &now.state->quarantined;
   input.manual = requests_.empty() ? nullptr : &requests_.front().what;
   input.cursors = &cursors_;
+  const std::uint64_t reads = context_.readers.level0_reads();
+  input.level0_read_bytes =
+      (reads - std::min(level0_reads_before_, reads)) * context_.options.block_bytes;
   return input;
 }
 
@@ -241,6 +244,9 @@ Lane::Next Compactor::Commit(LaneWork& work) {
   {
     const MutexLock lock(mutex_);
     Advance(job.base.state->levels, job.plan, cursors_);
+    if (job.plan.inputs.front().level == 0) {
+      level0_reads_before_ = context_.readers.level0_reads();
+    }
     Forget(work.job);
     pause_.Reset();
   }

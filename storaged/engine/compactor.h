@@ -102,6 +102,8 @@ class Compactor {
   std::vector<std::shared_ptr<Job>> running_ GUARDED_BY(mutex_);
   std::deque<ManualRequest> requests_ GUARDED_BY(mutex_);
   std::array<std::string, kLevelsMax> cursors_ GUARDED_BY(mutex_);
+  /// ReaderLink::level0_reads when level 0 was last brought down.
+  std::uint64_t level0_reads_before_ GUARDED_BY(mutex_) = 0;
   Pause pause_ GUARDED_BY(mutex_);
 };
 

@@ -64,7 +64,11 @@ EngineImpl::EngineImpl(const Environment& environment, EngineOptions options,
       options_(std::move(options)),
       cache_(std::move(cache)),
       lock_(std::move(recovered.lock)),
-      reader_link_(std::make_shared<ReaderLink>(options_.on_event)),
+      reader_link_(std::make_shared<ReaderLink>(options_.on_event,
+                                                [this] {
+                                                  for (const auto& lane : compaction_lanes_)
+                                                    lane->Wake();
+                                                })),
       applied_(ToMark(recovered.state.applied)),
       frozen_index_(applied_.index()),
       watermark_(recovered.state.watermark.value()),
@@ -81,6 +85,7 @@ EngineImpl::EngineImpl(const Environment& environment, EngineOptions options,
                *snapshots_,
                throttle_,
                counters_,
+               *reader_link_,
                watermark_,
                [this] {
                  UpdateLoad();

@@ -11,6 +11,7 @@
 #include "storaged/engine/engine.h"
 #include "storaged/engine/error_state.h"
 #include "storaged/engine/live_state.h"
+#include "storaged/engine/read/reader_link.h"
 #include "storaged/engine/snapshot_registry.h"
 #include "storaged/engine/version_set.h"
 #include "storaged/engine/write_throttle.h"
@@ -36,6 +37,7 @@ struct JobContext {
   SnapshotRegistry& snapshots;
   WriteThrottle& throttle;
   JobCounters& counters;
+  const ReaderLink& readers;
   const std::atomic<std::uint64_t>& watermark;  ///< As it was set; may be above all there is.
   /// Wakes every lane: a commit has ended.
   std::function<void()> wake_all;

@@ -92,6 +92,7 @@ class Picker {
     }
     if (!plan && input_.manual != nullptr) plan = PickManual(*input_.manual);
     if (!plan) plan = PickByScore();
+    if (!plan) plan = PickForReads();
     if (!plan) plan = PickTombstones();
     if (!plan) plan = PickGarbage();
     if (!plan) plan = PickBlobs();
@@ -316,6 +317,20 @@ class Picker {
     if (run.size() < std::max(2u, input_.options.level0_files_trigger)) return std::nullopt;
     std::reverse(run.begin(), run.end());
     return MakePlan(reason, 0, run, 0);
+  }
+
+  /// Few files on level 0 may stay there for long, and each walk looks into all of them. Once the
+  /// walks have read as much for that as a merge reads and writes, the merge is worth it: at worst
+  /// nobody reads any more, and both together cost twice what either would have (the ski rental
+  /// problem). Without walks it never comes to that.
+  std::optional<CompactionPlan> PickForReads() const {
+    const std::uint64_t paid = input_.level0_read_bytes / 2;
+    if (paid == 0 || engine::BytesOf(levels_[0]) > paid || Level0Inputs().empty()) {
+      return std::nullopt;
+    }
+    auto plan = PickLevel0(Reason::kReads);
+    if (!plan->move && plan->input_bytes > paid) return std::nullopt;
+    return plan;
   }
 
   // Levels.
@@ -619,6 +634,8 @@ std::string_view ReasonName(CompactionPlan::Reason reason) {
       return "garbage";
     case Reason::kBlobs:
       return "blobs";
+    case Reason::kReads:
+      return "reads";
     case Reason::kManual:
       return "manual";
   }

@@ -26,6 +26,7 @@ struct CompactionPlan {
     kTombstones,  ///< Many tombstones stand over what they delete.
     kGarbage,     ///< The watermark has moved past much of a table.
     kBlobs,       ///< A blob file holds little that is referred to.
+    kReads,       ///< Walks have read more for level 0 than merging it takes.
     kManual,
   };
   struct Input {
@@ -64,7 +65,7 @@ struct CompactionPlan {
   KeyRange range() const { return {begin, {end, end_kind}}; }
 };
 
-/// "level 0", "size", "tombstones", "garbage", "blobs", "manual".
+/// "level 0", "size", "tombstones", "garbage", "blobs", "reads", "manual".
 std::string_view ReasonName(CompactionPlan::Reason reason);
 
 /// A wish to have a range in the last level, without what no reader needs. Goes on until PickManual
@@ -96,6 +97,9 @@ struct PickerInput {
   /// Without those that can't be read: nothing could be relocated out of them.
   std::span<const BlobFileUse> blobs;
   const ManualCompaction* manual = nullptr;  ///< Null: none.
+  /// What walks had to read of level 0, since it was last brought down, that they would not have
+  /// had to once it was merged.
+  std::uint64_t level0_read_bytes = 0;
   /// Behind which key each level goes on, so that equal choices take turns; see Advance.
   const std::array<std::string, kLevelsMax>* cursors = nullptr;
 };
@@ -105,8 +109,9 @@ struct PickerInput {
 /// key, what a deeper level has is older), and carrying out plan after plan ends.
 ///
 /// In order of urgency: level 0 where writers begin to wait; a manual compaction; whichever of
-/// level 0 and the levels is furthest above its target; tables full of tombstones; tables full of
-/// what the watermark let go; blob files full of what nobody refers to.
+/// level 0 and the levels is furthest above its target; a level 0 that costs readers more than a
+/// merge; tables full of tombstones; tables full of what the watermark let go; blob files full of
+/// what nobody refers to.
 std::optional<CompactionPlan> Pick(const PickerInput& input);
 
 /// Whether tables are left that `manual` is about. While it is true and Pick has no plan for it,

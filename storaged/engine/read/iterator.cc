@@ -50,6 +50,11 @@ class Iterator::Walk {
     Show(walk_, shown);
   }
 
+  /// Before each move to a place that is not the next one.
+  void CountPositioning() {
+    if (level0_blocks_ > 0) link_->CountLevel0Reads(level0_blocks_);
+  }
+
   Status status() {
     looked_ = true;
     return custom_ != nullptr ? custom_->status() : walk_.status();
@@ -71,10 +76,16 @@ class Iterator::Walk {
     auto& sources = walk_.sources();
     sources.Reserve(state_->memtables().size() + levels[0].size() + levels.size() - 1);
     for (const auto& memtable : state_->memtables()) AddMemtable(*memtable);
+    const std::size_t level0_begin = sources.sources();
     for (auto table = levels[0].rbegin(); table != levels[0].rend(); ++table) {
       AddTable(*table, parameters);
     }
+    const std::size_t level0_end = sources.sources();
     for (std::size_t level = 1; level < levels.size(); ++level) AddLevel(level, parameters);
+    if (link_ == nullptr || level0_begin == level0_end) return;
+    // Merged, they would be part of a source that is there anyway, or one source.
+    const bool over_others = sources.sources() > level0_end;
+    level0_blocks_ = level0_end - level0_begin - (over_others ? 0 : 1);
   }
 
   void AddMemtable(const engine::Memtable& memtable) {
@@ -111,6 +122,7 @@ class Iterator::Walk {
   }
 
   bool looked_ = false;
+  std::size_t level0_blocks_ = 0;  ///< That a positioning looks at for want of a merge.
   const std::unique_ptr<engine::CustomWalk> custom_;  ///< Instead of all below, where there is one.
   // The walk borrows these.
   const std::shared_ptr<const engine::ReadState> state_;
@@ -123,15 +135,19 @@ Iterator::Iterator(std::unique_ptr<Walk> walk) : walk_(std::move(walk)) {}
 Iterator::~Iterator() = default;
 
 void Iterator::SeekToFirst() {
+  walk_->CountPositioning();
   walk_->Do(*this, [](auto& walk) { walk.SeekToFirst(); });
 }
 void Iterator::SeekToLast() {
+  walk_->CountPositioning();
   walk_->Do(*this, [](auto& walk) { walk.SeekToLast(); });
 }
 void Iterator::Seek(std::string_view key) {
+  walk_->CountPositioning();
   walk_->Do(*this, [&](auto& walk) { walk.Seek(key); });
 }
 void Iterator::SeekForPrev(std::string_view key) {
+  walk_->CountPositioning();
   walk_->Do(*this, [&](auto& walk) { walk.SeekForPrev(key); });
 }
 void Iterator::Next() {

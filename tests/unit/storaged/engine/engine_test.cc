@@ -374,6 +374,46 @@ TEST_F(EngineTest, CompactionsBoundTheFilesOfARead) {
   EXPECT_GT(CompactedFiles(engine_->Stats()), 1u) << "cut at table_bytes";
 }
 
+TEST_F(EngineTest, SeeksThatLookIntoLevel0AgainAndAgainBringItDown) {
+  for (int i = 0; i < 50; ++i) Apply({{std::to_string(i), std::string(40, 'v')}});
+  Compact();
+  for (int i = 0; i < 2; ++i) {
+    Apply({{"7", "new"}, {"~", "end"}});
+    Flush();
+  }
+  ASSERT_EQ(Files(0), 2u);
+  const EngineStats before = engine_->Stats();
+  const auto written = [&] {
+    std::uint64_t bytes = 0;
+    for (const auto& level : engine_->Stats().levels) bytes += level.written_bytes;
+    return bytes;
+  };
+  const std::uint64_t written_before = written();
+  // Lookups ask the filters, and one seek is no reason.
+  for (int i = 0; i < 5000; ++i) ASSERT_TRUE(engine_->Get("7", kNewest)->found);
+  engine_->NewIterator({}, {})->Seek("7");
+  engine_->Tick();
+  world_.executor.RunAll();
+  EXPECT_EQ(Files(0), 2u);
+  std::uint64_t seeks = 0;
+  for (; Files(0) > 0; ++seeks) {
+    ASSERT_LT(seeks, 5000u);
+    const auto walk = engine_->NewIterator({}, {});
+    walk->Seek("7");
+    ASSERT_TRUE(walk->Valid());
+    ASSERT_EQ(walk->value(), "new");
+    walk->Next();
+    world_.executor.RunAll();
+  }
+  EXPECT_EQ(engine_->Stats().compactions, before.compactions + 1);
+  // They have read more than was written.
+  EXPECT_GE(2 * seeks * options_.block_bytes, written() - written_before);
+  const EngineStats merged = engine_->Stats();
+  for (int i = 0; i < 5000; ++i) engine_->NewIterator({}, {})->Seek("7");
+  world_.executor.RunAll();
+  EXPECT_EQ(engine_->Stats().compactions, merged.compactions);
+}
+
 TEST_F(EngineTest, ReadersKeepTheirFilesAndTickRemovesThemLater) {
   Apply({{"k", "1"}});
   Flush();

@@ -114,6 +114,8 @@ class ScriptRunner {
     } else if (command.name == "blob") {
       blobs_.push_back(
           {FileNumber(command.Number(0)), command.Named("bytes", 0), command.Named("live", 0)});
+    } else if (command.name == "reads") {
+      level0_read_bytes_ = command.Number(0) * kMiB;
     } else if (command.name == "cursor") {
       cursors_.at(command.Number(0)) = command.args.at(1);
     } else if (command.name == "manual") {
@@ -160,6 +162,7 @@ class ScriptRunner {
             .quarantined = &quarantined_,
             .blobs = blobs_,
             .manual = manual_ ? &*manual_ : nullptr,
+            .level0_read_bytes = level0_read_bytes_,
             .cursors = &cursors_};
   }
 
@@ -251,6 +254,7 @@ class ScriptRunner {
   std::vector<BlobFileUse> blobs_;
   std::vector<CompactionPlan> running_;
   std::optional<ManualCompaction> manual_;
+  std::uint64_t level0_read_bytes_ = 0;
   std::array<std::string, kLevelsMax> cursors_;
   std::string output_;
 };

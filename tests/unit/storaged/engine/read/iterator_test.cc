@@ -96,6 +96,52 @@ TEST_F(ReadIteratorTest, NeverStepsOverWhatItCannotRead) {
   EXPECT_GT(failed, 50);
 }
 
+TEST_F(ReadIteratorTest, CountsWhatPositioningReadsOfLevel0) {
+  ReadStateMaker maker(0);
+  Layer layer;
+  for (char c = 'a'; c <= 'z'; ++c) {
+    layer.points->Add(std::string(1, c), Version(1), EntryKind::kPut, "v");
+  }
+  auto tables = std::make_shared<TableSet>();
+  tables->levels[0] = {maker.MakeTable(layer, "", "f"), maker.MakeTable(layer, "s", ""),
+                       maker.MakeTable(layer, "", "")};
+  const auto alone = std::make_shared<const ReadState>(ReadState::Memtables(), tables);
+  auto over_others = std::make_shared<TableSet>(*tables);
+  over_others->levels[3] = maker.MakeLevel(layer, {"f", "m", "s"});
+  const auto state = std::make_shared<const ReadState>(ReadState::Memtables(), over_others);
+  const auto counted = [&](const std::shared_ptr<const ReadState>& of, Range bounds) {
+    const std::uint64_t before = link_->level0_reads();
+    const auto iterator = New(of, Version(1), bounds);
+    EXPECT_EQ(link_->level0_reads(), before) << "it was not positioned";
+    iterator->Seek("b");
+    const std::uint64_t seek = link_->level0_reads() - before;
+    iterator->SeekToFirst();
+    while (iterator->Valid()) iterator->Next();
+    EXPECT_EQ(link_->level0_reads() - before, 2 * seek);
+    iterator->SeekToLast();
+    iterator->SeekForPrev("x");
+    EXPECT_EQ(link_->level0_reads() - before, 4 * seek);
+    return seek;
+  };
+  EXPECT_EQ(counted(state, {}), 3u);
+  EXPECT_EQ(counted(state, {"", "f"}), 2u);
+  // Merged with each other, they would be one.
+  EXPECT_EQ(counted(alone, {}), 2u);
+  EXPECT_EQ(counted(alone, {"g", "h"}), 0u);
+}
+
+TEST_F(ReadIteratorTest, TellsOncePerSoManyReadsOfLevel0UntilItIsClosed) {
+  int told = 0;
+  ReaderLink link({}, [&] { ++told; });
+  for (std::uint64_t i = 0; i < 3 * ReaderLink::kLevel0ReadsEach / 2; ++i) link.CountLevel0Reads(2);
+  EXPECT_EQ(told, 3);
+  link.CountLevel0Reads(ReaderLink::kLevel0ReadsEach);
+  EXPECT_EQ(told, 4);
+  link.Close();
+  link.CountLevel0Reads(ReaderLink::kLevel0ReadsEach);
+  EXPECT_EQ(told, 4);
+}
+
 TEST_F(ReadIteratorTest, ReadsNoTableOutsideOfItsBounds) {
   ReadStateMaker maker(0);
   Layer layer;
