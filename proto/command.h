@@ -50,8 +50,10 @@ inline constexpr std::size_t kOperationsMax = 10'000;  ///< Of each branch; cond
 inline constexpr std::size_t kReadsMax = 100'000;      ///< Keys and ranges to certify.
 inline constexpr std::size_t kScanItemsMax = 10'000;
 inline constexpr std::size_t kScanBytesMax = 8 * kMiB;  ///< Keys and values of one scan.
-/// Keys and values in all results of a command; what would give more is kTransactionTooLarge.
+/// Keys and values in all results of a command, and items of all its scans; what would give more is
+/// kTransactionTooLarge. So many items fit a frame beside what else may be in it.
 inline constexpr std::size_t kResultBytesMax = 12 * kMiB;
+inline constexpr std::size_t kResultItemsMax = 100'000;
 inline constexpr std::size_t kIdempotencyKeyBytesMax = 128;
 inline constexpr std::size_t kFingerprintBytes = 16;
 
@@ -193,8 +195,10 @@ struct CommandResult {
   Version current;
   /// The first condition that did not hold: its position in `conditions`.
   std::uint32_t failed_condition = 0;
-  bool ran_otherwise = false;            ///< kOk: a condition failed and `otherwise` ran.
-  std::vector<OperationResult> results;  ///< kOk: one an operation of the branch that ran.
+  bool ran_otherwise = false;  ///< kOk: a condition failed and `otherwise` ran.
+  /// kOk: one an operation of the branch that ran; none at all where that branch only puts, deletes
+  /// and drops history, which give nothing.
+  std::vector<OperationResult> results;
   /// kTransactionConflict: a key, or where a range begins, that was changed. kInvalidArgument: the
   /// key of the add.
   std::string key;
