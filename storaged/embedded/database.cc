@@ -189,7 +189,7 @@ Core::Core(const Environment& environment, const std::string& directory, std::ui
       directory_(directory),
       seed_(seed),
       waiter_(*environment.executor),
-      locks_(*environment.executor),
+      locks_(*environment.executor, *environment.clock),
       events_(std::make_shared<EventLog>(*environment.file_system, *environment.clock, directory)) {
 }
 

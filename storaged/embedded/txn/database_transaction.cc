@@ -48,10 +48,10 @@ class DatabaseTransaction::ReadRecorder final : public txn::WalkRecorder {
 
 DatabaseTransaction::DatabaseTransaction(std::shared_ptr<TransactionHost> host,
                                          const TransactionOptions& options)
-    : host_(std::move(host)),
-      options_(options),
-      begin_(host_->engine().GetSnapshot()),
-      owner_(host_->locks()) {}
+    : host_(std::move(host)), options_(options), begin_(host_->engine().GetSnapshot()) {
+  if (!options_.read_only && options_.mode == TransactionMode::kPessimistic)
+    locks_.emplace(host_->locks());
+}
 
 DatabaseTransaction::~DatabaseTransaction() { Rollback(); }
 
@@ -182,12 +182,12 @@ LockTable::Patience DatabaseTransaction::patience() const {
 
 Status DatabaseTransaction::LockKey(std::string_view key, LockMode mode) {
   if (!IsPessimistic()) return {};
-  return host_->locks().LockKey(owner_, key, mode, patience());
+  return host_->locks().LockKey(*locks_, key, mode, patience());
 }
 
 Status DatabaseTransaction::LockRange(std::string_view begin, std::string_view end, LockMode mode) {
   if (!IsPessimistic()) return {};
-  return host_->locks().LockRange(owner_, begin, end, mode, patience());
+  return host_->locks().LockRange(*locks_, begin, end, mode, patience());
 }
 
 // ---- The end
@@ -234,7 +234,7 @@ Status DatabaseTransaction::Noted(Status status) {
 
 void DatabaseTransaction::End(Status why) {
   over_ = std::move(why);
-  host_->locks().ReleaseAll(owner_);
+  if (IsPessimistic()) host_->locks().ReleaseAll(*locks_);
   // What iterators share lives on with them.
   writes_ = std::make_shared<txn::OwnWrites>();
   reads_ = std::make_shared<ReadSet>();

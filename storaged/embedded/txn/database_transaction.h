@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,9 +56,7 @@ class DatabaseTransaction final : public Transaction {
   class ReadCertifier;
   class ReadRecorder;
 
-  bool IsPessimistic() const {
-    return !options_.read_only && options_.mode == TransactionMode::kPessimistic;
-  }
+  bool IsPessimistic() const { return locks_.has_value(); }
   /// ok while it goes on.
   Status CheckGoesOn();
   Status CheckWritable();
@@ -77,9 +76,9 @@ class DatabaseTransaction final : public Transaction {
 
   const std::shared_ptr<TransactionHost> host_;
   const TransactionOptions options_;
-  Snapshot begin_;  ///< The newest state when it began.
-  Status over_;     ///< Not ok: it is over.
-  LockTable::Owner owner_;
+  Snapshot begin_;                         ///< The newest state when it began.
+  Status over_;                            ///< Not ok: it is over.
+  std::optional<LockTable::Owner> locks_;  ///< Of a pessimistic one.
   std::shared_ptr<ReadSet> reads_ = std::make_shared<ReadSet>();
   std::shared_ptr<txn::OwnWrites> writes_ = std::make_shared<txn::OwnWrites>();
   std::vector<std::size_t> savepoints_;  ///< batch().count() of then.

@@ -1,45 +1,45 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <list>
-#include <map>
-#include <string>
+#include <optional>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "bedrock/status.h"
 #include "common/base/thread_annotations.h"
-#include "common/base/typed_bool.h"
+#include "common/env/clock.h"
 #include "common/env/waiter.h"
+#include "storaged/txn/lock_manager.h"
 
 namespace bedrock::embedded {
 
-enum class LockMode : std::uint8_t { kShared, kExclusive };
+using txn::LockMode;
 
-/// Locks on keys and on ranges of keys, for pessimistic transactions: shared ones go together, an
-/// exclusive one only with those of its own holder. They spare work and give order to those who
-/// want the same; that commits are serializable does not depend on them.
+/// The locks of a database: txn::LockManager, which says who gets what, for threads that wait.
+/// Whoever waits is woken by its own outcome alone.
 ///
-/// Requests that exclude each other are granted in the order they were made (FIFO), but for a
-/// holder's wish for more (shared to exclusive), which goes before those that wait. Whoever waits
-/// is woken by its own outcome alone.
-///
-/// Cycles of waiting owners are looked for when somebody begins to wait, for nothing else can close
-/// one: a walk through the graph of who waits for whom, made of the requests as they are.
-///
-/// Any thread; an owner is used by one at a time.
+/// Any thread; an owner is used by one at a time. Executor and clock are borrowed.
 class LockTable {
  public:
-  /// Who holds locks: a transaction. Younger ones have larger ids.
-  class Owner;
-  using DetectDeadlock = TypedBool<struct DetectDeadlockTag>;
-  struct Request;
+  using DetectDeadlock = txn::LockManager::DetectDeadlock;
 
-  /// No owner has more locks.
-  static constexpr std::size_t kLocksMax = 1'000'000;
+  /// Who holds locks: a transaction. Younger ones have larger ids. ReleaseAll it before it goes.
+  class Owner {
+   public:
+    explicit Owner(LockTable& table)
+        : locks_({.order = table.last_id_.fetch_add(1, std::memory_order_relaxed) + 1,
+                  .began_ms = table.clock_.MonotonicMs()}) {}
+    std::uint64_t id() const { return locks_.order(); }
 
-  explicit LockTable(Executor& executor) : executor_(executor) {}
+   private:
+    friend class LockTable;
+    txn::LockOwner locks_;  // guarded by the table's mutex
+  };
+
+  LockTable(Executor& executor, const Clock& clock) : executor_(executor), clock_(clock) {}
   LockTable(const LockTable&) = delete;
   LockTable& operator=(const LockTable&) = delete;
 
@@ -50,8 +50,9 @@ class LockTable {
   };
 
   /// Gives the lock, waiting for it where needed; at once where the owner has as much already.
-  /// timed_out. deadlock: the owner is the youngest of a cycle, which the message names. aborted:
-  /// the table was closed. busy: kLocksMax.
+  /// timed_out, which names the key and who is in the way, since when. deadlock: the owner is the
+  /// youngest of a cycle, which the message names. aborted: the table was closed. busy: too many
+  /// locks of one owner.
   Status LockKey(Owner& owner, std::string_view key, LockMode mode, const Patience& patience)
       EXCLUDES(mutex_);
   /// All keys in [begin, end), also those that do not exist; an empty `end` is unbounded.
@@ -64,56 +65,34 @@ class LockTable {
   /// Everybody who waits, and will wait, is aborted.
   void Close() EXCLUDES(mutex_);
 
-  /// Keys and ranges that are locked or waited for; 0 when nobody holds anything.
+  /// Keys and ranges that are locked, and requests that wait; 0 when nobody holds anything.
   std::size_t size() const EXCLUDES(mutex_);
   std::size_t waiting() const EXCLUDES(mutex_);
 
-  class Owner {
-   public:
-    explicit Owner(LockTable& table) : id_(table.NewId()) {}
-    std::uint64_t id() const { return id_; }
-
-   private:
-    friend class LockTable;
-    const std::uint64_t id_;
-    // Guarded by the table's mutex.
-    std::vector<std::string> keys_;
-    std::size_t ranges_ = 0;
-    Request* waits_for_ = nullptr;
-  };
-
  private:
-  struct Holder {
-    Owner* owner;
-    LockMode mode;
+  /// Somebody who waits, on its stack.
+  struct Wait {
+    explicit Wait(Executor& executor) : waiter(executor) {}
+    Waiter waiter;
+    /// Set once, by whoever ends the wait; guarded by the table's mutex.
+    std::optional<Status> outcome;
   };
-  struct RangeLock {
-    std::string begin;
-    std::string end;  ///< Empty: unbounded.
-    Holder holder;
-  };
-  using Holders = std::vector<Holder>;
 
-  std::uint64_t NewId() EXCLUDES(mutex_);
-  Status Lock(Request& request, const Patience& patience) EXCLUDES(mutex_);
-  bool HasAlready(const Request& request) const REQUIRES(mutex_);
-  /// Whom the request has to wait for; stops at the first one with `first_only`.
-  using FirstOnly = TypedBool<struct FirstOnlyTag>;
-  std::vector<Owner*> Blockers(const Request& request, FirstOnly first_only) const REQUIRES(mutex_);
-  void Grant(const Request& request) REQUIRES(mutex_);
-  void GrantWaiting() REQUIRES(mutex_);
-  /// Ends the youngest of each cycle that `request` closes.
-  void BreakDeadlocks(Request& request) REQUIRES(mutex_);
-  std::vector<Owner*> FindCycle(Owner& start) const REQUIRES(mutex_);
-  void EndWait(Request& request, Status why) REQUIRES(mutex_);
+  Status Lock(Owner& owner, const txn::LockSpan& span, LockMode mode, const Patience& patience)
+      EXCLUDES(mutex_);
+  /// Asks, and tells others what comes of it. Nullopt: it is in waits_ now, under `request`.
+  std::optional<Status> Ask(Owner& owner, const txn::LockSpan& span, LockMode mode,
+                            DetectDeadlock detect, txn::LockRequestId* request) REQUIRES(mutex_);
+  void EndWait(txn::LockRequestId request, Status outcome) REQUIRES(mutex_);
+  void WakeGranted(const std::vector<txn::LockRequestId>& granted) REQUIRES(mutex_);
 
   Executor& executor_;
+  const Clock& clock_;
+  std::atomic<std::uint64_t> last_id_ = 0;
   mutable Mutex mutex_;
-  std::uint64_t last_id_ GUARDED_BY(mutex_) = 0;
   bool closed_ GUARDED_BY(mutex_) = false;
-  std::map<std::string, Holders, std::less<>> keys_ GUARDED_BY(mutex_);
-  std::list<RangeLock> ranges_ GUARDED_BY(mutex_);
-  std::list<Request*> waiting_ GUARDED_BY(mutex_);  ///< In the order they came.
+  txn::LockManager locks_ GUARDED_BY(mutex_);
+  std::unordered_map<std::uint64_t, Wait*> waits_ GUARDED_BY(mutex_);  ///< By request.
 };
 
 }  // namespace bedrock::embedded

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/env/manual_clock.h"
 #include "common/env/manual_executor.h"
 #include "common/env/random.h"
 #include "common/env/thread_executor.h"
@@ -29,6 +30,10 @@ constexpr LockTable::Patience kPatient{.timeout_us = Waiter::kForever,
 /// In one thread, where waiting ends at once: timed_out says that it would have waited.
 class LockTableTest : public testing::Test {
  protected:
+  ~LockTableTest() override {
+    for (Owner* owner : {&a_, &b_, &c_}) table_.ReleaseAll(*owner);
+    EXPECT_EQ(table_.size(), 0u);
+  }
   Status Key(Owner& owner, std::string_view key, LockMode mode) {
     return table_.LockKey(owner, key, mode, kPatient);
   }
@@ -36,8 +41,9 @@ class LockTableTest : public testing::Test {
     return table_.LockRange(owner, begin, end, mode, kPatient);
   }
 
+  ManualClock clock_;
   ManualExecutor executor_;
-  LockTable table_{executor_};
+  LockTable table_{executor_, clock_};
   Owner a_{table_};
   Owner b_{table_};
   Owner c_{table_};
@@ -118,6 +124,17 @@ TEST_F(LockTableTest, ATimeoutLeavesNothingBehind) {
   EXPECT_TRUE(Key(c_, "k", kShared).ok());  // b waits no more
 }
 
+TEST_F(LockTableTest, ATimeoutNamesTheKeyTheBlockerAndItsAge) {
+  clock_.AdvanceMs(2000);
+  Owner young(table_);
+  EXPECT_TRUE(Key(young, "k", kExclusive).ok());
+  clock_.AdvanceMs(700);
+  EXPECT_EQ(Key(a_, "k", kShared).message(),
+            "waited 0 ms for the shared lock on key 'k': transaction 4, which began 700 ms ago, "
+            "holds it");
+  table_.ReleaseAll(young);
+}
+
 TEST_F(LockTableTest, AfterCloseEverythingIsAborted) {
   EXPECT_TRUE(Key(a_, "k", kShared).ok());
   table_.Close();
@@ -130,6 +147,10 @@ TEST_F(LockTableTest, AfterCloseEverythingIsAborted) {
 /// With real threads that wait for each other.
 class LockTableThreadsTest : public testing::Test {
  protected:
+  ~LockTableThreadsTest() override {
+    for (Owner* owner : {&a_, &b_, &c_, &d_}) table_.ReleaseAll(*owner);
+    EXPECT_EQ(table_.size(), 0u);
+  }
   /// Asks in a thread of its own, and returns when that one waits.
   std::future<Status> Waits(Owner& owner, std::string key, LockMode mode,
                             Detect detect = Detect::kYes) {
@@ -145,8 +166,9 @@ class LockTableThreadsTest : public testing::Test {
     return table_.LockKey(owner, key, mode, kPatient);
   }
 
+  ManualClock clock_;
   ThreadExecutor executor_{1};
-  LockTable table_{executor_};
+  LockTable table_{executor_, clock_};
   Owner a_{table_};
   Owner b_{table_};
   Owner c_{table_};
