@@ -2,26 +2,6 @@
 
 namespace bedrock::engine {
 
-namespace {
-
-std::string_view NameOf(EngineState state) {
-  switch (state) {
-    case EngineState::kHealthy:
-      return "healthy";
-    case EngineState::kDegraded:
-      return "degraded";
-    case EngineState::kNoSpace:
-      return "no_space";
-    case EngineState::kReadOnly:
-      return "read_only";
-    case EngineState::kFailed:
-      return "failed";
-  }
-  return "unknown";
-}
-
-}  // namespace
-
 EngineState ErrorState::StateLocked() const {
   if (!failure_.ok()) return EngineState::kFailed;
   if (!writes_ended_.ok()) return EngineState::kReadOnly;
@@ -50,8 +30,8 @@ std::string ErrorState::Settle(bool news) {
   const EngineState now = StateLocked();
   state_.store(now, std::memory_order_release);
   if (now == before && !news) return {};
-  std::string line = "engine is " + std::string(NameOf(now));
-  if (now != before) line += ", was " + std::string(NameOf(before));
+  std::string line = "engine is " + std::string(EngineStateName(now));
+  if (now != before) line += ", was " + std::string(EngineStateName(before));
   const std::string why = DetailLocked();
   return why.empty() ? line : line + ": " + why;
 }
