@@ -39,7 +39,7 @@ StorageCore::StorageCore(engine::Engine& engine, StateMachine& machine, Options 
       machine_(machine),
       options_(std::move(options)),
       applier_(engine, machine),
-      engine_stats_(engine.Stats()) {}
+      engine_health_(engine.health()) {}
 
 void StorageCore::Receive(std::string_view from, proto::Frame frame, std::uint64_t now_ms) {
   if (!Admit(from, frame)) return;
@@ -134,7 +134,7 @@ void StorageCore::OnGet(WaitingRead read) {
 }
 
 void StorageCore::EngineProgressed() {
-  engine_stats_ = engine_.Stats();
+  engine_health_ = engine_.health();
   applier_.Unblock();
   progress_due_ = true;
 }
@@ -171,7 +171,7 @@ void StorageCore::ApplyPending(std::uint64_t now_ms) {
   const auto state = applier_.state();
   retry_at_ms_.reset();
   if (state == Applier::State::kBlocked) retry_at_ms_ = now_ms + kBusyRetryMs;
-  if (state != state_before) engine_stats_ = engine_.Stats();
+  if (state != state_before) engine_health_ = engine_.health();
   if (machine_.applied() != before) {
     progress_due_ = true;
     engine_.SetWatermark(Version(machine_.applied().value()));
@@ -268,7 +268,7 @@ bool StorageCore::stopped() const {
 
 ErrorCode StorageCore::health() const {
   if (applier_.state() == Applier::State::kHalted) return ErrorCode::kStorageUnavailable;
-  switch (engine_stats_.state) {
+  switch (engine_health_.state) {
     case EngineState::kHealthy:
     case EngineState::kDegraded:
       return ErrorCode::kOk;
@@ -286,7 +286,7 @@ std::string StorageCore::health_detail() const {
     return "applying stopped after " + std::to_string(machine_.applied().value()) + ": " +
            applier_.fault().ToString();
   }
-  return engine_stats_.state == EngineState::kHealthy ? "" : engine_stats_.detail;
+  return engine_health_.detail;
 }
 
 proto::StorageStatus StorageCore::StatusNow() const {

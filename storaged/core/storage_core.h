@@ -81,7 +81,7 @@ class StorageCore {
   proto::ErrorCode health() const;
   /// Why it is not kOk; empty where it is.
   std::string health_detail() const;
-  EngineState engine_state() const { return engine_stats_.state; }
+  EngineState engine_state() const { return engine_health_.state; }
   /// Reads that met damaged bytes, and what the last one said.
   std::uint64_t corrupt_reads() const { return corrupt_reads_; }
   const std::string& last_corruption() const { return last_corruption_; }
@@ -122,7 +122,7 @@ class StorageCore {
   bool progress_due_ = false;
   bool stopping_ = false;
   std::optional<std::uint64_t> retry_at_ms_;  // while the engine is busy
-  EngineStats engine_stats_;                  // as of its last report
+  engine::EngineHealth engine_health_;        // as of its last report
   std::uint64_t corrupt_reads_ = 0;
   std::string last_corruption_;
 };

@@ -343,6 +343,8 @@ void Core::OnProgress() {
 }
 
 void Core::ReportProgress() {
+  const std::uint64_t progress = progress_.load();
+  if (reported_progress_.exchange(progress) == progress) return;
   const EngineStats stats = engine_->Stats();
   const MutexLock lock(report_mutex_);
   if (stats.durable > reported_durable_) {
@@ -407,22 +409,22 @@ Status Core::Flush() {
       },
       Waiter::kForever);
   if (done) return why;
-  return Status::Unavailable("the flush waits: " + engine_->Stats().detail);
+  return Status::Unavailable("the flush waits: " + engine_->health().detail);
 }
 
 Status Core::WhyNoFlush() {
-  const EngineStats stats = engine_->Stats();
-  switch (stats.state) {
+  const engine::EngineHealth health = engine_->health();
+  switch (health.state) {
     case EngineState::kHealthy:
     case EngineState::kDegraded:
       return {};
     case EngineState::kNoSpace:
-      return Status::NoSpace(stats.detail);
+      return Status::NoSpace(health.detail);
     case EngineState::kReadOnly:
     case EngineState::kFailed:
       break;
   }
-  return Status::IoError(stats.detail);
+  return Status::IoError(health.detail);
 }
 
 Status Core::CompactRange(Range range) {
@@ -448,7 +450,7 @@ Status Core::CompactRange(Range range) {
         return status.has_value();
       },
       Waiter::kForever);
-  return status.value_or(Status::Unavailable("the compaction waits: " + engine_->Stats().detail));
+  return status.value_or(Status::Unavailable("the compaction waits: " + engine_->health().detail));
 }
 
 Status Core::Checkpoint(const std::string& directory) {

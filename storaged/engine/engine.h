@@ -22,6 +22,7 @@
 #include "common/base/typed_bool.h"
 #include "common/base/units.h"
 #include "common/env/environment.h"
+#include "storaged/engine/engine_health.h"
 
 namespace bedrock::engine {
 
@@ -202,6 +203,8 @@ class Engine {
   virtual Status Checkpoint(const std::string& directory) = 0;
   /// Bytes of tables and blobs for keys of `range`, about.
   virtual std::uint64_t ApproximateSize(Range range) const = 0;
+  /// What Stats() says of it, at next to no cost.
+  virtual EngineHealth health() const = 0;
   virtual EngineStats Stats() const = 0;
   /// Reads and checks every block of every live file. Slow; other calls go on meanwhile.
   virtual Status Verify() const = 0;

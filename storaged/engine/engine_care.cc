@@ -8,8 +8,9 @@ namespace bedrock::engine {
 
 EngineStats EngineImpl::Stats() const {
   EngineStats stats;
-  stats.state = errors_.state();
-  stats.detail = errors_.detail();
+  EngineHealth health = errors_.health();
+  stats.state = health.state;
+  stats.detail = std::move(health.detail);
   const auto state = live_.cell().Get();
   const VersionSet::Current now = versions_.current();
   const LevelShape shape = ShapeOf(now.state->levels, ShapeOptions(options_));

@@ -151,7 +151,7 @@ Status EngineImpl::Refuse(std::string_view changes) {
       DeletesOnly(changes)) {
     return {};
   }
-  return Status::NoSpace("the disk is full: " + errors_.detail());
+  return Status::NoSpace("the disk is full: " + errors_.health().detail);
 }
 
 Status Engine::Apply(std::string_view changes, AppliedMark mark) {

@@ -77,6 +77,7 @@ class EngineImpl final : public Engine {
   void CompactRange(Range range, std::function<void(Status)> done) override;
   Status Checkpoint(const std::string& directory) override;
   std::uint64_t ApproximateSize(Range range) const override;
+  EngineHealth health() const override { return errors_.health(); }
   EngineStats Stats() const override;
   Status Verify() const override;
 

@@ -104,14 +104,14 @@ bool ErrorState::HasNoSpace(Job job) const {
   return troubles_[static_cast<std::size_t>(job)].IsNoSpace();
 }
 
-std::string ErrorState::detail() const {
+EngineHealth ErrorState::health() const {
   const MutexLock lock(mutex_);
-  return DetailLocked();
+  return {.state = StateLocked(), .detail = DetailLocked()};
 }
 
 Status ErrorState::Refusal() const {
   if (!ended()) return {};
-  return Status::IoError(detail());
+  return Status::IoError(health().detail);
 }
 
 }  // namespace bedrock::engine

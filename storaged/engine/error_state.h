@@ -11,6 +11,7 @@
 #include "bedrock/stats.h"
 #include "bedrock/status.h"
 #include "common/base/thread_annotations.h"
+#include "storaged/engine/engine_health.h"
 
 namespace bedrock::engine {
 
@@ -48,8 +49,8 @@ class ErrorState {
   bool FlushHasNoSpace() const { return HasNoSpace(Job::kFlush) || HasNoSpace(Job::kSecondFlush); }
 
   EngineState state() const { return state_.load(std::memory_order_acquire); }
-  /// Why it is not healthy; empty where it is.
-  std::string detail() const;
+  /// State and reason of one moment.
+  EngineHealth health() const;
   /// Nothing can be made durable any more: what the background does has no point.
   bool ended() const {
     return state() == EngineState::kFailed || state() == EngineState::kReadOnly;

@@ -38,7 +38,7 @@ class FakeEngine final : public engine::Engine {
   Status get_status;                   ///< Unless ok, Get gives this.
   bool wants_flush = false;            ///< Wants it once there is something to be flushed.
   std::size_t flushes_max = SIZE_MAX;  ///< With so many waiting, StartFlush does nothing.
-  EngineStats stats;
+  engine::EngineHealth reported;
 
   /// Ends the oldest flush: what it froze is durable.
   void FinishFlush() {
@@ -123,7 +123,11 @@ class FakeEngine final : public engine::Engine {
     CHECK(watermark_ <= watermark);
     watermark_ = watermark;
   }
-  EngineStats Stats() const override { return stats; }
+  engine::EngineHealth health() const override { return reported; }
+  EngineStats Stats() const override {
+    CHECK(NotNeeded().ok());
+    return {};
+  }
   Status Verify() const override { return Status::Ok(); }
 
  private:

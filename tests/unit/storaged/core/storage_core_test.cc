@@ -268,13 +268,13 @@ TEST_F(StorageCoreTest, SaysHowItIs) {
 
 TEST_F(StorageCoreTest, AFullDiskIsToldAndItsEndToo) {
   ApplyQuietly(1, 1);
-  engine_.stats.state = EngineState::kNoSpace;
-  engine_.stats.detail = "no space left on device";
+  engine_.reported.state = EngineState::kNoSpace;
+  engine_.reported.detail = "no space left on device";
   core_.EngineProgressed();
   EXPECT_EQ(RunFor<proto::ApplyProgress>("raftd", 0).health, ErrorCode::kStorageFull);
   Receive("router", 8, Get("k1"));
   EXPECT_TRUE(RunFor<proto::GetReply>("router", 8).found);
-  engine_.stats = {};
+  engine_.reported = {};
   core_.EngineProgressed();
   EXPECT_EQ(RunFor<proto::ApplyProgress>("raftd", 0).health, ErrorCode::kOk);
 }

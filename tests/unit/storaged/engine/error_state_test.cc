@@ -18,19 +18,19 @@ class ErrorStateTest : public testing::Test {
 
 TEST_F(ErrorStateTest, BeginsHealthy) {
   EXPECT_EQ(errors_.state(), EngineState::kHealthy);
-  EXPECT_EQ(errors_.detail(), "");
+  EXPECT_EQ(errors_.health().detail, "");
   EXPECT_TRUE(errors_.Refusal().ok());
 }
 
 TEST_F(ErrorStateTest, TroubleLastsUntilItsJobIsWell) {
   errors_.Trouble(Job::kFlush, Status::IoError("disk hiccup"));
   EXPECT_EQ(errors_.state(), EngineState::kDegraded);
-  EXPECT_NE(errors_.detail().find("disk hiccup"), std::string::npos);
+  EXPECT_NE(errors_.health().detail.find("disk hiccup"), std::string::npos);
   errors_.Well(Job::kCompaction);
   EXPECT_EQ(errors_.state(), EngineState::kDegraded);
   errors_.Well(Job::kFlush);
   EXPECT_EQ(errors_.state(), EngineState::kHealthy);
-  EXPECT_EQ(errors_.detail(), "");
+  EXPECT_EQ(errors_.health().detail, "");
 }
 
 TEST_F(ErrorStateTest, TheWorstIsTheState) {
@@ -42,7 +42,7 @@ TEST_F(ErrorStateTest, TheWorstIsTheState) {
   EXPECT_EQ(errors_.state(), EngineState::kReadOnly);
   errors_.Fail(Status::IoError("sync MANIFEST"));
   EXPECT_EQ(errors_.state(), EngineState::kFailed);
-  EXPECT_NE(errors_.detail().find("sync MANIFEST"), std::string::npos);
+  EXPECT_NE(errors_.health().detail.find("sync MANIFEST"), std::string::npos);
   errors_.Well(Job::kCompaction);
   EXPECT_EQ(errors_.state(), EngineState::kFailed) << "for ever";
 }
@@ -51,7 +51,7 @@ TEST_F(ErrorStateTest, AFullDiskIsNotHiddenByAnotherTrouble) {
   errors_.Trouble(Job::kFlush, Status::IoError("odd"));
   errors_.Trouble(Job::kCompaction, Status::NoSpace("full"));
   EXPECT_EQ(errors_.state(), EngineState::kNoSpace);
-  EXPECT_NE(errors_.detail().find("full"), std::string::npos);
+  EXPECT_NE(errors_.health().detail.find("full"), std::string::npos);
   EXPECT_TRUE(errors_.HasNoSpace(Job::kCompaction));
   EXPECT_FALSE(errors_.HasNoSpace(Job::kFlush));
 }
@@ -59,7 +59,7 @@ TEST_F(ErrorStateTest, AFullDiskIsNotHiddenByAnotherTrouble) {
 TEST_F(ErrorStateTest, TheFirstFailureIsTheReason) {
   errors_.Fail(Status::IoError("first"));
   errors_.Fail(Status::IoError("second"));
-  EXPECT_NE(errors_.detail().find("first"), std::string::npos);
+  EXPECT_NE(errors_.health().detail.find("first"), std::string::npos);
   EXPECT_TRUE(errors_.Refusal().IsIOError());
 }
 
