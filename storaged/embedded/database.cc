@@ -196,11 +196,14 @@ Core::Core(const Environment& environment, const std::string& directory, std::ui
 Core::~Core() { (void)Close(); }
 
 Status Core::Recover(const Options& options) {
-  RETURN_IF_ERROR(OpenEngine(options));
+  engine::EngineOptions settings = EngineSettings(directory_, options);
+  const std::uint64_t segment_bytes = LogSegmentBytes(settings.memtable_bytes);
+  RETURN_IF_ERROR(PrepareDirectory(options));
+  RETURN_IF_ERROR(OpenEngine(std::move(settings)));
   events_->Open();
   engine_->OnProgress([this] { OnProgress(); });
   const Version in_tables(engine_->durable_applied().index.value());
-  RETURN_IF_ERROR(OpenLog(options));
+  RETURN_IF_ERROR(OpenLog(segment_bytes));
   events_->Write("opened at version " + std::to_string(engine_->newest().value()) + ": " +
                  std::to_string(in_tables.value()) + " stood in tables, " +
                  std::to_string(recovered_commits_) + " commits came from the log");
@@ -208,12 +211,10 @@ Status Core::Recover(const Options& options) {
   return {};
 }
 
-Status Core::OpenLog(const Options& options) {
+Status Core::OpenLog(std::uint64_t segment_bytes) {
   ASSIGN_OR_RETURN(id_, ReadOrMakeId());
-  const std::size_t memtable_bytes = EngineSettings(directory_, options).memtable_bytes;
-  const engine::wal::LogOptions settings{.directory = directory_,
-                                         .database_id = id_,
-                                         .segment_bytes = LogSegmentBytes(memtable_bytes)};
+  const engine::wal::LogOptions settings{
+      .directory = directory_, .database_id = id_, .segment_bytes = segment_bytes};
   const Version in_tables(engine_->durable_applied().index.value());
   ASSIGN_OR_RETURN(log_, engine::wal::Log::Open(environment_, settings, in_tables,
                                                 [this](Version version, std::string_view changes) {
@@ -263,21 +264,23 @@ void Core::StartPipeline(std::chrono::milliseconds history) {
   ScheduleTick();
 }
 
-Status Core::OpenEngine(const Options& options) {
+Status Core::OpenEngine(engine::EngineOptions settings) {
+  settings.on_event = [events = events_](std::string_view line) { events->Write(line); };
+  ASSIGN_OR_RETURN(engine_, engine::Engine::Open(environment_, settings));
+  return {};
+}
+
+Status Core::PrepareDirectory(const Options& options) {
   FileSystem& files = *environment_.file_system;
   ASSIGN_OR_RETURN(const bool exists, files.Exists(JoinPath(directory_, "CURRENT")));
   if (!exists && !options.create_if_missing)
     return Status::NotFound(directory_ + " holds no database, and none is to be made");
   if (exists && options.error_if_exists)
     return Status::InvalidArgument(directory_ + " holds a database already");
-  if (!exists) RETURN_IF_ERROR(PrepareDirectory());
-  engine::EngineOptions settings = EngineSettings(directory_, options);
-  settings.on_event = [events = events_](std::string_view line) { events->Write(line); };
-  ASSIGN_OR_RETURN(engine_, engine::Engine::Open(environment_, settings));
-  return {};
+  return exists ? Status() : MakeDirectory();
 }
 
-Status Core::PrepareDirectory() {
+Status Core::MakeDirectory() {
   FileSystem& files = *environment_.file_system;
   RETURN_IF_ERROR(files.CreateDirectories(directory_));
   ASSIGN_OR_RETURN(const std::vector<std::string> names, files.List(directory_));

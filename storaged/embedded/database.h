@@ -50,12 +50,14 @@ class Core final : public TransactionHost {
   EngineStats Stats();
 
  private:
-  Status OpenEngine(const Options& options);
+  /// Whether there is a database has to fit the options; makes the directory of a new one.
+  Status PrepareDirectory(const Options& options);
   /// For a new database: makes the directory, durably. corruption where it isn't a new one, as
   /// something of another is left there.
-  Status PrepareDirectory();
+  Status MakeDirectory();
+  Status OpenEngine(engine::EngineOptions settings);
   Result<std::uint64_t> ReadOrMakeId();
-  Status OpenLog(const Options& options);
+  Status OpenLog(std::uint64_t segment_bytes);
   /// Checks all commits of the log up to `through`.
   Status ReadLog(Version through);
   void StartPipeline(std::chrono::milliseconds history);
