@@ -83,11 +83,10 @@ Lane::Next Caretaker::CommitQuarantine(VersionEdit edit) {
   edit.quarantined = NewlyDamaged(now);
   std::erase_if(edit.released,
                 [&](FileNumber number) { return !now.state->quarantined.contains(number); });
-  const auto committed = context_.versions.Commit(
-      std::move(edit),
-      [this](const VersionSet::Current& next) { context_.live.ReplaceTables(next.tables); });
-  context_.versions.GiveTurn();
-  context_.wake_all();
+  const auto committed = context_.Commit(std::move(edit), [this](const VersionSet::Current& next) {
+    context_.live.ReplaceTables(next.tables);
+  });
+  const Status why = committed.why.Prefixed("quarantine");
   switch (committed.outcome) {
     case VersionSet::Outcome::kDone:
       pause_.Reset();
@@ -97,13 +96,11 @@ Lane::Next Caretaker::CommitQuarantine(VersionEdit edit) {
     case VersionSet::Outcome::kNoSpace:
     case VersionSet::Outcome::kRewrite:
       pause_.Begin(context_.now_ms());
-      context_.errors.Trouble(ErrorState::Job::kManifest, committed.why.Prefixed("quarantine"));
+      context_.errors.Trouble(ErrorState::Job::kManifest, why);
       context_.notify();
       return Lane::Later(pause_.LeftMs(context_.now_ms(), context_.room));
     case VersionSet::Outcome::kFinal:
-      context_.errors.Fail(committed.why.Prefixed("quarantine"));
-      context_.notify();
-      return Lane::Idle();
+      return context_.Fail(why);
   }
   return Lane::Idle();
 }

@@ -79,8 +79,7 @@ Lane::Next Compactor::TakeWork(LaneWork& work) {
 
 Lane::Next Compactor::BeginJob(LaneWork& work) {
   if (!HasRoomFor(work.job->plan)) {
-    const MutexLock lock(mutex_);
-    work.job->failure = Status::NoSpace("compaction: no room for what it would write");
+    SetFailure(*work.job, Status::NoSpace("compaction: no room for what it would write"));
   }
   if (work.job->plan.move) return Lane::Again();
   auto parts = MakeParts(*work.job);
@@ -204,6 +203,26 @@ Lane::Next Compactor::Commit(LaneWork& work) {
       return Lane::Later(left_ms);
   }
   if (!context_.versions.TakeTurn()) return Lane::Idle();
+  const auto committed = context_.Commit(EditOf(job), [this](const VersionSet::Current& now) {
+    context_.live.ReplaceTables(now.tables);
+  });
+  const Status why = committed.why.Prefixed("compaction");
+  switch (committed.outcome) {
+    case VersionSet::Outcome::kDone:
+      return Finish(work);
+    case VersionSet::Outcome::kNoSpace:
+      work.commit_failed = true;
+      return PauseFor(why);
+    case VersionSet::Outcome::kRewrite:
+      SetFailure(job, why);
+      return GiveUp(work);
+    case VersionSet::Outcome::kFinal:
+      return context_.Fail(why);
+  }
+  return Lane::Idle();
+}
+
+VersionEdit Compactor::EditOf(const Job& job) {
   VersionEdit edit;
   edit.watermark = job.kept.watermark;
   for (const auto& input : job.plan.inputs) {
@@ -218,28 +237,11 @@ Lane::Next Compactor::Commit(LaneWork& work) {
     }
     for (const BlobFile& blob : part->blob_outputs()) edit.added_blobs.push_back(blob);
   }
-  const auto committed = context_.versions.Commit(
-      std::move(edit),
-      [this](const VersionSet::Current& now) { context_.live.ReplaceTables(now.tables); });
-  context_.versions.GiveTurn();
-  context_.wake_all();
-  switch (committed.outcome) {
-    case VersionSet::Outcome::kDone:
-      break;
-    case VersionSet::Outcome::kNoSpace:
-      work.commit_failed = true;
-      return PauseFor(committed.why.Prefixed("compaction"));
-    case VersionSet::Outcome::kRewrite: {
-      const MutexLock lock(mutex_);
-      job.failure = committed.why.Prefixed("compaction");
-      break;
-    }
-    case VersionSet::Outcome::kFinal:
-      context_.errors.Fail(committed.why.Prefixed("compaction"));
-      context_.notify();
-      return Lane::Idle();
-  }
-  if (committed.outcome == VersionSet::Outcome::kRewrite) return GiveUp(work);
+  return edit;
+}
+
+Lane::Next Compactor::Finish(LaneWork& work) {
+  const Job& job = *work.job;
   Count(job);
   {
     const MutexLock lock(mutex_);
@@ -317,6 +319,11 @@ Lane::Next Compactor::PauseFor(const Status& why) {
   context_.wake_all();
   context_.notify();
   return Lane::Later(left_ms);
+}
+
+void Compactor::SetFailure(Job& job, Status why) {
+  const MutexLock lock(mutex_);
+  job.failure = std::move(why);
 }
 
 void Compactor::Forget(const std::shared_ptr<Job>& job) { std::erase(running_, job); }

@@ -83,11 +83,15 @@ class Compactor {
   std::vector<std::unique_ptr<MergeJob>> MakeParts(const Job& job);
   Lane::Next WritePart(LaneWork& work) EXCLUDES(mutex_);
   Lane::Next Commit(LaneWork& work) EXCLUDES(mutex_);
+  static VersionEdit EditOf(const Job& job);
+  /// What `work` has written is live.
+  Lane::Next Finish(LaneWork& work) EXCLUDES(mutex_);
   void Count(const Job& job);
 
   /// All parts have ended, at least one of them badly.
   Lane::Next GiveUp(LaneWork& work) EXCLUDES(mutex_);
   Lane::Next PauseFor(const Status& why) EXCLUDES(mutex_);
+  void SetFailure(Job& job, Status why) EXCLUDES(mutex_);
   void Forget(const std::shared_ptr<Job>& job) REQUIRES(mutex_);
   /// Takes out the requests that have come true, or that nothing more can be done for.
   std::vector<std::pair<Done, Status>> FinishedRequests() REQUIRES(mutex_);

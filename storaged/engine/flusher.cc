@@ -35,7 +35,7 @@ Lane::Next Flusher::BeginManifest() {
     return PauseFor(begun.why.Prefixed("begin a MANIFEST"));
   }
   if (begun.outcome != VersionSet::Outcome::kDone) {
-    return Fail(begun.why.Prefixed("begin a MANIFEST"));
+    return context_.Fail(begun.why.Prefixed("begin a MANIFEST"));
   }
   return Done();
 }
@@ -82,20 +82,23 @@ Lane::Next Flusher::Write() {
 Lane::Next Flusher::Commit() {
   // In order: who commits an older one wakes this lane.
   if (!context_.live.IsOldest(frozen_->mark) || !context_.versions.TakeTurn()) return Lane::Idle();
-  const auto committed = context_.versions.Commit(
+  const auto committed = context_.Commit(
       edit_, [this](const VersionSet::Current& now) { context_.live.ReplaceFlushed(now.tables); });
-  context_.versions.GiveTurn();
-  context_.wake_all();
+  const Status why = committed.why.Prefixed("flush");
   switch (committed.outcome) {
     case VersionSet::Outcome::kDone:
-      break;
+      return Finish();
     case VersionSet::Outcome::kNoSpace:
-      return PauseFor(committed.why.Prefixed("flush"));
+      return PauseFor(why);
     case VersionSet::Outcome::kRewrite:
-      return StartOver(committed.why.Prefixed("flush"));
+      return StartOver(why);
     case VersionSet::Outcome::kFinal:
-      return Fail(committed.why.Prefixed("flush"));
+      return context_.Fail(why);
   }
+  return Lane::Idle();
+}
+
+Lane::Next Flusher::Finish() {
   for (const auto& added : edit_.added) context_.counters.written_bytes[0] += added.table.size;
   for (const BlobFile& blob : edit_.added_blobs) context_.counters.written_bytes[0] += blob.size;
   ++context_.counters.flushes;
@@ -132,12 +135,6 @@ Lane::Next Flusher::PauseFor(const Status& why) {
   context_.wake_all();  // for the reserve, where space is what is missing
   context_.notify();
   return Lane::Later(pause_.LeftMs(context_.now_ms(), context_.room));
-}
-
-Lane::Next Flusher::Fail(const Status& why) {
-  context_.errors.Fail(why);
-  context_.notify();
-  return Lane::Idle();
 }
 
 }  // namespace bedrock::engine

@@ -31,12 +31,13 @@ class Flusher {
   void Begin();
   Lane::Next Write();
   Lane::Next Commit();
+  /// The memtable is in a live table.
+  Lane::Next Finish();
   Lane::Next BeginManifest();
   Lane::Next Done();
   /// Begins anew, after a pause.
   Lane::Next StartOver(const Status& why);
   Lane::Next PauseFor(const Status& why);
-  Lane::Next Fail(const Status& why);
 
   JobContext& context_;
   const ErrorState::Job job_name_;

@@ -10,6 +10,7 @@
 #include "common/env/environment.h"
 #include "storaged/engine/engine.h"
 #include "storaged/engine/error_state.h"
+#include "storaged/engine/lane.h"
 #include "storaged/engine/live_state.h"
 #include "storaged/engine/read/reader_link.h"
 #include "storaged/engine/snapshot_registry.h"
@@ -53,6 +54,21 @@ struct JobContext {
   /// what becomes durable could hide versions that a replay still has to read.
   SnapshotRegistry::Kept Keep(Version mark) const {
     return snapshots.Look([&] { return std::min(Version(watermark.load()), mark); });
+  }
+  /// Commits as VersionSet does, gives the turn back, and wakes who waited for it. REQUIRES: the
+  /// turn.
+  VersionSet::Result Commit(VersionEdit edit,
+                            const std::function<void(const VersionSet::Current&)>& install) const {
+    VersionSet::Result committed = versions.Commit(std::move(edit), install);
+    versions.GiveTurn();
+    wake_all();
+    return committed;
+  }
+  /// Nothing can be made durable any more.
+  Lane::Next Fail(const Status& why) const {
+    errors.Fail(why);
+    notify();
+    return Lane::Idle();
   }
 };
 
