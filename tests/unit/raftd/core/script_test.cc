@@ -4,16 +4,12 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <map>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <vector>
 
+#include "tests/support/script.h"
 #include "tests/unit/raftd/core/cluster_harness.h"
 #include "tests/unit/raftd/core/lone_node.h"
 #include "tests/unit/raftd/core/trace.h"
@@ -21,64 +17,30 @@
 namespace bedrock::raft {
 namespace {
 
-constexpr const char* kSeparator = "----\n";
-
-std::string ReadFile(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 /// "n3", "3" or "*" (0: all).
 std::uint64_t ParseNode(const std::string& text) {
   if (text == "*") return 0;
   return std::stoull(text.front() == 'n' ? text.substr(1) : text);
 }
 
-/// One command: its name, its plain arguments, its key=value arguments.
-struct Command {
-  explicit Command(const std::string& line) {
-    std::istringstream words(line);
-    words >> name;
-    for (std::string word; words >> word;) {
-      const std::size_t equals = word.find('=');
-      if (equals == std::string::npos) {
-        args.push_back(word);
-      } else {
-        named[word.substr(0, equals)] = word.substr(equals + 1);
-      }
-    }
-  }
-  std::uint64_t Node(std::size_t i) const { return ParseNode(args.at(i)); }
-  std::uint64_t Number(std::size_t i) const { return std::stoull(args.at(i)); }
-  std::uint64_t Named(const std::string& key, std::uint64_t fallback) const {
-    const auto it = named.find(key);
-    return it == named.end() ? fallback : std::stoull(it->second);
-  }
+struct Command : test::ScriptCommand {
+  using ScriptCommand::ScriptCommand;
 
-  std::string name;
-  std::vector<std::string> args;
-  std::map<std::string, std::string> named;
+  std::uint64_t Node(std::size_t i) const { return ParseNode(args.at(i)); }
 };
 
 class ScriptRunner {
  public:
   /// The whole trace of `script`.
   std::string Run(const std::string& script) {
-    std::istringstream lines(script);
-    for (std::string line; std::getline(lines, line);) {
-      if (line.empty() || line.front() == '#') continue;
+    test::ForEachLine(script, [this](const std::string& line) {
       trace_ += "> " + line + "\n";
       Execute(Command(line));
-      if (HasFailed()) break;
-    }
+    });
     return trace_;
   }
 
  private:
-  static bool HasFailed() { return ::testing::Test::HasFatalFailure(); }
-
   void Execute(const Command& c) {
     if (c.name == "add-nodes") return AddNodes(c);
     ASSERT_NE(cluster_, nullptr) << "add-nodes comes first";
@@ -220,36 +182,16 @@ class ScriptRunner {
   std::string trace_;
 };
 
-std::vector<std::filesystem::path> Scripts() {
-  std::vector<std::filesystem::path> scripts;
-  for (const auto& file : std::filesystem::directory_iterator(BEDROCK_RAFT_SCRIPTS)) {
-    if (file.path().extension() == ".txt") scripts.push_back(file.path());
-  }
-  std::sort(scripts.begin(), scripts.end());
-  return scripts;
-}
-
 class ScriptTest : public ::testing::TestWithParam<std::filesystem::path> {};
 
 TEST_P(ScriptTest, GivesTheTraceItShould) {
-  const std::string text = ReadFile(GetParam());
-  const std::size_t separator = text.find(kSeparator);
-  const std::string script = text.substr(0, separator);
-  const std::string expected =
-      separator == std::string::npos ? "" : text.substr(separator + std::string(kSeparator).size());
-  const std::string trace = ScriptRunner().Run(script);
-  if (std::getenv("BEDROCK_REWRITE") != nullptr) {
-    std::ofstream(GetParam()) << script << kSeparator << trace;
-    return;
-  }
-  EXPECT_EQ(trace, expected) << "BEDROCK_REWRITE=1 rewrites " << GetParam();
+  test::CheckScript(GetParam(),
+                    [](const std::string& script) { return ScriptRunner().Run(script); });
 }
 
-INSTANTIATE_TEST_SUITE_P(Raft, ScriptTest, ::testing::ValuesIn(Scripts()), [](const auto& param) {
-  std::string name = param.param.stem().string();
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
-});
+INSTANTIATE_TEST_SUITE_P(Raft, ScriptTest,
+                         ::testing::ValuesIn(test::ScriptsIn(BEDROCK_RAFT_SCRIPTS)),
+                         [](const auto& script) { return test::ScriptTestName(script.param); });
 
 }  // namespace
 }  // namespace bedrock::raft

@@ -4,51 +4,24 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <map>
 #include <set>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "storaged/engine/compaction/picker.h"
+#include "tests/support/script.h"
 
 namespace bedrock::engine {
 namespace {
 
-constexpr const char* kSeparator = "----\n";
 constexpr std::uint64_t kMiB = 1 << 20;
 
-std::string ReadFile(const std::filesystem::path& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
+struct Command : test::ScriptCommand {
+  using ScriptCommand::ScriptCommand;
 
-/// One command: its name, its plain arguments, its key=value arguments.
-struct Command {
-  explicit Command(const std::string& line) {
-    std::istringstream words(line);
-    words >> name;
-    for (std::string word; words >> word;) {
-      const std::size_t equals = word.find('=');
-      if (equals == std::string::npos) {
-        args.push_back(word);
-      } else {
-        named[word.substr(0, equals)] = word.substr(equals + 1);
-      }
-    }
-  }
-  std::uint64_t Number(std::size_t i) const { return std::stoull(args.at(i)); }
-  std::uint64_t Named(const std::string& key, std::uint64_t fallback) const {
-    const auto it = named.find(key);
-    return it == named.end() ? fallback : std::stoull(it->second);
-  }
   /// "8:100,9:5".
   std::vector<std::pair<std::uint64_t, std::uint64_t>> Pairs(const std::string& key) const {
     std::vector<std::pair<std::uint64_t, std::uint64_t>> pairs;
@@ -61,10 +34,6 @@ struct Command {
     }
     return pairs;
   }
-
-  std::string name;
-  std::vector<std::string> args;
-  std::map<std::string, std::string> named;
 };
 
 /// "a..f" (f included), "a..f)" or "a..)" (no end).
@@ -91,11 +60,7 @@ class ScriptRunner {
   }
 
   std::string Run(const std::string& script) {
-    std::istringstream lines(script);
-    for (std::string line; std::getline(lines, line);) {
-      if (line.empty() || line.front() == '#') continue;
-      Execute(Command(line));
-    }
+    test::ForEachLine(script, [this](const std::string& line) { Execute(Command(line)); });
     return output_;
   }
 
@@ -259,38 +224,16 @@ class ScriptRunner {
   std::string output_;
 };
 
-std::vector<std::string> Scripts() {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(BEDROCK_COMPACTION_SCRIPTS)) {
-    if (entry.path().extension() == ".txt") names.push_back(entry.path().stem().string());
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
-
-class PickerScriptTest : public testing::TestWithParam<std::string> {};
+class PickerScriptTest : public testing::TestWithParam<std::filesystem::path> {};
 
 TEST_P(PickerScriptTest, PicksAsWritten) {
-  const std::filesystem::path path =
-      std::filesystem::path(BEDROCK_COMPACTION_SCRIPTS) / (GetParam() + ".txt");
-  const std::string text = ReadFile(path);
-  const std::size_t separator = text.find(kSeparator);
-  const std::string script = text.substr(0, separator);
-  const std::string output = ScriptRunner().Run(script);
-  if (std::getenv("BEDROCK_REWRITE") != nullptr) {
-    std::ofstream(path) << script << kSeparator << output;
-    return;
-  }
-  ASSERT_NE(separator, std::string::npos) << "no ---- in " << path;
-  EXPECT_EQ(output, text.substr(separator + std::string(kSeparator).size()));
+  test::CheckScript(GetParam(),
+                    [](const std::string& script) { return ScriptRunner().Run(script); });
 }
 
-INSTANTIATE_TEST_SUITE_P(Scripts, PickerScriptTest, testing::ValuesIn(Scripts()),
-                         [](const auto& script) {
-                           std::string name = script.param;
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(Scripts, PickerScriptTest,
+                         testing::ValuesIn(test::ScriptsIn(BEDROCK_COMPACTION_SCRIPTS)),
+                         [](const auto& script) { return test::ScriptTestName(script.param); });
 
 }  // namespace
 }  // namespace bedrock::engine
