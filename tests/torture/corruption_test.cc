@@ -107,19 +107,10 @@ class CorruptionTest : public testing::Test {
       }
     }
     const auto expected = model_.Scan("", "", newest);
-    for (const bool back : {false, true}) {
-      auto walk = db.NewIterator();
-      std::size_t shown = 0;
-      for (back ? walk->SeekToLast() : walk->SeekToFirst(); walk->Valid();
-           back ? walk->Prev() : walk->Next(), ++shown) {
-        ASSERT_LT(shown, expected.size());
-        const Seen& seen = expected[back ? expected.size() - 1 - shown : shown];
-        ASSERT_EQ(walk->key(), seen.key);
-        ASSERT_EQ(walk->value(), seen.value);
-      }
-      if (shown != expected.size()) {
-        ASSERT_TRUE(walk->status().IsCorruption()) << walk->status().ToString();
-      }
+    for (const Direction direction : {Direction::kForward, Direction::kBackward}) {
+      const Walked walked = WalkAll(*db.NewIterator(), expected, direction);
+      ASSERT_EQ(walked.wrong, "");
+      ASSERT_TRUE(walked.complete || walked.status.IsCorruption()) << walked.status.ToString();
     }
   }
 

@@ -39,6 +39,26 @@ void Model::Apply(Version version, const Change& change) {
   }
 }
 
+Walked WalkAll(Iterator& walk, const std::vector<Seen>& expected, Direction direction) {
+  const bool forward = direction == Direction::kForward;
+  Walked walked;
+  std::size_t shown = 0;
+  for (forward ? walk.SeekToFirst() : walk.SeekToLast(); walk.Valid();
+       forward ? walk.Next() : walk.Prev()) {
+    const std::size_t at = forward ? shown : expected.size() - 1 - shown;
+    if (shown == expected.size() || walk.key() != expected[at].key ||
+        walk.value() != expected[at].value || walk.version() != expected[at].version) {
+      walked.wrong = "wrong entry " + std::to_string(shown) + " of " +
+                     std::to_string(expected.size()) + (forward ? "" : ", backwards");
+      break;
+    }
+    ++shown;
+  }
+  walked.complete = shown == expected.size() && walked.wrong.empty();
+  walked.status = walk.status();
+  return walked;
+}
+
 void Model::Commit(Version version, std::vector<Change> changes) {
   for (const Change& change : changes) Apply(version, change);
   commits_.emplace(version, std::move(changes));

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "bedrock/iterator.h"
+#include "bedrock/status.h"
 #include "bedrock/version.h"
 #include "bedrock/write_batch.h"
 
@@ -31,6 +33,17 @@ struct Seen {
 
   friend bool operator==(const Seen&, const Seen&) = default;
 };
+
+enum class Direction : std::uint8_t { kForward, kBackward };
+
+/// How a walk over all entries of an iterator went.
+struct Walked {
+  std::string wrong;      ///< Says which entry is not the expected one; empty: none.
+  bool complete = false;  ///< All that were expected were shown.
+  Status status;          ///< The iterator's, at the end.
+};
+/// Walks from one end to the other, or to the first entry that is not the expected one.
+Walked WalkAll(Iterator& walk, const std::vector<Seen>& expected, Direction direction);
 
 /// What a database has to answer: every commit there ever was, and so the state at each version.
 /// Slow and plain on purpose.

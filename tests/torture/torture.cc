@@ -389,7 +389,7 @@ class Run {
     options.create_if_missing = false;
     auto copy = DB::Open(directory, options);
     if (!Expect(copy.ok(), "open of a checkpoint: " + copy.status().ToString())) return;
-    CheckState(**copy, "a checkpoint");
+    CheckState(**copy, model_.Scan("", "", model_.newest()), "a checkpoint");
     Expect((*copy)->Verify().ok(), "verify of a checkpoint");
   }
 
@@ -596,48 +596,28 @@ class Run {
     // A damaged end of the log can't be told from one that was never written.
     const Version newest = db_->Stats().newest;
     if (!Expect(newest <= model_.newest(), "a wrong bit made commits")) return;
-    auto walk = db_->NewIterator();
-    std::size_t shown = 0;
-    const auto expected = model_.Scan("", "", newest);
-    for (walk->SeekToFirst(); walk->Valid() && failure_.empty(); walk->Next(), ++shown) {
-      Expect(shown < expected.size() && expected[shown].key == walk->key() &&
-                 expected[shown].value == walk->value(),
-             "a wrong bit made a wrong answer");
-    }
-    Expect(shown == expected.size() || walk->status().IsCorruption(),
-           "a wrong bit hid keys: " + walk->status().ToString());
+    const Walked walked =
+        WalkAll(*db_->NewIterator(), model_.Scan("", "", newest), Direction::kForward);
+    Expect(walked.wrong.empty(), "a wrong bit: " + walked.wrong);
+    Expect(walked.complete || walked.status.IsCorruption(),
+           "a wrong bit hid keys: " + walked.status.ToString());
   }
 
   // ---- The whole state
 
-  void CheckState(DB& db, const std::string& when) {
-    const auto expected = model_.Scan("", "", model_.newest());
-    auto walk = db.NewIterator();
-    std::size_t at = 0;
-    for (walk->SeekToFirst(); walk->Valid(); walk->Next(), ++at) {
-      if (!Expect(at < expected.size() && walk->key() == expected[at].key &&
-                      walk->value() == expected[at].value &&
-                      walk->version() == expected[at].version,
-                  when + ": wrong entry " + std::to_string(at))) {
-        return;
-      }
+  void CheckState(DB& db, const std::vector<Seen>& expected, const std::string& when) {
+    for (const Direction direction : {Direction::kForward, Direction::kBackward}) {
+      const Walked walked = WalkAll(*db.NewIterator(), expected, direction);
+      Expect(walked.wrong.empty(), when + ": " + walked.wrong);
+      Expect((walked.complete && walked.status.ok()) || MayFail(walked.status),
+             when + ": keys are missing, status " + walked.status.ToString());
     }
-    Expect((walk->status().ok() && at == expected.size()) || MayFail(walk->status()),
-           when + ": " + std::to_string(at) + " of " + std::to_string(expected.size()) +
-               " keys, status " + walk->status().ToString());
   }
 
   void CheckAll(const std::string& when) {
     if (faulty_ || file_system_.crashed()) return;
-    CheckState(*db_, when);
-    auto walk = db_->NewIterator();
     const auto expected = model_.Scan("", "", model_.newest());
-    std::size_t left = expected.size();
-    for (walk->SeekToLast(); walk->Valid() && failure_.empty(); walk->Prev()) {
-      if (!Expect(left > 0 && walk->key() == expected[left - 1].key, when + ": backwards")) return;
-      --left;
-    }
-    Expect(left == 0 || MayFail(walk->status()), when + ": backwards, keys are missing");
+    CheckState(*db_, expected, when);
     for (const Seen& seen : expected) {
       if (!failure_.empty()) return;
       PinnedValue got;
