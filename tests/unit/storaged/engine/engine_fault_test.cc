@@ -35,6 +35,17 @@ class EngineFaultTest : public testing::Test {
     world_.executor.RunAll();
     EXPECT_TRUE(outcome.ok()) << outcome.ToString();
   }
+  /// With room for two memtables and none on the disk, writes end some day.
+  void WriteUntilTheDiskIsFull() {
+    options_.memtables_max = 2;
+    Restart();
+    world_.disk.SetCapacity(1);
+    int i = 0;
+    while (Put("key" + std::to_string(i++), std::string(300, 'v')).ok()) {
+      if (engine_->WantsFlush()) Flush();
+      ASSERT_LT(i, 1000);
+    }
+  }
   void Flush() {
     engine_->StartFlush(ClientStateAt(engine_->applied().index));
     world_.executor.RunAll();
@@ -185,14 +196,7 @@ TEST_F(EngineFaultTest, AFullDiskStopsFlushesUntilThereIsSpace) {
 }
 
 TEST_F(EngineFaultTest, AFullDiskIsTriedAgainWithoutAnyCall) {
-  options_.memtables_max = 2;
-  Restart();
-  world_.disk.SetCapacity(1);
-  int i = 0;
-  while (Put("key" + std::to_string(i++), std::string(300, 'v')).ok()) {
-    if (engine_->WantsFlush()) Flush();
-    ASSERT_LT(i, 1000);
-  }
+  WriteUntilTheDiskIsFull();
   world_.disk.SetCapacity(MemoryFileSystem::kUnlimited);
   world_.executor.RunAll();
   EXPECT_TRUE(Put("x", "").IsNoSpace()) << "its time has not come";
@@ -203,14 +207,7 @@ TEST_F(EngineFaultTest, AFullDiskIsTriedAgainWithoutAnyCall) {
 }
 
 TEST_F(EngineFaultTest, AFullDiskIsTriedAgainAtOnceWhereSomebodyAsks) {
-  options_.memtables_max = 2;
-  Restart();
-  world_.disk.SetCapacity(1);
-  int i = 0;
-  while (Put("key" + std::to_string(i++), std::string(300, 'v')).ok()) {
-    if (engine_->WantsFlush()) Flush();
-    ASSERT_LT(i, 1000);
-  }
+  WriteUntilTheDiskIsFull();
   engine_->RetryNow();
   world_.executor.RunAll();
   EXPECT_TRUE(Put("x", "").IsNoSpace()) << "it is full still";
