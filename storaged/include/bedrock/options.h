@@ -71,8 +71,9 @@ struct ReadOptions {
   /// Reads the state at this version instead. invalid_argument where it is not kept any more
   /// (Options::history), or together with a snapshot. One above the newest is the newest.
   std::optional<Version> at_version;
-  /// Keeps the blocks that were read in memory. Turn it off for a walk over more than the cache
-  /// holds.
+  /// Keeps the blocks that were read in memory. A long walk need not turn it off: what it reads
+  /// ahead, from the third block in a row on, is kept only where there is room to spare, and puts
+  /// nothing out that is cached already. Off, not even a lookup's block is kept.
   bool fill_cache = true;
   /// Checks each block that comes from a file against its checksum. Blocks in memory were checked
   /// when they came.
