@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -90,6 +91,35 @@ class Tables {
   std::vector<std::shared_ptr<const TableReader>> readers_;
 };
 
+/// Keys of `tables` at random, one after another, for ever; the last byte of each replaced by
+/// `last`, where that is given: then they are in no table.
+class KeysInTurn {
+ public:
+  explicit KeysInTurn(const Tables& tables, std::string_view last = {}) {
+    Random random(7);
+    for (int i = 0; i < 100'000; ++i) {
+      std::string& key = keys_.emplace_back(Key(random.Below(tables.keys())));
+      if (!last.empty()) key.back() = last.front();
+    }
+  }
+
+  const std::string& Next() {
+    const std::string& key = keys_[next_];
+    if (++next_ == keys_.size()) next_ = 0;
+    return key;
+  }
+
+ private:
+  std::vector<std::string> keys_;
+  std::size_t next_ = 0;
+};
+
+/// The time of each of the `n` things that an iteration does.
+benchmark::Counter NanosecondsEach(const benchmark::State& state, std::uint64_t n) {
+  return {static_cast<double>(state.iterations() * n) / 1e9,
+          benchmark::Counter::kIsRate | benchmark::Counter::kInvert};
+}
+
 void Build(benchmark::State& state) {
   const TableOptions options{.compression = static_cast<Compression>(state.range(0))};
   const std::string values = SomeValues();
@@ -112,9 +142,7 @@ void Build(benchmark::State& state) {
   std::filesystem::remove_all(name);
   state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * kEntriesATable * 116));
   state.counters["bytes_an_entry"] = static_cast<double>(size) / kEntriesATable;
-  state.counters["ns_an_entry"] =
-      benchmark::Counter(static_cast<double>(state.iterations() * kEntriesATable) / 1e9,
-                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["ns_an_entry"] = NanosecondsEach(state, kEntriesATable);
 }
 BENCHMARK(Build)->Arg(0)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond);
 
@@ -122,16 +150,12 @@ BENCHMARK(Build)->Arg(0)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond);
 void FindHit(benchmark::State& state) {
   Tables tables(static_cast<std::uint64_t>(state.range(0)), std::size_t{1} << 30, {});
   tables.Warm();
-  Random random(7);
-  std::vector<std::string> keys;
-  for (int i = 0; i < 100'000; ++i) keys.push_back(Key(random.Below(tables.keys())));
-  std::size_t i = 0;
+  KeysInTurn keys(tables);
   for (auto _ : state) {
-    const std::string& key = keys[i];
+    const std::string& key = keys.Next();
     const std::size_t t = static_cast<std::size_t>(key.back() - '0') % tables.size();
     const auto found = tables[t].Find(key, HashKey(key), kVersionMax);
     benchmark::DoNotOptimize(found->value.data());
-    if (++i == keys.size()) i = 0;
   }
 }
 BENCHMARK(FindHit)->Arg(1)->Arg(10);
@@ -140,12 +164,9 @@ BENCHMARK(FindHit)->Arg(1)->Arg(10);
 void FindInAnyTable(benchmark::State& state) {
   Tables tables(static_cast<std::uint64_t>(state.range(0)), std::size_t{1} << 30, {});
   tables.Warm();
-  Random random(7);
-  std::vector<std::string> keys;
-  for (int i = 0; i < 100'000; ++i) keys.push_back(Key(random.Below(tables.keys())));
-  std::size_t i = 0;
+  KeysInTurn keys(tables);
   for (auto _ : state) {
-    const std::string& key = keys[i];
+    const std::string& key = keys.Next();
     const KeyHash hash = HashKey(key);
     bool done = false;
     for (std::size_t t = 0; t < tables.size() && !done; ++t) {
@@ -154,7 +175,6 @@ void FindInAnyTable(benchmark::State& state) {
       benchmark::DoNotOptimize(found->value.data());
     }
     CHECK(done);
-    if (++i == keys.size()) i = 0;
   }
 }
 BENCHMARK(FindInAnyTable)->Arg(1)->Arg(7);
@@ -179,25 +199,30 @@ void FindMiss(benchmark::State& state) {
   const auto n = static_cast<std::uint64_t>(state.range(0));
   Tables tables(n, std::size_t{1} << 30, {});
   tables.Warm();
-  Random random(7);
-  std::vector<std::string> keys;
-  for (int i = 0; i < 100'000; ++i) {
-    keys.push_back(Key(random.Below(tables.keys())));
-    keys.back().back() = '.';
-  }
-  std::size_t i = 0;
+  KeysInTurn keys(tables, ".");
   for (auto _ : state) {
-    const KeyHash hash = HashKey(keys[i]);
+    const std::string& key = keys.Next();
+    const KeyHash hash = HashKey(key);
     for (std::size_t t = 0; t < tables.size(); ++t) {
-      benchmark::DoNotOptimize(tables[t].Find(keys[i], hash, kVersionMax)->found);
+      benchmark::DoNotOptimize(tables[t].Find(key, hash, kVersionMax)->found);
     }
-    if (++i == keys.size()) i = 0;
   }
-  state.counters["ns_a_table"] =
-      benchmark::Counter(static_cast<double>(state.iterations() * n) / 1e9,
-                         benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
+  state.counters["ns_a_table"] = NanosecondsEach(state, n);
 }
 BENCHMARK(FindMiss)->Arg(1)->Arg(7);
+
+/// Moves on by `step`, from where `start` puts the cursor, for ever.
+template <typename Start, typename Step>
+void Walk(benchmark::State& state, TableCursor& cursor, Start start, Step step) {
+  std::size_t sum = 0;
+  for (auto _ : state) {
+    if (!cursor.Valid()) start(cursor);
+    sum += cursor.key().user_key.size() + cursor.value().size();
+    benchmark::DoNotOptimize(cursor.key().user_key.data());
+    step(cursor);
+  }
+  benchmark::DoNotOptimize(sum);
+}
 
 enum class Where { kCache, kFile };
 
@@ -206,14 +231,8 @@ void Next(benchmark::State& state) {
   Tables tables(1, cached ? std::size_t{1} << 30 : 0, {});
   if (cached) tables.Warm();
   TableCursor cursor(tables[0], cached ? FillCache::kYes : FillCache::kNo);
-  std::size_t sum = 0;
-  for (auto _ : state) {
-    if (!cursor.Valid()) cursor.SeekToFirst();
-    sum += cursor.key().user_key.size() + cursor.value().size();
-    benchmark::DoNotOptimize(cursor.key().user_key.data());
-    cursor.Next();
-  }
-  benchmark::DoNotOptimize(sum);
+  Walk(
+      state, cursor, [](TableCursor& at) { at.SeekToFirst(); }, [](TableCursor& at) { at.Next(); });
 }
 BENCHMARK(Next)->Arg(0)->Arg(1);
 
@@ -221,14 +240,8 @@ void Prev(benchmark::State& state) {
   Tables tables(1, std::size_t{1} << 30, {});
   tables.Warm();
   TableCursor cursor(tables[0]);
-  std::size_t sum = 0;
-  for (auto _ : state) {
-    if (!cursor.Valid()) cursor.SeekToLast();
-    sum += cursor.key().user_key.size() + cursor.value().size();
-    benchmark::DoNotOptimize(cursor.key().user_key.data());
-    cursor.Prev();
-  }
-  benchmark::DoNotOptimize(sum);
+  Walk(
+      state, cursor, [](TableCursor& at) { at.SeekToLast(); }, [](TableCursor& at) { at.Prev(); });
 }
 BENCHMARK(Prev);
 
@@ -236,14 +249,10 @@ void Seek(benchmark::State& state) {
   Tables tables(1, std::size_t{1} << 30, {});
   tables.Warm();
   TableCursor cursor(tables[0]);
-  Random random(7);
-  std::vector<std::string> keys;
-  for (int i = 0; i < 100'000; ++i) keys.push_back(Key(random.Below(tables.keys())));
-  std::size_t i = 0;
+  KeysInTurn keys(tables);
   for (auto _ : state) {
-    cursor.Seek(SeekKey(keys[i], kVersionMax));
+    cursor.Seek(SeekKey(keys.Next(), kVersionMax));
     benchmark::DoNotOptimize(cursor.value().data());
-    if (++i == keys.size()) i = 0;
   }
 }
 BENCHMARK(Seek);

@@ -1,30 +1,10 @@
 #include <atomic>
 
 #include "bedrock/db.h"
-#include "common/base/check.h"
 #include "tests/bench/bedrock_bench/store.h"
 
 namespace bedrock::bench {
 namespace {
-
-void CheckOk(const Status& status) { CHECK_MSG(status.ok(), status.ToString()); }
-
-class BedrockWalk final : public Walk {
- public:
-  explicit BedrockWalk(DB* db) : iterator_(db->NewIterator()) {}
-
-  void Start(Direction direction) override {
-    direction == Direction::kForward ? iterator_->SeekToFirst() : iterator_->SeekToLast();
-  }
-  std::size_t Read(std::size_t n, Direction direction, Tally* tally) override {
-    const std::size_t read = ReadEntries(iterator_.get(), n, direction, tally);
-    if (read < n) CheckOk(iterator_->status());
-    return read;
-  }
-
- private:
-  std::unique_ptr<Iterator> iterator_;
-};
 
 class BedrockSession final : public Session {
  public:
@@ -60,11 +40,9 @@ class BedrockSession final : public Session {
   void SeekAndRead(std::string_view key, std::size_t nexts, Tally* tally) override {
     const std::unique_ptr<Iterator> iterator = db_->NewIterator(reads_);
     iterator->Seek(key);
-    if (ReadEntries(iterator.get(), nexts + 1, Direction::kForward, tally) <= nexts) {
-      CheckOk(iterator->status());
-    }
+    ReadEntries(iterator.get(), nexts + 1, Direction::kForward, tally);
   }
-  std::unique_ptr<Walk> NewWalk() override { return std::make_unique<BedrockWalk>(db_); }
+  std::unique_ptr<Walk> NewWalk() override { return NewWalkOver(db_->NewIterator()); }
 
  private:
   DB* db_;

@@ -14,26 +14,6 @@ namespace {
 
 rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 
-void CheckOk(const rocksdb::Status& status) { CHECK_MSG(status.ok(), status.ToString()); }
-
-class RocksDbWalk final : public Walk {
- public:
-  RocksDbWalk(rocksdb::DB* db, const rocksdb::ReadOptions& options)
-      : iterator_(db->NewIterator(options)) {}
-
-  void Start(Direction direction) override {
-    direction == Direction::kForward ? iterator_->SeekToFirst() : iterator_->SeekToLast();
-  }
-  std::size_t Read(std::size_t n, Direction direction, Tally* tally) override {
-    const std::size_t read = ReadEntries(iterator_.get(), n, direction, tally);
-    if (read < n) CheckOk(iterator_->status());
-    return read;
-  }
-
- private:
-  std::unique_ptr<rocksdb::Iterator> iterator_;
-};
-
 class RocksDbSession final : public Session {
  public:
   explicit RocksDbSession(rocksdb::DB* db) : db_(db), family_(db->DefaultColumnFamily()) {
@@ -79,11 +59,9 @@ class RocksDbSession final : public Session {
   void SeekAndRead(std::string_view key, std::size_t nexts, Tally* tally) override {
     const std::unique_ptr<rocksdb::Iterator> iterator(db_->NewIterator(reads_, family_));
     iterator->Seek(ToSlice(key));
-    if (ReadEntries(iterator.get(), nexts + 1, Direction::kForward, tally) <= nexts) {
-      CheckOk(iterator->status());
-    }
+    ReadEntries(iterator.get(), nexts + 1, Direction::kForward, tally);
   }
-  std::unique_ptr<Walk> NewWalk() override { return std::make_unique<RocksDbWalk>(db_, reads_); }
+  std::unique_ptr<Walk> NewWalk() override { return NewWalkOver(db_->NewIterator(reads_)); }
 
  private:
   rocksdb::DB* db_;

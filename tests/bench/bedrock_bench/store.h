@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/base/check.h"
 #include "tests/bench/bedrock_bench/tally.h"
 
 namespace bedrock::bench {
@@ -54,7 +55,7 @@ class Walk {
 };
 
 /// What one thread does with a store. Whatever costs something per call is a single virtual call
-/// for every engine. An engine's error ends the program: a benchmark of failures is none.
+/// for every engine. An engine's error ends the program.
 class Session {
  public:
   virtual ~Session() = default;
@@ -107,25 +108,56 @@ std::string RocksDbVersion();
 /// Those this program was built with, Bedrock first.
 std::vector<Engine> BuiltEngines();
 
-/// Reads up to `n` entries with an engine's own iterator type: the loop is the same for all, and no
-/// call in it is virtual but those of the engine itself.
+/// An engine's error ends the program: a benchmark of failures is none.
+template <typename EngineStatus>
+void CheckOk(const EngineStatus& status) {
+  CHECK_MSG(status.ok(), status.ToString());
+}
+
+/// Reads up to `n` entries with an engine's own iterator type, and gives how many there were: the
+/// loop is the same for all, and no call in it is virtual but those of the engine itself.
 template <typename EngineIterator>
 std::size_t ReadEntries(EngineIterator* it, std::size_t n, Direction direction, Tally* tally) {
+  const auto add = [&] {
+    const auto key = it->key();
+    const auto value = it->value();
+    tally->AddEntry({key.data(), key.size()}, {value.data(), value.size()});
+  };
   std::size_t read = 0;
   if (direction == Direction::kForward) {
-    for (; read < n && it->Valid(); ++read, it->Next()) {
-      const auto key = it->key();
-      const auto value = it->value();
-      tally->AddEntry({key.data(), key.size()}, {value.data(), value.size()});
-    }
+    for (; read < n && it->Valid(); ++read, it->Next()) add();
   } else {
-    for (; read < n && it->Valid(); ++read, it->Prev()) {
-      const auto key = it->key();
-      const auto value = it->value();
-      tally->AddEntry({key.data(), key.size()}, {value.data(), value.size()});
-    }
+    for (; read < n && it->Valid(); ++read, it->Prev()) add();
   }
+  if (read < n) CheckOk(it->status());
   return read;
+}
+
+/// A walk by an engine's own iterator type.
+template <typename EngineIterator>
+class WalkOver final : public Walk {
+ public:
+  explicit WalkOver(std::unique_ptr<EngineIterator> iterator) : iterator_(std::move(iterator)) {}
+
+  void Start(Direction direction) override {
+    direction == Direction::kForward ? iterator_->SeekToFirst() : iterator_->SeekToLast();
+  }
+  std::size_t Read(std::size_t n, Direction direction, Tally* tally) override {
+    return ReadEntries(iterator_.get(), n, direction, tally);
+  }
+
+ private:
+  std::unique_ptr<EngineIterator> iterator_;
+};
+
+template <typename EngineIterator>
+std::unique_ptr<Walk> NewWalkOver(std::unique_ptr<EngineIterator> iterator) {
+  return std::make_unique<WalkOver<EngineIterator>>(std::move(iterator));
+}
+/// As some engines give it, for the caller to delete.
+template <typename EngineIterator>
+std::unique_ptr<Walk> NewWalkOver(EngineIterator* iterator) {
+  return NewWalkOver(std::unique_ptr<EngineIterator>(iterator));
 }
 
 }  // namespace bedrock::bench
