@@ -12,7 +12,10 @@ namespace bedrock::router {
 /// What /metrics shows of the core.
 struct CoreGauges {
   std::size_t reads_in_flight = 0;
+  std::size_t queries_in_flight = 0;  ///< Of the reads.
   std::size_t writes_in_flight = 0;
+  std::size_t transactions_open = 0;  ///< Interactive ones that this router holds.
+  std::size_t locks_waited_for = 0;
   std::uint64_t resends = 0;
   NodeId leader;
 };
@@ -24,8 +27,11 @@ class Gateway {
   virtual ~Gateway() = default;
 
   virtual void Read(ReadRequest request) = 0;
-  virtual void Write(const WriteRequest& request) = 0;
+  virtual void Query(QueryRequest request) = 0;
+  virtual void Write(WriteRequest request) = 0;
   virtual void Write(const ClientCommand& request) = 0;
+  virtual void Transact(TransactionStep step) = 0;
+  virtual void CompactHistory(const CompactRequest& request) = 0;
   virtual ClusterView Cluster() const = 0;
   virtual CoreGauges Gauges() const = 0;
 };

@@ -5,6 +5,7 @@
 
 #include "common/base/ids.h"
 #include "proto/frame.h"
+#include "routerd/core/gateway.h"
 #include "routerd/core/node_table.h"
 #include "routerd/core/read_ledger.h"
 #include "routerd/core/types.h"
@@ -28,11 +29,14 @@ class RouterCore {
 
   // Each request ends in exactly one completion of some later Poll.
   void Read(ReadRequest request, std::uint64_t now_ms);
-  void Write(const WriteRequest& request, std::uint64_t now_ms);
+  void Query(QueryRequest request, std::uint64_t now_ms);
+  void Write(WriteRequest request, std::uint64_t now_ms);
   void Write(const ClientCommand& request, std::uint64_t now_ms);
+  void Transact(TransactionStep step, std::uint64_t now_ms);
+  void CompactHistory(const CompactRequest& request, std::uint64_t now_ms);
 
   /// A message of a node's daemon. What was never asked for is ignored.
-  void OnPacket(NodeId from, Daemon daemon, const proto::Packet& packet, std::uint64_t now_ms);
+  void OnPacket(NodeId from, Daemon daemon, proto::Packet packet, std::uint64_t now_ms);
   /// A message that an earlier Poll gave could not leave this process.
   void OnUnsent(NodeId to, Daemon daemon, RequestId request, std::uint64_t now_ms);
 
@@ -44,6 +48,7 @@ class RouterCore {
   std::size_t reads_in_flight() const { return reads_.in_flight(); }
   std::size_t writes_in_flight() const { return writes_.in_flight(); }
   std::uint64_t resends() const { return writes_.resends(); }
+  CoreGauges Gauges(std::uint64_t now_ms) const;
   LeaderCache::Leader leader(std::uint64_t now_ms) const { return nodes_.leader(now_ms); }
   ClusterView View(std::uint64_t now_ms) const { return nodes_.View(now_ms); }
   const CoreOptions& options() const { return options_; }

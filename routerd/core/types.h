@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,7 +23,11 @@ namespace bedrock::router {
 /// Who waits for a request's completion: a front, and that front's own number for the request. The
 /// core hands it back untouched.
 struct Ticket {
-  enum class Front : std::uint8_t { kHttp = 0, kMessaging = 1 };
+  enum class Front : std::uint8_t {
+    kHttp = 0,
+    kMessaging = 1,
+    kCore = 2,  ///< The core itself, which needs it for something larger: never leaves it.
+  };
   Front front = Front::kHttp;
   std::uint64_t id = 0;
 
@@ -34,15 +39,49 @@ struct ReadRequest {
   Bytes key;
   proto::Consistency consistency = proto::Consistency::kLinearizable;
   Version min_version;  ///< 0: none asked for.
+  Version at;           ///< 0: the newest. Else the consistency does not matter: it is fixed.
+  /// Stale reads: kTooStale where this node was last known to be in step longer ago. 0: any.
+  std::uint64_t max_staleness_ms = 0;
   std::uint64_t deadline_ms = 0;
 };
 
-/// A write that the router itself makes a command of, under its own session. The views are read
-/// during the call only.
+/// Evaluates operations (and conditions) at one version and drops what they would have written:
+/// scans, reads of several keys. The views are read during the call only.
+struct QueryRequest {
+  Ticket ticket;
+  proto::Command query;  ///< As proto::CheckQuery wants it, session and sequence 0.
+  proto::Consistency consistency = proto::Consistency::kLinearizable;
+  Version min_version;                 ///< As in ReadRequest.
+  Version at;                          ///< As in ReadRequest.
+  std::uint64_t max_staleness_ms = 0;  ///< As in ReadRequest.
+  std::uint64_t deadline_ms = 0;
+};
+
+/// What the router makes one command of, under its own session; without any write and without an
+/// idempotency key it is evaluated at a read index instead. The views are read during the call
+/// only.
 struct WriteRequest {
   Ticket ticket;
-  proto::Operation operation;
   std::vector<proto::Condition> conditions;
+  std::vector<proto::Operation> operations;
+  /// None: a condition that does not hold is kPreconditionFailed.
+  std::optional<std::vector<proto::Operation>> otherwise;
+  std::string_view idempotency_key;  ///< Empty: none.
+  std::uint64_t deadline_ms = 0;
+};
+
+/// A step of an interactive transaction, which may live in any router.
+struct TransactionStep {
+  Ticket ticket;
+  proto::ClientTransaction step;
+  bool passed_on = false;  ///< By another router: it is not passed on once more.
+  std::uint64_t deadline_ms = 0;
+};
+
+/// Lets versions below `version` vanish.
+struct CompactRequest {
+  Ticket ticket;
+  Version version;
   std::uint64_t deadline_ms = 0;
 };
 
@@ -56,16 +95,20 @@ struct ClientCommand {
 /// How a request ended; exactly one for each that was begun.
 struct Completion {
   Ticket ticket;
-  proto::Error error;  ///< kOk also for a read of an absent key.
-  bool is_write = false;
-  bool found = false;  ///< Reads: the key exists.
+  proto::Error error;     ///< kOk also for a read of an absent key.
+  bool is_write = false;  ///< A WriteRequest, a ClientCommand, a CompactRequest, or a kCommit.
+  bool found = false;     ///< Reads: the key exists.
   Bytes value;
-  Version
-      version;  ///< Reads: of the key. Writes: of the commit, also of one that failed a condition.
-  Version read_version;  ///< Reads: the applied version that was read.
+  /// Reads: of the key. Writes: of the commit, also of one that failed a condition; where nothing
+  /// was to be written, the version that was read.
+  Version version;
+  Version read_version;  ///< Reads, queries, steps: the version that was read at.
   Version current;       ///< kPreconditionFailed: the key's version; 0 where it is absent.
   NodeId served_by;      ///< Whose storaged answered; none: nobody's.
   NodeId leader;         ///< Who led as far as was known; none: unknown.
+  /// Queries, writes, steps that execute: all that it gave.
+  proto::CommandResult result;
+  std::string transaction;  ///< Steps: its id.
 };
 
 enum class Daemon : std::uint8_t { kRaftd = 0, kStoraged = 1 };
@@ -109,6 +152,8 @@ struct CoreOptions {
   std::size_t commands_in_flight_max = 4096;
   std::uint64_t command_bytes_in_flight_max = 16 * kMiB;
   std::size_t reads_in_flight_max = 16'384;
+  /// Of queries that wait for their answers, encoded.
+  std::uint64_t query_bytes_in_flight_max = 64 * kMiB;
   /// How far the newest own sequence number may run ahead of the oldest unanswered one: bounds the
   /// replies that the state machine keeps for this session.
   std::uint64_t sequence_window_max = 65'536;

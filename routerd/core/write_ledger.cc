@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "routerd/core/backoff.h"
+#include "routerd/core/fingerprint.h"
+#include "routerd/core/result_errors.h"
 
 namespace bedrock::router {
 namespace {
@@ -42,20 +44,19 @@ bool IsFinal(ErrorCode code) {
   }
 }
 
-Error ErrorOf(const proto::CommandResult& result) {
-  switch (result.code) {
-    case ErrorCode::kOk:
-      return {};
-    case ErrorCode::kPreconditionFailed:
-      return MakeError(result.code, "a condition of the write did not hold");
-    case ErrorCode::kStaleSequence:
-      return MakeError(result.code, "the reply to this command is no longer kept",
-                       Outcome::kUnknown);
-    case ErrorCode::kOverloaded:
-      return MakeError(result.code, "the cluster keeps the replies of too many commands");
-    default:
-      return MakeError(result.code, "the state machine refused the command");
+/// Roughly, and without going through the encoding.
+std::uint64_t BytesOf(const proto::Command& command) {
+  std::uint64_t bytes = 0;
+  const auto add = [&bytes](const std::vector<proto::Operation>& operations) {
+    for (const auto& operation : operations) bytes += operation.key.size() + operation.value.size();
+  };
+  add(command.operations);
+  if (command.otherwise) add(*command.otherwise);
+  for (const auto& condition : command.conditions) {
+    bytes += condition.key.size() + condition.operand.size();
   }
+  for (const auto& read : command.reads) bytes += read.key.size() + read.end.size();
+  return bytes;
 }
 
 }  // namespace
@@ -91,25 +92,27 @@ void WriteLedger::Refuse(const Ticket& ticket, Error error, std::uint64_t now_ms
   effects->completions.push_back(std::move(completion));
 }
 
-void WriteLedger::Begin(const WriteRequest& request, std::uint64_t now_ms, Effects* effects) {
-  proto::Command command;
+void WriteLedger::Begin(const Ticket& ticket, proto::Command command, std::uint64_t deadline_ms,
+                        std::uint64_t now_ms, Effects* effects) {
   command.session = options_.session;
   command.sequence = window_.low_water() + window_.span();  // what Take() will give
   command.low_water = window_.low_water();
-  command.conditions = request.conditions;
-  command.operations.push_back(request.operation);
+  std::string fingerprint;
+  if (!command.idempotency.key.empty()) {
+    fingerprint = FingerprintOf(command);
+    command.idempotency.fingerprint = fingerprint;
+  }
   if (Error error = proto::CheckCommand(command, options_.value_bytes_max); !error.ok()) {
-    return Refuse(request.ticket, std::move(error), now_ms, effects);
+    return Refuse(ticket, std::move(error), now_ms, effects);
   }
   // Admission knows the command's rough size before anything is encoded.
-  const std::uint64_t bytes = request.operation.key.size() + request.operation.value.size();
-  if (Error error = Admit(bytes); !error.ok()) {
-    return Refuse(request.ticket, std::move(error), now_ms, effects);
+  if (Error error = Admit(BytesOf(command)); !error.ok()) {
+    return Refuse(ticket, std::move(error), now_ms, effects);
   }
   Write write;
-  write.ticket = request.ticket;
+  write.ticket = ticket;
   write.sequence = window_.Take();
-  write.deadline_ms = request.deadline_ms;
+  write.deadline_ms = deadline_ms;
   write.command = Bytes(proto::EncodeCommand(command));
   Start(std::move(write), now_ms, effects);
 }
@@ -189,19 +192,22 @@ void WriteLedger::Close(Write* write, std::uint32_t attempt) {
   write->open &= ~(std::uint64_t{1} << (attempt - 1));
 }
 
-void WriteLedger::OnReply(NodeId from, const RequestName& name, const proto::CommandReply& reply,
+void WriteLedger::OnReply(NodeId from, const RequestName& name, proto::CommandReply reply,
                           std::uint64_t now_ms, Effects* effects) {
   Write* write = writes_.Find(name.handle);
   if (write == nullptr) return;  // answered before
-  if (reply.result.code == ErrorCode::kOverloaded) {
+  Error error = ErrorOf(reply.result, write->command.view());
+  if (error.code == ErrorCode::kOverloaded) {
     // As if this attempt's entry were not in the log; another attempt's may still be executed.
-    return OnRefused(from, name, ErrorOf(reply.result), now_ms, effects);
+    return OnRefused(from, name, error, now_ms, effects);
   }
   Completion completion;
-  completion.error = ErrorOf(reply.result);
+  completion.error = std::move(error);
   completion.version = reply.result.version;
+  completion.read_version = reply.result.version;
   completion.current = reply.result.current;
   completion.served_by = from;
+  completion.result = std::move(reply.result);
   Finish(name.handle, std::move(completion), now_ms, effects);
 }
 

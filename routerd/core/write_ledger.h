@@ -36,10 +36,13 @@ class WriteLedger {
  public:
   WriteLedger(const CoreOptions& options, NodeTable& nodes);
 
-  void Begin(const WriteRequest& request, std::uint64_t now_ms, Effects* effects);
+  /// A command of the router's own: gets its session and a sequence number here, and the
+  /// fingerprint of its idempotency key. The views are read during the call only.
+  void Begin(const Ticket& ticket, proto::Command command, std::uint64_t deadline_ms,
+             std::uint64_t now_ms, Effects* effects);
   void Begin(const ClientCommand& request, std::uint64_t now_ms, Effects* effects);
 
-  void OnReply(NodeId from, const RequestName& name, const proto::CommandReply& reply,
+  void OnReply(NodeId from, const RequestName& name, proto::CommandReply reply,
                std::uint64_t now_ms, Effects* effects);
   void OnRefused(NodeId from, const RequestName& name, const proto::Error& error,
                  std::uint64_t now_ms, Effects* effects);

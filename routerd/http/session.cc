@@ -252,11 +252,14 @@ void HttpSession::Execute(Exchange& exchange) {
       WriteRequest write;
       write.ticket = TicketOf(exchange);
       const bool put = plan.kind == Plan::Kind::kPut;
-      write.operation = {put ? proto::Operation::Kind::kPut : proto::Operation::Kind::kDelete,
-                         plan.key, put ? std::string_view(parser_.body()) : std::string_view()};
+      write.operations.emplace_back();
+      proto::Operation& operation = write.operations.back();
+      operation.kind = put ? proto::Operation::Kind::kPut : proto::Operation::Kind::kDelete;
+      operation.key = plan.key;
+      if (put) operation.value = parser_.body();
       write.conditions = plan.Conditions();
       write.deadline_ms = now + plan.timeout_ms;
-      return context_.gateway->Write(write);
+      return context_.gateway->Write(std::move(write));
     }
     case Plan::Kind::kCluster: {
       const std::string body =

@@ -103,18 +103,24 @@ Status RouterServer::Open(net::MessageContext& context) {
 void RouterServer::Read(ReadRequest request) {
   core_.Read(std::move(request), clock_.MonotonicMs());
 }
-void RouterServer::Write(const WriteRequest& request) {
-  core_.Write(request, clock_.MonotonicMs());
+void RouterServer::Query(QueryRequest request) {
+  core_.Query(std::move(request), clock_.MonotonicMs());
+}
+void RouterServer::Write(WriteRequest request) {
+  core_.Write(std::move(request), clock_.MonotonicMs());
 }
 void RouterServer::Write(const ClientCommand& request) {
   core_.Write(request, clock_.MonotonicMs());
 }
+void RouterServer::Transact(TransactionStep step) {
+  core_.Transact(std::move(step), clock_.MonotonicMs());
+}
+void RouterServer::CompactHistory(const CompactRequest& request) {
+  core_.CompactHistory(request, clock_.MonotonicMs());
+}
 ClusterView RouterServer::Cluster() const { return core_.View(clock_.MonotonicMs()); }
 
-CoreGauges RouterServer::Gauges() const {
-  return {core_.reads_in_flight(), core_.writes_in_flight(), core_.resends(),
-          core_.leader(clock_.MonotonicMs()).node};
-}
+CoreGauges RouterServer::Gauges() const { return core_.Gauges(clock_.MonotonicMs()); }
 
 void RouterServer::LogBadFrame(NodeId node, Daemon daemon, const std::string& reason) {
   const auto repeats = bad_frame_log_.Admit(clock_.MonotonicMs());
@@ -125,7 +131,7 @@ void RouterServer::LogBadFrame(NodeId node, Daemon daemon, const std::string& re
 }
 
 void RouterServer::OnDaemonFrame(NodeId node, Daemon daemon, const Bytes& bytes) {
-  const auto frame = proto::DecodeFrame(bytes);
+  auto frame = proto::DecodeFrame(bytes);
   if (!frame.ok()) return LogBadFrame(node, daemon, frame.status().ToString());
   const proto::FrameHeader& header = frame->header;
   if (header.protocol != proto::kProtocolVersion) {
@@ -138,11 +144,11 @@ void RouterServer::OnDaemonFrame(NodeId node, Daemon daemon, const Bytes& bytes)
     return LogBadFrame(node, daemon, "answered as node " + FormatNodeId(header.node));
   }
   const std::uint64_t now = clock_.MonotonicMs();
-  for (const proto::Packet& packet : frame->packets) {
+  for (proto::Packet& packet : frame->packets) {
     if (const auto* refusal = std::get_if<proto::Refusal>(&packet.message)) {
       LogBadFrame(node, daemon, "refused us: " + refusal->error.detail);
     }
-    core_.OnPacket(node, daemon, packet, now);
+    core_.OnPacket(node, daemon, std::move(packet), now);
   }
 }
 

@@ -68,8 +68,11 @@ class RouterServer final : private Gateway {
   Status Open(net::MessageContext& context);
 
   void Read(ReadRequest request) override;
-  void Write(const WriteRequest& request) override;
+  void Query(QueryRequest request) override;
+  void Write(WriteRequest request) override;
   void Write(const ClientCommand& request) override;
+  void Transact(TransactionStep step) override;
+  void CompactHistory(const CompactRequest& request) override;
   ClusterView Cluster() const override;
   CoreGauges Gauges() const override;
 

@@ -88,9 +88,9 @@ class CoreTest : public testing::Test {
   void Put(std::uint64_t ticket, std::string key = "k", std::uint64_t timeout_ms = 5000) {
     WriteRequest request;
     request.ticket = {Ticket::Front::kHttp, ticket};
-    request.operation = {proto::Operation::Kind::kPut, key, "v"};
+    request.operations.push_back({proto::Operation::Kind::kPut, key, "v"});
     request.deadline_ms = now_ + timeout_ms;
-    core_.Write(request, now_);
+    core_.Write(std::move(request), now_);
   }
   void Get(std::uint64_t ticket, proto::Consistency consistency, Version min_version = Version(),
            std::uint64_t timeout_ms = 5000) {

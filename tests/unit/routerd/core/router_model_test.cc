@@ -184,9 +184,9 @@ TEST_P(RouterModel, EveryRequestEndsOnceInTimeAndTruthfully) {
         asked.key = "w" + std::to_string(ticket);
         WriteRequest request;
         request.ticket = mine;
-        request.operation = {proto::Operation::Kind::kPut, asked.key, "v"};
+        request.operations.push_back({proto::Operation::Kind::kPut, asked.key, "v"});
         request.deadline_ms = asked.deadline_ms;
-        core.Write(request, now);
+        core.Write(std::move(request), now);
       } else {
         ReadRequest request;
         request.ticket = mine;

@@ -20,9 +20,15 @@ class FakeGateway : public Gateway {
     std::string key;
     std::string value;
     proto::Operation::Kind kind = proto::Operation::Kind::kPut;
+    std::vector<proto::Operation::Kind> operations;
     std::vector<proto::Condition::Kind> conditions;
+    std::string idempotency_key;
+    proto::ClientTransaction step;
+    bool passed_on = false;
     proto::Consistency consistency = proto::Consistency::kLinearizable;
     Version min_version;
+    Version at;
+    std::uint64_t max_staleness_ms = 0;
     std::uint64_t deadline_ms = 0;
   };
 
@@ -32,17 +38,51 @@ class FakeGateway : public Gateway {
     made.key = std::string(request.key.view());
     made.consistency = request.consistency;
     made.min_version = request.min_version;
+    made.at = request.at;
+    made.max_staleness_ms = request.max_staleness_ms;
     made.deadline_ms = request.deadline_ms;
     asked.push_back(std::move(made));
   }
-  void Write(const WriteRequest& request) override {
+  void Query(QueryRequest request) override {
+    Asked made;
+    made.ticket = request.ticket;
+    made.operations = Kinds(request.query.operations);
+    made.value = proto::EncodeCommand(request.query);
+    made.consistency = request.consistency;
+    made.min_version = request.min_version;
+    made.at = request.at;
+    made.deadline_ms = request.deadline_ms;
+    asked.push_back(std::move(made));
+  }
+  void Write(WriteRequest request) override {
     Asked made;
     made.ticket = request.ticket;
     made.is_write = true;
-    made.key = std::string(request.operation.key);
-    made.value = std::string(request.operation.value);
-    made.kind = request.operation.kind;
+    made.operations = Kinds(request.operations);
+    if (!request.operations.empty()) {
+      made.key = std::string(request.operations.front().key);
+      made.value = std::string(request.operations.front().value);
+      made.kind = request.operations.front().kind;
+    }
     for (const auto& condition : request.conditions) made.conditions.push_back(condition.kind);
+    made.idempotency_key = std::string(request.idempotency_key);
+    made.deadline_ms = request.deadline_ms;
+    asked.push_back(std::move(made));
+  }
+  void Transact(TransactionStep step) override {
+    Asked made;
+    made.ticket = step.ticket;
+    made.step = step.step;
+    made.passed_on = step.passed_on;
+    made.deadline_ms = step.deadline_ms;
+    asked.push_back(std::move(made));
+  }
+  void CompactHistory(const CompactRequest& request) override {
+    Asked made;
+    made.ticket = request.ticket;
+    made.is_write = true;
+    made.kind = proto::Operation::Kind::kDropHistory;
+    made.at = request.version;
     made.deadline_ms = request.deadline_ms;
     asked.push_back(std::move(made));
   }
@@ -53,6 +93,11 @@ class FakeGateway : public Gateway {
     made.value = std::string(request.command.view());
     made.deadline_ms = request.deadline_ms;
     asked.push_back(std::move(made));
+  }
+  static std::vector<proto::Operation::Kind> Kinds(const std::vector<proto::Operation>& given) {
+    std::vector<proto::Operation::Kind> kinds;
+    for (const proto::Operation& operation : given) kinds.push_back(operation.kind);
+    return kinds;
   }
   ClusterView Cluster() const override { return view; }
   CoreGauges Gauges() const override { return {}; }
