@@ -98,6 +98,12 @@ constexpr std::size_t kSweepsMax = 1024;
 /// and go leave unused.
 constexpr std::size_t kArenaCacheBytesMin = std::size_t{32} << 20;
 
+/// One place for the trace of a miss on so many slots, of which half are in use.
+constexpr std::size_t kSlotsAMiss = 8;
+/// One in so many blocks is taken though it was not missed before: what is in the cache for nothing
+/// has to leave it some day, too.
+constexpr std::uint64_t kTakenEach = 8;
+
 std::uint64_t HashAddress(BlockAddress address) {
   std::uint64_t mixed = address.file.value() * 0x9E3779B97F4A7C15 ^ address.offset;
   mixed = (mixed ^ mixed >> 32) * 0xD6E8FEB86659FD93;
@@ -166,6 +172,9 @@ BlockCache::BlockCache(std::size_t bytes_max, std::size_t block_bytes)
   const std::size_t slots = bytes_max / std::max<std::size_t>(block_bytes, 64) * 2;
   const std::size_t buckets = std::max<std::size_t>(slots / kSlotsABucket, 2);
   table_ = std::make_unique<Table>(std::bit_ceil(buckets)).release();
+  const std::size_t missed = std::bit_floor(std::max<std::size_t>(slots / kSlotsAMiss, 1));
+  missed_ = std::make_unique<std::atomic<std::uint32_t>[]>(missed);  // NOLINT
+  missed_mask_ = missed - 1;
   if (bytes_max >= kArenaCacheBytesMin) arena_ = BlockArena::Create(bytes_max + bytes_max / 8);
 }
 
@@ -307,6 +316,17 @@ bool BlockCache::Place(std::uint64_t hash, BlockMemory* block) {
     }
   }
   return false;
+}
+
+bool BlockCache::IsWorthRoom(BlockAddress address) {
+  if (table_ == nullptr) return false;
+  const std::uint64_t hash = HashAddress(address);
+  std::atomic<std::uint32_t>& missed = missed_[hash & missed_mask_];
+  const auto tag = static_cast<std::uint32_t>(hash >> 32);
+  if (missed.load(std::memory_order_relaxed) == tag) return true;
+  missed.store(tag, std::memory_order_relaxed);
+  const Counter& counter = counters_[hash >> 36 & (kCounters - 1)];
+  return counter.misses.load(std::memory_order_relaxed) % kTakenEach == 0;
 }
 
 BlockPin BlockCache::Insert(BlockAddress address, BlockMemory::Owner block) {

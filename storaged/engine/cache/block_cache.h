@@ -159,6 +159,11 @@ class BlockCache {
     const std::size_t room = room_.load(std::memory_order_relaxed);
     return held < room && charge <= room - held;
   }
+  /// Whether a block that Find missed should be inserted where it throws others out: it was missed
+  /// a short time ago, too, or it is one of few that are taken whatever they are. Most blocks of
+  /// data larger than the cache are thrown out before they are read again, and to keep them would
+  /// cost more than it brings. Counts as a miss of the block.
+  bool IsWorthRoom(BlockAddress address);
   /// What a single block may have to be kept.
   std::size_t share_bytes_max() const { return bytes_max_ / 8; }
 
@@ -187,6 +192,9 @@ class BlockCache {
   std::atomic<std::uint64_t> hand_{0};
   cache_internal::Table* table_ = nullptr;  ///< Owned; freed by the last orphan's pin, see ~.
   BlockArena* arena_ = nullptr;             ///< Ours; null in small caches.
+  /// Which blocks were missed lately: by hash, a part of it. Null without slots.
+  std::unique_ptr<std::atomic<std::uint32_t>[]> missed_;  // NOLINT: number known at run time only
+  std::size_t missed_mask_ = 0;
   std::array<Counter, kCounters> counters_;
   StripedCounter filter_skips_;
 };

@@ -171,7 +171,8 @@ Result<BlockPin> TableReader::DataBlock(std::size_t i, TableReadOptions options,
     }
     return cached;
   }
-  if (walk.ahead != nullptr && !cache_->HasRoomFor(index_.At(i).handle.size)) {
+  if (!cache_->HasRoomFor(index_.At(i).handle.size) &&
+      (walk.ahead != nullptr || !cache_->IsWorthRoom(address))) {
     options.fill_cache = FillCache::kNo;
   }
   auto block = ReadDataBlock(i, options, walk);

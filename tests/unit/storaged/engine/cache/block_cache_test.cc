@@ -85,6 +85,75 @@ TEST(BlockCacheTest, WhatIsUsedStays) {
   EXPECT_FALSE(cache.Find(Address(1)));
 }
 
+/// A reader who asks the cache first and takes its advice, or keeps everything.
+struct CacheReader {
+  explicit CacheReader(bool advised) : takes_advice(advised) {}
+
+  void Read(std::uint64_t block) {
+    if (cache.Find(Address(block))) {
+      ++hits;
+      return;
+    }
+    ++misses;
+    if (takes_advice && !cache.HasRoomFor(kBlockBytes) && !cache.IsWorthRoom(Address(block)))
+      return;
+    cache.Insert(Address(block), BlockMemory::Allocate(kBlockBytes));
+    ++inserted;
+  }
+  /// As many blocks fit as the cache holds, about.
+  static constexpr std::uint64_t kFit = 1000;
+  static constexpr std::size_t kBlockBytes = 1000;
+
+  const bool takes_advice;
+  BlockCache cache{kFit * (kBlockBytes + sizeof(BlockMemory)), kBlockBytes};
+  std::uint64_t hits = 0;
+  std::uint64_t misses = 0;
+  std::uint64_t inserted = 0;
+};
+
+TEST(BlockCacheTest, FewBlocksOfLargeDataAreWorthTheirRoomAndAsManyAreFound) {
+  Random random(1);
+  CacheReader advised(true);
+  CacheReader greedy(false);
+  for (int i = 0; i < 200'000; ++i) {
+    const std::uint64_t block = random.Below(3 * CacheReader::kFit);
+    advised.Read(block);
+    greedy.Read(block);
+  }
+  EXPECT_LT(advised.inserted, advised.misses / 4);
+  EXPECT_GT(advised.hits, greedy.hits * 95 / 100);
+}
+
+TEST(BlockCacheTest, SkewedReadsFindAtLeastAsMuch) {
+  Random random(2);
+  CacheReader advised(true);
+  CacheReader greedy(false);
+  for (int i = 0; i < 300'000; ++i) {
+    // The farther a block, the rarer: about as 1/n.
+    std::uint64_t below = 16 * CacheReader::kFit;
+    for (int halved = 0; halved < 10 && random.Chance(1, 2); ++halved) below /= 2;
+    const std::uint64_t block = random.Below(below);
+    advised.Read(block);
+    greedy.Read(block);
+  }
+  EXPECT_GT(advised.hits, greedy.hits);
+}
+
+TEST(BlockCacheTest, OtherBlocksThatAreReadFromNowOnSoonHaveTheRoom) {
+  Random random(3);
+  CacheReader reader(true);
+  for (std::uint64_t first : {std::uint64_t{0}, std::uint64_t{10'000}, std::uint64_t{20'000}}) {
+    for (std::uint64_t i = 0; i < 20 * CacheReader::kFit; ++i) {
+      reader.Read(first + random.Below(CacheReader::kFit * 3 / 4));
+    }
+    const std::uint64_t misses = reader.misses;
+    for (std::uint64_t i = 0; i < CacheReader::kFit; ++i) {
+      reader.Read(first + random.Below(CacheReader::kFit * 3 / 4));
+    }
+    EXPECT_LT(reader.misses - misses, CacheReader::kFit / 10) << "from " << first << " on";
+  }
+}
+
 TEST(BlockCacheTest, PinnedBlocksAreNeverEvicted) {
   BlockCache cache(20'000, 1000);
   std::vector<BlockPin> held;
@@ -108,6 +177,7 @@ TEST(BlockCacheTest, HoldsNothingWithoutRoom) {
   const BlockPin pin = cache.Insert(Address(1), Text("one"));
   EXPECT_EQ(Content(pin), "one");
   EXPECT_FALSE(cache.Find(Address(1)));
+  EXPECT_FALSE(cache.IsWorthRoom(Address(1)));
   EXPECT_EQ(cache.bytes(), 0u);
 }
 

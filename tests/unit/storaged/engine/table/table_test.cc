@@ -120,6 +120,38 @@ TEST_F(TableTest, CachedBlocksNeedNoFile) {
   EXPECT_FALSE(table->Find("500", Version(9)).ok()) << "a compaction fills no cache";
 }
 
+TEST_F(TableTest, AFullCacheTakesABlockThatIsReadAgain) {
+  std::vector<TestEntry> entries;
+  for (int i = 0; i < 40'000; ++i) {
+    entries.push_back(
+        {{std::to_string(i), Trailer(Version(1), EntryKind::kPut)}, std::string(20, 'v')});
+  }
+  SortEntries(entries);
+  const auto cache = std::make_shared<BlockCache>(128 * 1024, 256);
+  const auto metadata = Build(entries, {.block_bytes = 256});
+  const auto table = TableReader::Open(disk_, "/db", metadata, cache);
+  ASSERT_TRUE(table.ok());
+  const auto is_kept = [&](const std::string& key) {
+    const std::uint64_t hits = cache->hits();
+    EXPECT_TRUE((*table)->Find(key, Version(9))->found);
+    return cache->hits() > hits;
+  };
+  int at_once = 0;
+  int at_second = 0;
+  int never = 0;
+  // Each in a block of its own.
+  for (std::size_t i = 0; i < entries.size(); i += 30) {
+    const std::string& key = entries[i].key.user_key;
+    const bool full = !cache->HasRoomFor(256);
+    EXPECT_FALSE(is_kept(key)) << "a block that was never read";
+    if (!full) continue;
+    (is_kept(key) ? at_once : is_kept(key) ? at_second : never)++;
+  }
+  EXPECT_GT(at_once, 0) << "one in some";
+  EXPECT_GT(at_second, 2 * at_once);
+  EXPECT_EQ(never, 0);
+}
+
 TEST_F(TableTest, ABuilderRemembersItsError) {
   auto builder = TableBuilder::Create(disk_, "/db", FileNumber(5), {});
   disk_.SetCapacity(100);
