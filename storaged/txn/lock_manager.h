@@ -69,7 +69,7 @@ class LockManager {
     std::vector<LockRequestId> granted;  ///< Others', since victims wait no more; in FIFO order.
   };
 
-  LockManager() = default;
+  LockManager() : bounds_() {}
   explicit LockManager(const Bounds& bounds) : bounds_(bounds) {}
   ~LockManager();
   LockManager(const LockManager&) = delete;
