@@ -89,6 +89,26 @@ struct RaftStatus {
   friend bool operator==(const RaftStatus&, const RaftStatus&) = default;
 };
 
+/// Asks the leader's raftd to hand leadership over, to one voter or to the one that is furthest.
+/// The leader takes no proposals while it does; where it does not succeed within an election
+/// timeout it leads on.
+struct TransferLeadership {
+  NodeId to;  ///< None: whoever is furthest.
+
+  friend bool operator==(const TransferLeadership&, const TransferLeadership&) = default;
+};
+
+/// kOk: `leader` leads in `term`. kNotLeader: ask `leader`. kInvalidArgument: `to` is no voter.
+/// kUnsafeMembershipChange: `to` does not answer or lags too far. kOverloaded: another transfer is
+/// under way. kDeadlineExceeded: it did not take over in time, or another node did.
+struct TransferLeadershipReply {
+  Error error;
+  NodeId leader;
+  Term term;
+
+  friend bool operator==(const TransferLeadershipReply&, const TransferLeadershipReply&) = default;
+};
+
 // ---- clients and routerd ----
 
 enum class Consistency : std::uint8_t { kLinearizable = 0, kStale = 1 };

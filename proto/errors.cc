@@ -49,6 +49,9 @@ constexpr Row kRows[] = {
     {ErrorCode::kTransactionExpired, "transaction_expired", 410, false, kAborted},
     {ErrorCode::kDeadlock, "deadlock", 409, true, kDeadlock},
     {ErrorCode::kLockTimeout, "lock_timeout", 409, true, kTimedOut},
+    {ErrorCode::kMemberExists, "member_exists", 409, false, kConflict},
+    {ErrorCode::kUnsafeMembershipChange, "unsafe_membership_change", 409, true, kConflict},
+    {ErrorCode::kMemberNotFound, "member_not_found", 404, false, kNotFound},
 };
 constexpr Row kUnrecognizedRow = {ErrorCode::kUnrecognized, "unrecognized", 500, false, kAborted};
 

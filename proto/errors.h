@@ -39,10 +39,13 @@ enum class ErrorCode : std::uint8_t {
   kNotLeader = 24,            ///< Between processes only: routers follow the hint and retry.
   kStaleSequence = 25,        ///< A command below its session's low-water mark: its reply is gone.
   kCorruption = 26,  ///< Stored bytes failed their checks; the detail names file and offset.
-  kTransactionNotFound = 27,  ///< No interactive transaction of this id is open.
-  kTransactionExpired = 28,   ///< An interactive transaction was idle, or open, for too long.
-  kDeadlock = 29,             ///< A pessimistic transaction was chosen as a deadlock's victim.
-  kLockTimeout = 30,          ///< A lock was not given in time.
+  kTransactionNotFound = 27,     ///< No interactive transaction of this id is open.
+  kTransactionExpired = 28,      ///< An interactive transaction was idle, or open, for too long.
+  kDeadlock = 29,                ///< A pessimistic transaction was chosen as a deadlock's victim.
+  kLockTimeout = 30,             ///< A lock was not given in time.
+  kMemberExists = 31,            ///< A node of this id is, or was, a member.
+  kUnsafeMembershipChange = 32,  ///< It could cost the quorum of live voters.
+  kMemberNotFound = 33,          ///< No member has this id.
   /// Never sent by choice: what a number that this version does not know is read as, so that a
   /// newer peer's new error fails one request and not a whole frame.
   kUnrecognized = 255,

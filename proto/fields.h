@@ -111,7 +111,8 @@ BEDROCK_FIELDS(CommandResult, m.code, m.version, m.current, m.failed_condition,
 BEDROCK_FIELDS(Refusal, m.error);
 
 BEDROCK_FIELDS(raft::Entry, m.kind, m.term, m.time_ms, m.payload);
-BEDROCK_FIELDS(raft::VoteRequest, m.pre_vote, m.term, m.last_index, m.last_term);
+BEDROCK_FIELDS(raft::VoteRequest, m.pre_vote, m.term, m.last_index, m.last_term,
+               Later(m.hand_over));
 BEDROCK_FIELDS(raft::VoteReply, m.pre_vote, m.term, m.granted);
 BEDROCK_FIELDS(raft::AppendRequest, m.term, m.prev_index, m.prev_term, m.commit, m.read_round,
                m.trim, EntriesAfter(m.prev_index, m.entries));
@@ -121,6 +122,7 @@ BEDROCK_FIELDS(raft::Heartbeat, m.term, m.commit, m.read_round, m.trim);
 BEDROCK_FIELDS(raft::HeartbeatReply, m.term, m.read_round);
 BEDROCK_FIELDS(raft::ReadIndexRequest, m.term, m.number);
 BEDROCK_FIELDS(raft::ReadIndexReply, m.term, m.number, m.granted, m.index);
+BEDROCK_FIELDS(raft::TimeoutNow, m.term, m.last_index);
 
 BEDROCK_FIELDS(Apply::Item, m.entry.index, m.entry, Binary(m.reply_to.router), m.reply_to.request);
 BEDROCK_FIELDS(Apply, m.items);
@@ -135,6 +137,8 @@ BEDROCK_FIELDS(MemberStatus, m.id, m.voter, m.raft, m.storage, m.client, m.http,
                m.match_index);
 BEDROCK_FIELDS(RaftStatus, m.node, m.role, m.leader, m.term, m.commit, m.applied, m.last_index,
                m.storage_health, m.software, m.members);
+BEDROCK_FIELDS(TransferLeadership, m.to);
+BEDROCK_FIELDS(TransferLeadershipReply, m.error, m.leader, m.term);
 
 BEDROCK_FIELDS(Get, m.key, m.min_version, Later(m.at));
 BEDROCK_FIELDS(GetReply, m.error, m.found, m.value, m.version, m.read_version);
@@ -188,6 +192,8 @@ template <>
 inline constexpr std::uint8_t kKind<raft::ReadIndexRequest> = 22;
 template <>
 inline constexpr std::uint8_t kKind<raft::ReadIndexReply> = 23;
+template <>
+inline constexpr std::uint8_t kKind<raft::TimeoutNow> = 24;
 // raftd and its storaged
 template <>
 inline constexpr std::uint8_t kKind<Apply> = 32;
@@ -206,6 +212,10 @@ template <>
 inline constexpr std::uint8_t kKind<RaftStatusQuery> = 52;
 template <>
 inline constexpr std::uint8_t kKind<RaftStatus> = 53;
+template <>
+inline constexpr std::uint8_t kKind<TransferLeadership> = 54;
+template <>
+inline constexpr std::uint8_t kKind<TransferLeadershipReply> = 55;
 // routerd and storaged
 template <>
 inline constexpr std::uint8_t kKind<Get> = 64;

@@ -56,8 +56,9 @@ struct Refusal {
 using Message =
     std::variant<UnknownKind, Refusal, raft::VoteRequest, raft::VoteReply, raft::AppendRequest,
                  raft::AppendReply, raft::Heartbeat, raft::HeartbeatReply, raft::ReadIndexRequest,
-                 raft::ReadIndexReply, Propose, ProposeRefused, ReadIndexQuery, ReadIndexAnswer,
-                 RaftStatusQuery, RaftStatus, Apply, ApplyProgress, Get, GetReply, CommandReply,
+                 raft::ReadIndexReply, raft::TimeoutNow, Propose, ProposeRefused, ReadIndexQuery,
+                 ReadIndexAnswer, RaftStatusQuery, RaftStatus, TransferLeadership,
+                 TransferLeadershipReply, Apply, ApplyProgress, Get, GetReply, CommandReply,
                  StorageStatusQuery, StorageStatus, Query, QueryReply, Lock, LockReply, Unlock,
                  ClientGet, ClientGetReply, ClientWrite, ClientWriteReply, ClientQuery,
                  ClientQueryReply, ClientTransaction, ClientTransactionReply>;

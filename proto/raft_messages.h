@@ -33,6 +33,8 @@ struct Entry {
 };
 
 using PreVote = TypedBool<struct PreVoteTag>;
+/// Whether the leader of the term before asked the sender to take over.
+using HandOver = TypedBool<struct HandOverTag>;
 
 /// Asks for a vote, or (pre-vote) whether one would be given. `term` is the term of the election: a
 /// pre-vote names the term the sender would move to, without having moved.
@@ -41,6 +43,8 @@ struct VoteRequest {
   Term term;
   LogIndex last_index;
   Term last_term;
+  /// Voters then do not protect the leader they hear: it wants to go (thesis 3.10).
+  HandOver hand_over = HandOver::kNo;
 
   friend bool operator==(const VoteRequest&, const VoteRequest&) = default;
 };
@@ -122,7 +126,17 @@ struct ReadIndexReply {
   friend bool operator==(const ReadIndexReply&, const ReadIndexReply&) = default;
 };
 
+/// The leader hands over to a follower that holds its whole log: stand for election now, without a
+/// pre-vote. Void unless the follower's log ends at `last_index` (R58): a leader that gave up
+/// waiting has added an entry since.
+struct TimeoutNow {
+  Term term;
+  LogIndex last_index;
+
+  friend bool operator==(const TimeoutNow&, const TimeoutNow&) = default;
+};
+
 using Message = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, Heartbeat,
-                             HeartbeatReply, ReadIndexRequest, ReadIndexReply>;
+                             HeartbeatReply, ReadIndexRequest, ReadIndexReply, TimeoutNow>;
 
 }  // namespace bedrock::raft

@@ -72,6 +72,10 @@ template <typename T>
 bool IsAbsent(const Later<T&>& later) {
   return later.field == std::remove_const_t<T>();
 }
+template <typename Tag>
+bool IsAbsent(const Later<const TypedBool<Tag>&>& later) {
+  return !later.field;
+}
 template <typename T>
 bool IsAbsent(const Later<ZigZag<T>>& later) {
   return later.field.number == 0;

@@ -12,9 +12,13 @@ void AskVoters(const Node& node, const SendTo& send) {
   }
 }
 
-VoteRequest RequestFor(const Node& node, Term term, PreVote pre_vote) {
+VoteRequest RequestFor(const Node& node, Term term, PreVote pre_vote, HandOver hand_over) {
   const LogPosition last = node.LastForVotes();
-  return {.pre_vote = pre_vote, .term = term, .last_index = last.index, .last_term = last.term};
+  return {.pre_vote = pre_vote,
+          .term = term,
+          .last_index = last.index,
+          .last_term = last.term,
+          .hand_over = hand_over};
 }
 
 }  // namespace
@@ -22,18 +26,18 @@ VoteRequest RequestFor(const Node& node, Term term, PreVote pre_vote) {
 Candidate Candidate::Sound(Node& node) {
   Candidate candidate(PreVote::kYes);
   node.ResetTimer();
-  const VoteRequest request = RequestFor(node, node.term().Next(), PreVote::kYes);
+  const VoteRequest request = RequestFor(node, node.term().Next(), PreVote::kYes, HandOver::kNo);
   AskVoters(node, [&](NodeId voter) { node.out.Send(voter, request); });
   candidate.ballot_.Add(node.self, true);
   return candidate;
 }
 
-Candidate Candidate::Run(Node& node) {
+Candidate Candidate::Run(Node& node, HandOver hand_over) {
   Candidate candidate(PreVote::kNo);
   node.SetVote({node.term().Next(), node.self});
   node.ResetTimer();
   candidate.own_vote_ = node.writes.covering();
-  const VoteRequest request = RequestFor(node, node.term(), PreVote::kNo);
+  const VoteRequest request = RequestFor(node, node.term(), PreVote::kNo, hand_over);
   AskVoters(node, [&](NodeId voter) { node.out.Hold(candidate.own_vote_, voter, request); });
   return candidate;
 }

@@ -14,8 +14,8 @@ class Candidate {
   /// Asks all voters whether they would vote for this node in the next term.
   static Candidate Sound(Node& node);
   /// Moves to the next term, votes for itself and asks for votes. Neither the requests nor the own
-  /// vote count before that is durable (R2, R85).
-  static Candidate Run(Node& node);
+  /// vote count before that is durable (R2, R85). `hand_over`: at the leader's wish.
+  static Candidate Run(Node& node, HandOver hand_over);
 
   PreVote pre_vote() const { return pre_vote_; }
   void OnVoteReply(NodeId voter, const VoteReply& reply);

@@ -17,7 +17,11 @@ Leader::Leader(Node& node)
     progress.next = noop_;
     peers_.push_back({member, std::move(progress)});
   }
-  node.Append({.index = noop_,
+  AppendNoop(node);
+}
+
+void Leader::AppendNoop(Node& node) {
+  node.Append({.index = node.log.last_index().Next(),
                .term = node.term(),
                .kind = EntryKind::kNoop,
                .time_ms = node.log.last_time_ms(),
@@ -25,6 +29,9 @@ Leader::Leader(Node& node)
 }
 
 Proposed Leader::Propose(Node& node, std::span<const Bytes> payloads, std::uint64_t time_ms) {
+  if (hand_over_) {
+    return {.refused = Refused::kMoving, .first = {}, .count = 0, .term = node.term()};
+  }
   const LogIndex first = node.log.last_index().Next();
   std::size_t bytes = 0;
   for (const Bytes& payload : payloads) bytes += payload.size();
@@ -46,7 +53,50 @@ Proposed Leader::Propose(Node& node, std::span<const Bytes> payloads, std::uint6
   return {.refused = {}, .first = first, .count = payloads.size(), .term = node.term()};
 }
 
+Transferring Leader::Transfer(Node& node, NodeId to) {
+  if (to == node.self) return Transferring::kStarted;
+  if (!to) to = hand_over_ ? hand_over_->to : FurthestVoter(node);
+  if (!to) return Transferring::kUnreachable;
+  if (!IsVoter(node.membership, to)) return Transferring::kNotVoter;
+  if (hand_over_) return hand_over_->to == to ? Transferring::kStarted : Transferring::kBusy;
+  const Progress& target = *Find(to);
+  if (!target.Alive(node.now, node.limits) || target.state == ReplicationState::kBehind) {
+    return Transferring::kUnreachable;
+  }
+  hand_over_ = {.to = to, .deadline = node.now + node.limits.election_ticks_min};
+  return Transferring::kStarted;
+}
+
+NodeId Leader::FurthestVoter(const Node& node) const {
+  const Peer* best = nullptr;
+  for (const Peer& peer : peers_) {
+    if (!IsVoter(node.membership, peer.id) || !peer.progress.Alive(node.now, node.limits)) continue;
+    if (best == nullptr || peer.progress.holds > best->progress.holds) best = &peer;
+  }
+  return best == nullptr ? NodeId() : best->id;
+}
+
+void Leader::MoveOn(Node& node) {
+  if (!hand_over_ || hand_over_->told) return;
+  if (Find(hand_over_->to)->holds < node.log.last_index()) return;
+  hand_over_->told = true;
+  SendTimeoutNow(node);
+}
+
+void Leader::SendTimeoutNow(Node& node) const {
+  node.out.Send(hand_over_->to,
+                TimeoutNow{.term = node.term(), .last_index = node.log.last_index()});
+}
+
+void Leader::GiveUpHandingOver(Node& node) {
+  // The target may not have heard yet. Once a quorum holds one more entry, nobody votes for it any
+  // more; once it holds that itself, it does not even stand (R58).
+  if (hand_over_->told) AppendNoop(node);
+  hand_over_.reset();
+}
+
 bool Leader::Tick(Node& node, Jumped jumped) {
+  if (hand_over_ && node.now >= hand_over_->deadline) GiveUpHandingOver(node);
   if (node.now >= quorum_check_at_) {
     // After a pause the answers may still be queued: give them one more round, once.
     const bool postpone = jumped && !check_postponed_;
@@ -59,6 +109,8 @@ bool Leader::Tick(Node& node, Jumped jumped) {
     heartbeat_at_ = node.now + node.limits.heartbeat_ticks;
     if (reads_.RoundWanted()) reads_.StartRound();
     SendHeartbeats(node);
+    // Or it was lost.
+    if (hand_over_ && hand_over_->told) SendTimeoutNow(node);
   }
   return true;
 }
@@ -79,16 +131,17 @@ Progress* Leader::Find(NodeId member) {
   return nullptr;
 }
 
-Progress* Leader::Heard(NodeId from, std::uint64_t read_round) {
+Progress* Leader::Heard(const Node& node, NodeId from, std::uint64_t read_round) {
   Progress* progress = Find(from);
   if (progress == nullptr || read_round > reads_.sent()) return nullptr;
   progress->recently_active = true;
+  progress->heard_at = node.now;
   progress->round = std::max(progress->round, read_round);
   return progress;
 }
 
 void Leader::OnAppendReply(Node& node, NodeId from, const AppendReply& reply) {
-  Progress* progress = Heard(from, reply.read_round);
+  Progress* progress = Heard(node, from, reply.read_round);
   if (progress == nullptr || reply.index > node.log.last_index()) return;
   if (reply.accepted) {
     progress->Accepted(reply.index);
@@ -100,7 +153,7 @@ void Leader::OnAppendReply(Node& node, NodeId from, const AppendReply& reply) {
 }
 
 void Leader::OnHeartbeatReply(Node& node, NodeId from, const HeartbeatReply& reply) {
-  Progress* progress = Heard(from, reply.read_round);
+  Progress* progress = Heard(node, from, reply.read_round);
   if (progress == nullptr) return;
   // A probe or its answer may have been lost, so that one is due again (R80).
   progress->MayProbeAgain(node.now, node.limits);
@@ -191,6 +244,7 @@ void Leader::Prepare(Node& node) {
     ConfirmReads(node);
   }
   for (Peer& peer : peers_) SendAppends(node, peer);
+  MoveOn(node);
 }
 
 void Leader::AdvanceTrim(Node& node) const {

@@ -20,13 +20,16 @@ namespace bedrock::raft {
 using Jumped = TypedBool<struct JumpedTag>;
 
 /// Leads for one term: takes proposals, replicates, commits, confirms reads. Paper 5.3 and 5.4;
-/// thesis 6.2 (check quorum) and 6.4 (reads); 10.2.1 (writes its own disk in parallel).
+/// thesis 3.10 (transfer), 6.2 (check quorum) and 6.4 (reads); 10.2.1 (writes its own disk in
+/// parallel).
 class Leader {
  public:
   /// Appends the entry that lets this term commit (R16).
   explicit Leader(Node& node);
 
   Proposed Propose(Node& node, std::span<const Bytes> payloads, std::uint64_t time_ms);
+  Transferring Transfer(Node& node, NodeId to);
+  NodeId handing_over_to() const { return hand_over_ ? hand_over_->to : NodeId(); }
   /// Heartbeats where they are due. False: a quorum was not heard for an election timeout, or the
   /// process slept through it, and this node must step down.
   bool Tick(Node& node, Jumped jumped);
@@ -52,10 +55,24 @@ class Leader {
     Progress progress;
   };
 
+  /// Leadership on its way to a voter: first it is brought up to the last entry, then told to
+  /// stand.
+  struct HandingOver {
+    NodeId to;
+    std::uint64_t deadline = 0;  ///< In ticks.
+    bool told = false;
+  };
+
   Progress* Find(NodeId member);
+  NodeId FurthestVoter(const Node& node) const;
+  /// Tells the target to stand where it has come far enough.
+  void MoveOn(Node& node);
+  void SendTimeoutNow(Node& node) const;
+  void GiveUpHandingOver(Node& node);
+  void AppendNoop(Node& node);
   /// What is in common of every answer of this term; null where the sender is no member or tells of
   /// rounds that never were.
-  Progress* Heard(NodeId from, std::uint64_t read_round);
+  Progress* Heard(const Node& node, NodeId from, std::uint64_t read_round);
   bool QuorumActive(const Node& node) const;
 
   void AdvanceCommit(Node& node);
@@ -78,6 +95,7 @@ class Leader {
   std::uint64_t heartbeat_at_;
   std::uint64_t quorum_check_at_;
   bool check_postponed_ = false;
+  std::optional<HandingOver> hand_over_;
 };
 
 }  // namespace bedrock::raft

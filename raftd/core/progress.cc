@@ -32,6 +32,10 @@ void Progress::Become(ReplicationState new_state) {
   probes = 0;
 }
 
+bool Progress::Alive(std::uint64_t now, const Limits& limits) const {
+  return heard_at && now - *heard_at < limits.election_ticks_min;
+}
+
 bool Progress::Ready(LogIndex last, const Limits& limits) const {
   if (fetching) return false;
   if (state != ReplicationState::kStream) return !probe_sent;

@@ -52,14 +52,17 @@ struct Progress {
   LogIndex holds;
   LogIndex next;
   Window window;
-  bool probe_sent = false;           ///< kProbe and kBehind: an answer is awaited.
-  std::uint64_t probes = 0;          ///< Sent since the state changed.
-  std::uint64_t probed_at = 0;       ///< When the last one was, in ticks.
-  LogIndex told_commit;              ///< What the follower was last told of the commit index.
-  std::optional<LogIndex> fetching;  ///< The first of the entries being read from the disk.
-  bool recently_active = false;      ///< Heard from since the last check of the quorum.
-  std::uint64_t round = 0;           ///< The newest read round it confirmed.
+  bool probe_sent = false;                ///< kProbe and kBehind: an answer is awaited.
+  std::uint64_t probes = 0;               ///< Sent since the state changed.
+  std::uint64_t probed_at = 0;            ///< When the last one was, in ticks.
+  LogIndex told_commit;                   ///< What the follower was last told of the commit index.
+  std::optional<LogIndex> fetching;       ///< The first of the entries being read from the disk.
+  bool recently_active = false;           ///< Heard from since the last check of the quorum.
+  std::optional<std::uint64_t> heard_at;  ///< When it answered last in this term, in ticks.
+  std::uint64_t round = 0;                ///< The newest read round it confirmed.
 
+  /// It answered less than the shortest election timeout ago.
+  bool Alive(std::uint64_t now, const Limits& limits) const;
   /// It may be sent an append now. `last`: the last index of the leader's log.
   bool Ready(LogIndex last, const Limits& limits) const;
   /// An append with the entries up to `last` went out (`last` = next - 1: an empty one).

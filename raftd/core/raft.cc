@@ -67,6 +67,7 @@ class Raft::Impl {
   void Tick(std::uint64_t now);
   void Receive(NodeId from, Message message);
   Proposed Propose(std::span<const Bytes> payloads, std::uint64_t time_ms);
+  Transferring Transfer(NodeId to);
   void Read(Ticket ticket);
   void Durable(WriteSeq seq);
   void ApplyFrom(LogIndex applied, LogIndex durable_applied);
@@ -95,7 +96,7 @@ class Raft::Impl {
   // Changes of role. Each fails the readers that wait (R52).
   void BecomeFollower(Term term);
   void Campaign();
-  void Run();
+  void Run(HandOver hand_over);
   void Settle();  ///< Acts on a finished count of votes.
   void FailReads();
 
@@ -109,6 +110,7 @@ class Raft::Impl {
   Leader* LeaderFor(NodeId from, Term term);
   void OnReadIndexRequest(NodeId from, const ReadIndexRequest& request);
   void OnReadIndexReply(NodeId from, const ReadIndexReply& reply);
+  void OnTimeoutNow(NodeId from, const TimeoutNow& request);
   bool WouldVote(NodeId from, const VoteRequest& request) const;
 
   Node node_;
@@ -176,7 +178,10 @@ void Raft::Impl::Campaign() {
   Settle();
 }
 
-void Raft::Impl::Run() { role_ = Candidate::Run(node_); }
+void Raft::Impl::Run(HandOver hand_over) {
+  FailReads();
+  role_ = Candidate::Run(node_, hand_over);
+}
 
 void Raft::Impl::Settle() {
   const auto* candidate = std::get_if<Candidate>(&role_);
@@ -186,7 +191,7 @@ void Raft::Impl::Settle() {
   if (tally == Tally::kLost) {
     BecomeFollower(node_.term());
   } else if (candidate->pre_vote()) {
-    Run();
+    Run(HandOver::kNo);
   } else {
     role_ = Leader(node_);
   }
@@ -241,7 +246,11 @@ void Raft::Impl::OnPreVoteRequest(NodeId from, const VoteRequest& request) {
 }
 
 void Raft::Impl::OnVoteRequest(NodeId from, const VoteRequest& request) {
-  const bool sticky = LeaderAlive() && leader() != from;
+  // The leader that we hear wants to go, and sent this voter. Good for the next term alone, so that
+  // a late request protects nobody less (R14).
+  const bool handed_over =
+      request.hand_over && request.term == node_.term().Next() && IsVoter(node_.membership, from);
+  const bool sticky = LeaderAlive() && leader() != from && !handed_over;
   // Near a live leader a request does not even raise the term (R14).
   if (!sticky && request.term > node_.term()) BecomeFollower(request.term);
   const bool granted = request.term == node_.term() && !sticky && WouldVote(from, request);
@@ -309,6 +318,16 @@ void Raft::Impl::OnReadIndexReply(NodeId from, const ReadIndexReply& reply) {
   }
 }
 
+void Raft::Impl::OnTimeoutNow(NodeId from, const TimeoutNow& request) {
+  const auto* follower = std::get_if<Follower>(&role_);
+  if (follower == nullptr || follower->leader() != from || request.term != node_.term()) return;
+  // One that was waited for in vain is void: the leader has added an entry since (R58). And whoever
+  // may not campaign by the timer may not by this either (R11).
+  if (request.last_index != node_.log.last_index() || !node_.Promotable()) return;
+  Run(HandOver::kYes);
+  Settle();
+}
+
 void Raft::Impl::Receive(NodeId from, Message message) {
   if (from == node_.self || !from) return;
   std::visit(Overloaded{
@@ -347,6 +366,7 @@ void Raft::Impl::Receive(NodeId from, Message message) {
                  },
                  [&](const ReadIndexRequest& m) { OnReadIndexRequest(from, m); },
                  [&](const ReadIndexReply& m) { OnReadIndexReply(from, m); },
+                 [&](const TimeoutNow& m) { OnTimeoutNow(from, m); },
              },
              message);
 }
@@ -357,6 +377,11 @@ Proposed Raft::Impl::Propose(std::span<const Bytes> payloads, std::uint64_t time
     return {.refused = Refused::kNotLeader, .first = {}, .count = 0, .term = node_.term()};
   }
   return leader->Propose(node_, payloads, time_ms);
+}
+
+Transferring Raft::Impl::Transfer(NodeId to) {
+  auto* leader = std::get_if<Leader>(&role_);
+  return leader == nullptr ? Transferring::kNotLeader : leader->Transfer(node_, to);
 }
 
 void Raft::Impl::Read(Ticket ticket) {
@@ -456,8 +481,12 @@ View Raft::Impl::GetView() const {
             .uncommitted_bytes = node_.log.BytesAfter(node_.commit),
             .refilling = !node_.refill.done(),
             .disk_stalled = node_.disk_stalled,
+            .handing_over_to = {},
             .members = {}};
-  if (const auto* leader = std::get_if<Leader>(&role_)) view.members = leader->Members();
+  if (const auto* leader = std::get_if<Leader>(&role_)) {
+    view.handing_over_to = leader->handing_over_to();
+    view.members = leader->Members();
+  }
   return view;
 }
 
@@ -472,6 +501,7 @@ void Raft::Receive(NodeId from, Message message) { impl_->Receive(from, std::mov
 Proposed Raft::Propose(std::span<const Bytes> payloads, std::uint64_t time_ms) {
   return impl_->Propose(payloads, time_ms);
 }
+Transferring Raft::Transfer(NodeId to) { return impl_->Transfer(to); }
 void Raft::Read(Ticket ticket) { impl_->Read(ticket); }
 void Raft::Durable(WriteSeq seq) { impl_->Durable(seq); }
 void Raft::Applied(LogIndex applied, LogIndex durable_applied) {

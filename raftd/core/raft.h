@@ -42,8 +42,19 @@ using Ticket = StrongId<struct TicketTag>;
 
 enum class Role : std::uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
 
-/// Why a proposal was not taken.
-enum class Refused : std::uint8_t { kNotLeader, kBusy, kHalted };
+/// Why a proposal was not taken. kMoving: leadership is being handed over, ask again when that is
+/// over.
+enum class Refused : std::uint8_t { kNotLeader, kBusy, kMoving, kHalted };
+
+/// What became of the wish to hand leadership over.
+enum class Transferring : std::uint8_t {
+  kStarted,  ///< Under way; View::handing_over_to says how long. To the leader itself: nothing to
+             ///< do.
+  kNotLeader,
+  kNotVoter,
+  kUnreachable,  ///< Not heard of for an election timeout, or it needs more than this log holds.
+  kBusy,         ///< Leadership is being handed to another node.
+};
 
 /// Accepted: the entries stand at first .. first+count-1 of `term`, in memory, on their way. If
 /// another leader's entry ever takes one of these indexes with another term, that proposal is lost
@@ -142,6 +153,7 @@ struct View {
   /// Part of the log was lost or damaged and is not refilled yet: this node does not campaign.
   bool refilling = false;
   bool disk_stalled = false;
+  NodeId handing_over_to;               ///< None: no transfer of leadership is under way.
   std::vector<MemberProgress> members;  ///< Filled while leading; of all members but this one.
 };
 
@@ -166,6 +178,11 @@ class Raft {
   /// Appends one entry a payload, in order, where this node leads: all of them or none. `time_ms`
   /// is the wall clock; the stamp is the highest of it and the last entry's.
   Proposed Propose(std::span<const Bytes> payloads, std::uint64_t time_ms);
+  /// Hands leadership to `to`, or where none is named to the voter that is furthest (or to whom it
+  /// is being handed already): takes no
+  /// proposals until it has stepped down or an election timeout has passed, brings the target up to
+  /// its last entry and asks it to stand at once (thesis 3.10). Where that fails it leads on.
+  Transferring Transfer(NodeId to);
   /// Asks for a read index. Exactly one of reads_ready and reads_failed answers, unless the node
   /// halts.
   void Read(Ticket ticket);

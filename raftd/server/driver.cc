@@ -81,6 +81,7 @@ Driver::Driver(const DriverOptions& options, const Recovered& recovered)
           {.on_peer_reset = [this](NodeId peer) { core_.LinkReset(peer); },
            .on_storage_lost = [this] { apply_.SendFailed(clock_.MonotonicMs()); }}),
       desk_(options.desk, core_, frames_),
+      transfers_(core_, frames_),
       apply_(options.apply, options.clock->MonotonicMs()),
       disk_(options.election_ms_min) {
   log_.Start({.on_durable = [this](WriteSeq seq) { OnDurable(seq); },
@@ -142,6 +143,9 @@ void Driver::HandlePacket(const proto::FrameHeader& header, const std::string& f
   } else if (std::holds_alternative<proto::RaftStatusQuery>(packet.message)) {
     desk_.Heard(from, now_ms);
     frames_.ToCaller(from, packet.request, MakeStatus());
+  } else if (const auto* transfer = std::get_if<proto::TransferLeadership>(&packet.message)) {
+    desk_.Heard(from, now_ms);
+    transfers_.OnTransfer(from, packet.request, *transfer, now_ms);
   } else if (const auto* refusal = std::get_if<proto::Refusal>(&packet.message)) {
     LogRefusal(from, refusal->error);
   } else if (std::optional<Message> message = ToRaft(packet.message)) {
@@ -273,7 +277,9 @@ void Driver::EndTurn() {
     WatchHealth();
     if (!worked) break;
   }
-  if (!halted_) frames_.Flush();
+  if (halted_) return;
+  transfers_.Settle(clock_.MonotonicMs());
+  frames_.Flush();
 }
 
 bool Driver::PollCore() {
@@ -378,6 +384,23 @@ void Driver::SendApply(std::vector<Entry> entries) {
 }
 
 // ---- Upkeep ----
+
+void Driver::BeginStop() {
+  if (halted_ || core_.GetView().role != Role::kLeader) return;
+  stop_by_ms_ = clock_.MonotonicMs() + kStopMsMax;
+  const Transferring result = core_.Transfer(NodeId());
+  log::Info(result == Transferring::kUnreachable ? "stopping: there is nobody to hand over to"
+                                                 : "stopping: handing leadership over",
+            {{"to", core_.GetView().handing_over_to}});
+}
+
+bool Driver::MayStop() const {
+  if (halted_ || !stop_by_ms_ || clock_.MonotonicMs() >= *stop_by_ms_) return true;
+  const View view = core_.GetView();
+  // It could not hand over, or the other one did not take over.
+  if (view.role == Role::kLeader) return !view.handing_over_to;
+  return view.leader && desk_.idle();
+}
 
 void Driver::Tick() {
   if (halted_) return;

@@ -22,6 +22,7 @@
 #include "raftd/server/log_writer.h"
 #include "raftd/server/outgoing_frames.h"
 #include "raftd/server/router_desk.h"
+#include "raftd/server/transfer_desk.h"
 
 namespace bedrock::raft {
 
@@ -58,6 +59,8 @@ struct DriverOptions {
 /// tests drive it over a transport and a disk in memory.
 class Driver {
  public:
+  static constexpr std::uint64_t kStopMsMax = 1000;
+
   Driver(const DriverOptions& options, const Recovered& recovered);
   Driver(const Driver&) = delete;
   Driver& operator=(const Driver&) = delete;
@@ -73,6 +76,12 @@ class Driver {
   void Tick();
   /// Does what this turn's input asks for.
   void EndTurn();
+
+  /// An orderly stop begins: a leader hands over, so that nobody waits for an election, and goes on
+  /// until what it took on is answered. All of it bounded by kStopMsMax.
+  void BeginStop();
+  /// The process may end: nobody will miss it more than it can help.
+  bool MayStop() const;
 
   View GetView() const { return core_.GetView(); }
   proto::ErrorCode storage_health() const;
@@ -111,6 +120,7 @@ class Driver {
   Raft core_;
   OutgoingFrames frames_;
   RouterDesk desk_;
+  TransferDesk transfers_;
   ApplyStream apply_;
   DiskWatch disk_;
 
@@ -122,6 +132,8 @@ class Driver {
   bool idle_synced_ = true;
   std::optional<std::uint64_t> idle_started_ms_;  // an idle sync is under way
   bool stalled_ = false;                          // what the core was told last
+  /// Set once a leader stops.
+  std::optional<std::uint64_t> stop_by_ms_;
   bool halted_ = false;
   RequestId last_request_;
   std::map<NodeId, BootId> peer_boots_;

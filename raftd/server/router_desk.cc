@@ -63,7 +63,6 @@ void RouterDesk::HandOver(const Situation& situation) {
   if (!proposals_.empty()) {
     DropExpired(situation.now_ms);
     ProposeAll(situation);
-    proposals_.clear();
   }
   if (!readers_.empty()) {
     last_ticket_ = last_ticket_.Next();
@@ -101,13 +100,29 @@ void RouterDesk::ProposeAll(const Situation& situation) {
                     {.router = std::move(from.router), .request = from.request});
       }
       first += chunk;
+      moving_since_ms_.reset();
     } else if (*proposed.refused == Refused::kBusy && chunk > 1) {
       chunk /= 2;
+    } else if (MayWait(*proposed.refused, situation.now_ms)) {
+      break;
     } else {
       RefuseRest(first, *proposed.refused, situation);
-      return;
+      first = commands.size();
     }
   }
+  proposals_.erase(proposals_.begin(), proposals_.begin() + static_cast<std::ptrdiff_t>(first));
+}
+
+bool RouterDesk::MayWait(Refused reason, std::uint64_t now_ms) {
+  const bool unsettled =
+      reason == Refused::kMoving ||
+      (reason == Refused::kNotLeader && moving_since_ms_ && !core_.GetView().leader);
+  if (!unsettled) {
+    moving_since_ms_.reset();
+    return false;
+  }
+  if (!moving_since_ms_) moving_since_ms_ = now_ms;
+  return now_ms - *moving_since_ms_ < limits_.hand_over_ms;
 }
 
 void RouterDesk::RefuseRest(std::size_t first, Refused reason, const Situation& situation) {
@@ -115,6 +130,8 @@ void RouterDesk::RefuseRest(std::size_t first, Refused reason, const Situation& 
   if (reason == Refused::kBusy) {
     error = {.code = proto::ErrorCode::kOverloaded,
              .detail = "too many writes wait to be replicated"};
+  } else if (reason == Refused::kMoving) {
+    error = {.code = proto::ErrorCode::kOverloaded, .detail = "leadership is being handed over"};
   } else if (situation.storage_health == proto::ErrorCode::kStorageFull &&
              !core_.GetView().leader) {
     // Likely why nobody leads: a node whose disk is full steps down.

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -30,6 +31,8 @@ class RouterDesk {
     std::size_t reads_pending_max = 1 << 16;
     std::size_t routers_max = 1024;
     std::uint64_t router_recent_ms = 5000;  ///< Routers heard within it are told of changes.
+    /// So long proposals wait for a transfer of leadership to end, and for its winner's name.
+    std::uint64_t hand_over_ms = 1000;
   };
 
   /// The situation that answers depend on.
@@ -58,6 +61,8 @@ class RouterDesk {
   /// Entries up to `last` are committed: refuses proposals that are lost by that.
   void OnCommitted(LogIndex last);
   void OnApplied(LogIndex applied) { ledger_.Applied(applied); }
+  /// No proposal waits, neither to be proposed nor to be applied.
+  bool idle() const { return proposals_.empty() && ledger_.size() == 0; }
 
   proto::ReplyTo FindReplyTo(LogIndex index, Term term) const { return ledger_.Find(index, term); }
   /// Sends `status` to every router heard of late.
@@ -79,13 +84,17 @@ class RouterDesk {
   void ProposeAll(const Situation& situation);
   void Refuse(const Waiting& to, proto::ErrorCode code, const std::string& detail);
   void RefuseRest(std::size_t first, Refused reason, const Situation& situation);
+  /// Whether what the core refused for `reason` had better stay here: leadership is on its way, and
+  /// soon it is known where to.
+  bool MayWait(Refused reason, std::uint64_t now_ms);
 
   Limits limits_;
   Raft& core_;
   OutgoingFrames& frames_;
   ProposalLedger ledger_;
-  std::vector<Proposal> proposals_;  // of this turn
-  std::vector<Waiting> readers_;     // of this turn
+  std::vector<Proposal> proposals_;  // of this turn, and those that wait for a transfer to end
+  std::optional<std::uint64_t> moving_since_ms_;
+  std::vector<Waiting> readers_;  // of this turn
   std::map<Ticket, std::vector<Waiting>> reads_;
   std::size_t reads_pending_ = 0;  // in reads_ and readers_
   Ticket last_ticket_;

@@ -176,11 +176,17 @@ int RunServer(FileSystem& file_system, const Options& options) {
                         {"cluster", FormatClusterId(node.cluster)},
                         {"log_writer", options.log_writer}});
 
-  loop.Every(options.tick_ms, [&driver] { driver.Tick(); });
+  bool stopping = false;
+  loop.Every(options.tick_ms, [&] {
+    // A tick after it could, so that what it said last has left.
+    if (stopping && driver.MayStop()) loop.Stop();
+    driver.Tick();
+  });
   loop.AtTurnEnd([&driver] { driver.EndTurn(); });
-  loop.OnStopSignal([&loop] {
+  loop.OnStopSignal([&] {
     log::Info("stopping");
-    loop.Stop();
+    stopping = true;
+    driver.BeginStop();
   });
   loop.Run();
   if (loop.missed_events() > 0) {

@@ -369,6 +369,45 @@ TEST(ProcessTest, ACorruptedLogIsReportedAndTheNodeIsRepairedByItsPeers) {
   }
 }
 
+/// How often this node has asked whether it would be elected: what a silence of the leader makes it
+/// do.
+std::size_t PreVotes(const TestCluster& cluster, int node) {
+  const std::string log = cluster.ReadLog(node, Program::kRaftd);
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = log.find("role=pre_candidate", at)) != std::string::npos; ++at) {
+    ++count;
+  }
+  return count;
+}
+
+TEST(ProcessTest, APlannedStopOfTheLeadersRaftdUnderLoadCostsNoElectionTimeoutAndNoRequest) {
+  TestCluster cluster;
+  cluster.StartAll();
+  WriteLoad load(Urls(cluster), 16);
+  load.Start();
+  int smooth = 0;  // all would be, but for machines that are busy with something else
+  for (int round = 0; round < 3; ++round) {
+    ASSERT_TRUE(WaitForProgress(load, 500));
+    const int leader = cluster.WaitForLeader();
+    ASSERT_NE(leader, 0);
+    std::vector<std::size_t> asked;
+    for (int node = 1; node <= 3; ++node) asked.push_back(PreVotes(cluster, node));
+    EXPECT_EQ(cluster.Stop(leader, Program::kRaftd), 0);
+    const int next = cluster.WaitForLeader(20, leader);
+    ASSERT_NE(next, 0);
+    ASSERT_TRUE(WaitForProgress(load, 500));
+    std::vector<std::size_t> asked_now;
+    for (int node = 1; node <= 3; ++node) asked_now.push_back(PreVotes(cluster, node));
+    smooth += asked_now == asked ? 1 : 0;
+    cluster.Start(leader, Program::kRaftd);
+    ASSERT_TRUE(cluster.WaitForWrite(leader));
+  }
+  load.Stop();
+  EXPECT_GT(smooth, 0) << "each time some node heard no leader for an election timeout";
+  EXPECT_EQ(load.failed(), 0u);
+  for (int node = 1; node <= 3; ++node) load.VerifyThrough(cluster.Url(node));
+}
+
 TEST(ProcessTest, OrderlyStopAndStartKeepEverything) {
   TestCluster cluster;
   cluster.StartAll();

@@ -158,6 +158,12 @@ void SimCheckers::CheckMessage(NodeId node, const raft::Outgoing& outgoing, Writ
       Fail("a candidate names its last entry", Name(node));
     }
     if (!request->pre_vote) CheckVoteGiven(node, request->term, node, durable);
+    if (request->hand_over) {
+      if (request->pre_vote || !wished_.contains({node, request->term.Prev()})) {
+        Fail("only whom the leader asked stands at its wish", Name(node));
+      }
+      stood_.insert({node, request->term});
+    }
   } else if (const auto* append = std::get_if<AppendRequest>(&outgoing.message)) {
     OnLeader(node, append->term);
     CheckAppend(node, *append);
@@ -167,7 +173,21 @@ void SimCheckers::CheckMessage(NodeId node, const raft::Outgoing& outgoing, Writ
     CheckTrim(heartbeat->trim);
   } else if (const auto* accepted = std::get_if<AppendReply>(&outgoing.message)) {
     if (accepted->accepted) CheckAccepted(node, outgoing.to, *accepted, durable);
+  } else if (const auto* wish = std::get_if<raft::TimeoutNow>(&outgoing.message)) {
+    OnLeader(node, wish->term);
+    CheckTimeoutNow(node, outgoing.to, *wish);
   }
+}
+
+/// Who is asked to stand holds all that the leader does, so that it can win, and nothing is lost.
+void SimCheckers::CheckTimeoutNow(NodeId node, NodeId to, const raft::TimeoutNow& wish) {
+  const LogModel& memory = at(node).memory;
+  const bool moved_on = at(to).memory.vote.term > wish.term;
+  if (wish.last_index != memory.last() ||
+      (!moved_on && at(to).disk.TermAt(memory.last()) != memory.TermAt(memory.last()))) {
+    Fail("a leader hands over to one that holds its whole log", Text(Name(node), " to ", Name(to)));
+  }
+  wished_.insert({to, wish.term});
 }
 
 /// A vote for others or itself is about to leave: it must be durable by then.
@@ -264,6 +284,7 @@ void SimCheckers::OnLeader(NodeId node, Term term) {
          Text(Name(leader->second), " and ", Name(node), " in term ", term.value()));
   }
   if (!fresh) return;
+  hand_overs_ += stood_.contains({node, term}) ? 1 : 0;
   const NodeState& state = at(node);
   std::uint64_t votes = state.disk.vote == raft::Vote{term, node} ? 1 : 0;
   for (std::uint64_t i = 1; i <= node_count_; ++i) {

@@ -79,6 +79,8 @@ class SimCheckers {
 
   LogIndex committed() const { return LogIndex(committed_.size()); }
   std::uint64_t leaders() const { return leaders_.size(); }
+  /// Leaders who stood at the wish of the one before.
+  std::uint64_t hand_overs() const { return hand_overs_; }
   /// A read that this node was asked for is not answered.
   bool WaitsForRead(NodeId node) const;
 
@@ -124,6 +126,7 @@ class SimCheckers {
   void CheckAppend(NodeId node, const raft::AppendRequest& append);
   void CheckAccepted(NodeId node, NodeId leader, const raft::AppendReply& reply,
                      raft::WriteSeq durable);
+  void CheckTimeoutNow(NodeId node, NodeId to, const raft::TimeoutNow& wish);
   void CheckTrim(LogIndex trim);
   void OnLeaves(NodeId node, const raft::Outgoing& outgoing);
   void CheckVoteGiven(NodeId node, Term term, NodeId candidate, raft::WriteSeq durable);
@@ -135,9 +138,12 @@ class SimCheckers {
   std::vector<NodeState> nodes_;
   std::string failure_;
 
-  std::map<Term, NodeId> leaders_;                       // over all history
-  std::map<std::pair<NodeId, Term>, NodeId> votes_;      // given: the promise has left the node
-  std::map<std::pair<Term, LogIndex>, Term> appended_;   // (term of the leader, last index) sent
+  std::map<Term, NodeId> leaders_;                      // over all history
+  std::map<std::pair<NodeId, Term>, NodeId> votes_;     // given: the promise has left the node
+  std::map<std::pair<Term, LogIndex>, Term> appended_;  // (term of the leader, last index) sent
+  std::set<std::pair<NodeId, Term>> wished_;            // (asked to stand, by the leader of)
+  std::set<std::pair<NodeId, Term>> stood_;             // at that wish, in this term
+  std::uint64_t hand_overs_ = 0;
   std::unordered_map<std::uint64_t, Identity> entries_;  // by hash of (term, index)
   std::vector<Committed> committed_;
   std::set<std::uint64_t> committed_proposals_;

@@ -50,6 +50,7 @@ SimResult SimCluster::Run() {
   if (!checkers_.failed()) RunHealed();
   stats_.events = scheduler_.events_run();
   stats_.leaders = checkers_.leaders();
+  stats_.hand_overs = checkers_.hand_overs();
   stats_.committed = checkers_.committed().value();
   SimResult result{
       .ok = !checkers_.failed(), .failure = {}, .trace_hash = trace_.hash(), .stats = stats_};
@@ -145,27 +146,36 @@ bool SimCluster::Converged() const {
   return leaders == 1;
 }
 
+NodeId SimCluster::CoreLeader() const {
+  const auto leads = [this](const auto& each) {
+    const auto view = each->view();
+    return in_core_[each->id().value() - 1] && view && view->role == raft::Role::kLeader;
+  };
+  return (*std::find_if(nodes_.begin(), nodes_.end(), leads))->id();
+}
+
 bool SimCluster::Answered() const {
   return std::none_of(nodes_.begin(), nodes_.end(), [this](const auto& each) {
     return in_core_[each->id().value() - 1] && checkers_.WaitsForRead(each->id());
   });
 }
 
+/// An election takes a few timeouts, even where votes split; catching up takes a round trip an
+/// entry where the windows are tiny.
+TimeUs SimCluster::HealedBound() const {
+  const TimeUs timeout = options_.limits.election_ticks_max * options_.tick_us * 2;
+  std::uint64_t entries = 1'000;
+  for (const auto& each : nodes_) {
+    const auto view = each->view();
+    if (view.has_value()) entries = std::max(entries, view->last_index.value() + 1'000);
+  }
+  return scheduler_.now() + 30 * timeout +
+         entries * (options_.sync_us_max + options_.report_us_max + 5'000);
+}
+
 void SimCluster::RunHealed() {
   Heal();
-  // An election takes a few timeouts, even where votes split; catching up takes a round trip an
-  // entry where the windows are tiny.
-  const auto bound = [&] {
-    const TimeUs timeout = options_.limits.election_ticks_max * options_.tick_us * 2;
-    std::uint64_t entries = 1'000;
-    for (const auto& each : nodes_) {
-      const auto view = each->view();
-      if (view.has_value()) entries = std::max(entries, view->last_index.value() + 1'000);
-    }
-    return scheduler_.now() + 30 * timeout +
-           entries * (options_.sync_us_max + options_.report_us_max + 5'000);
-  };
-  if (!RunUntil(bound(), [&] { return Converged(); })) {
+  if (!RunUntil(HealedBound(), [&] { return Converged(); })) {
     checkers_.Fail("a healed majority elects a leader and converges", "it did not");
     return;
   }
@@ -176,8 +186,38 @@ void SimCluster::RunHealed() {
     each->Read(raft::Ticket(++tickets_));
   }
   const auto served = [&] { return Converged() && Answered() && checkers_.committed() > before; };
-  if (!RunUntil(bound(), served)) {
+  if (!RunUntil(HealedBound(), served)) {
     checkers_.Fail("a healed majority serves writes and reads", "it did not");
+    return;
+  }
+  RunTransfer();
+}
+
+/// Leadership moves where it is asked to, or stays and works. Where disks are fast beside the
+/// timeouts and nobody outside interferes, it moves.
+void SimCluster::RunTransfer() {
+  const NodeId leader = CoreLeader();
+  const NodeId target = AnyNode(streams_.nemesis);
+  if (!in_core_[target.value() - 1]) return;
+  node(leader).Transfer(target);
+  if (!RunUntil(HealedBound(),
+                [&] { return Converged() && !node(leader).view()->handing_over_to; })) {
+    checkers_.Fail("a cluster converges after a transfer of leadership", "it did not");
+    return;
+  }
+  const TimeUs election = options_.limits.election_ticks_min * options_.tick_us;
+  const bool must_move =
+      !options_.majority_only &&
+      4 * (options_.sync_us_max + options_.report_us_max + SimNetwork::kCalmDelayUs) < election;
+  if (must_move && CoreLeader() != target) {
+    checkers_.Fail("leadership moves where it is asked to",
+                   FormatNodeId(leader) + " to " + FormatNodeId(target));
+    return;
+  }
+  const LogIndex before = checkers_.committed();
+  node(CoreLeader()).Propose({++proposals_}, 8);
+  if (!RunUntil(HealedBound(), [&] { return Converged() && checkers_.committed() > before; })) {
+    checkers_.Fail("a cluster serves after a transfer of leadership", "it did not");
   }
 }
 
@@ -192,13 +232,17 @@ void SimCluster::ScheduleProposals() {
 /// Mostly a node that believes it leads, so that something gets done; sometimes any.
 NodeId SimCluster::ProposalTarget() {
   if (streams_.workload.Chance(1, 10)) return AnyNode(streams_.workload);
+  return Leader(streams_.workload);
+}
+
+NodeId SimCluster::Leader(Random& random) const {
   std::vector<NodeId> leaders;
   for (const auto& each : nodes_) {
     const auto view = each->view();
     if (view.has_value() && view->role == raft::Role::kLeader) leaders.push_back(each->id());
   }
-  if (leaders.empty()) return AnyNode(streams_.workload);
-  return leaders[streams_.workload.Below(leaders.size())];
+  if (leaders.empty()) return AnyNode(random);
+  return leaders[random.Below(leaders.size())];
 }
 
 void SimCluster::Propose() {
@@ -248,6 +292,7 @@ void SimCluster::Disturb() {
       {options_.weight_full_disk, [&] { node(target).FillDisk(full); }},
       {options_.weight_failed_sync, [&] { node(target).FailNextSync(); }},
       {options_.weight_link_reset, [&] { node(target).LinkReset(other); }},
+      {options_.weight_transfer, [this] { TransferLeadership(); }},
   };
   std::uint64_t total = 0;
   for (const auto& [weight, action] : actions) total += weight;
@@ -305,6 +350,14 @@ void SimCluster::HealSome() {
       if (random.Chance(1, 2) || all) network_.Heal(NodeId(from), NodeId(to));
     }
   }
+}
+
+/// Mostly to a node by name, sometimes to whoever is furthest.
+void SimCluster::TransferLeadership() {
+  Random& random = streams_.nemesis;
+  const NodeId leader = Leader(random);
+  const NodeId target = random.Chance(1, 4) ? NodeId() : AnyNode(random);
+  node(leader).Transfer(target);
 }
 
 void SimCluster::CrashOne(NodeId target) {

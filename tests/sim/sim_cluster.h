@@ -39,10 +39,14 @@ class SimCluster {
  private:
   void RunFaults();
   void RunHealed();
+  void RunTransfer();
+  TimeUs HealedBound() const;
   bool RunUntil(TimeUs deadline, const std::function<bool()>& done);
   void Heal();
   void SendAway(NodeId outsider);
   bool Converged() const;
+  /// REQUIRES: Converged().
+  NodeId CoreLeader() const;
   bool Answered() const;
 
   // Clients.
@@ -52,6 +56,8 @@ class SimCluster {
   void Read();
   NodeId AnyNode(Random& random) const { return NodeId(1 + random.Below(options_.nodes)); }
   NodeId ProposalTarget();
+  /// A node that believes it leads; any where none does.
+  NodeId Leader(Random& random) const;
 
   // Nemesis.
   void ScheduleNemesis();
@@ -59,6 +65,7 @@ class SimCluster {
   void PartitionNodes();
   void CutOneLink();
   void HealSome();
+  void TransferLeadership();
   void CrashOne(NodeId node);
   void CrashAll();
 

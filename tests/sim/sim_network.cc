@@ -4,12 +4,6 @@
 
 namespace bedrock::sim {
 
-namespace {
-
-constexpr TimeUs kCalmDelayUs = 200;
-
-}  // namespace
-
 SimNetwork::SimNetwork(const SimOptions& options, Random random, SimScheduler& scheduler,
                        SimTrace& trace, Deliver deliver)
     : options_(options),

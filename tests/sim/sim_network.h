@@ -21,6 +21,7 @@ class SimNetwork {
   using Deliver = std::function<void(NodeId from, NodeId to, const MessagePtr& message)>;
 
   static constexpr std::uint64_t kInFlightMax = 2'000;  ///< A link; more is dropped.
+  static constexpr TimeUs kCalmDelayUs = 200;
 
   /// Everything is borrowed.
   SimNetwork(const SimOptions& options, Random random, SimScheduler& scheduler, SimTrace& trace,

@@ -53,6 +53,8 @@ void SimStats::Add(const SimStats& other) {
   cuts += other.cuts;
   fetches += other.fetches;
   compactions += other.compactions;
+  transfers += other.transfers;
+  hand_overs += other.hand_overs;
 }
 
 std::string SimStats::ToString() const {
@@ -63,7 +65,8 @@ std::string SimStats::ToString() const {
       << " crash_points=" << crash_points << " torn_tails=" << torn_tails
       << " failed_syncs=" << failed_syncs << " full_disks=" << full_disks << " pauses=" << pauses
       << " stalls=" << stalls << " cuts=" << cuts << " fetches=" << fetches
-      << " compactions=" << compactions;
+      << " compactions=" << compactions << " transfers=" << transfers
+      << " hand_overs=" << hand_overs;
   return out.str();
 }
 
@@ -218,7 +221,11 @@ void SimNode::Propose(const std::vector<std::uint64_t>& proposals, std::uint64_t
     for (const std::uint64_t proposal : proposals) {
       payloads.emplace_back(Payload(proposal, payload_bytes));
     }
+    const bool moving = static_cast<bool>(raft_->GetView().handing_over_to);
     const raft::Proposed proposed = raft_->Propose(payloads, now() / 1000);
+    if (moving != (proposed.refused == raft::Refused::kMoving)) {
+      world_.checkers.Fail("a leader takes no proposals while it hands over", FormatNodeId(id_));
+    }
     Trace(Kind::kPropose, proposed.first.value(), proposed.count,
           proposed.refused.has_value() ? 1 : 0);
     if (proposed.refused.has_value()) {
@@ -236,6 +243,15 @@ void SimNode::Read(raft::Ticket ticket) {
     Trace(Kind::kRead, ticket.value());
     world_.checkers.OnRead(id_, ticket);
     raft_->Read(ticket);
+    Drain();
+  });
+}
+
+void SimNode::Transfer(NodeId to) {
+  Run(incarnation_, Source::kClients, [this, to] {
+    const raft::Transferring result = raft_->Transfer(to);
+    Trace(Kind::kTransfer, to.value(), static_cast<std::uint64_t>(result));
+    if (result == raft::Transferring::kStarted) ++world_.stats.transfers;
     Drain();
   });
 }

@@ -45,6 +45,8 @@ struct SimStats {
   std::uint64_t cuts = 0;
   std::uint64_t fetches = 0;
   std::uint64_t compactions = 0;
+  std::uint64_t transfers = 0;   ///< Asked for.
+  std::uint64_t hand_overs = 0;  ///< Leaders elected at the wish of the one before.
 
   void Add(const SimStats& other);
   std::string ToString() const;
@@ -79,6 +81,7 @@ class SimNode {
   void Receive(NodeId from, const SimNetwork::MessagePtr& message);
   void Propose(const std::vector<std::uint64_t>& proposals, std::uint64_t payload_bytes);
   void Read(raft::Ticket ticket);
+  void Transfer(NodeId to);
   void LinkReset(NodeId member);
   /// Ends the process, and starts it again after `down_us`.
   void Crash(MemoryFileSystem::CrashMode mode, LoseStateMachine lose, TimeUs down_us);

@@ -76,6 +76,7 @@ void DrawFaults(Random& random, SimOptions& options) {
   options.weight_full_disk = Maybe(random, 2);
   options.weight_failed_sync = Maybe(random, 3);
   options.weight_link_reset = Maybe(random, 5);
+  options.weight_transfer = Maybe(random, 10);
 }
 
 }  // namespace
@@ -119,7 +120,8 @@ std::string SimOptions::ToString() const {
       << " all=" << weight_crash_all << " point=" << weight_crash_point << " pause=" << weight_pause
       << " stall=" << weight_stall << " full=" << weight_full_disk
       << " sync-error=" << weight_failed_sync << " reset=" << weight_link_reset
-      << " duration=" << duration_us / 1'000'000 << "s majority-only=" << majority_only;
+      << " transfer=" << weight_transfer << " duration=" << duration_us / 1'000'000
+      << "s majority-only=" << majority_only;
   return out.str();
 }
 

@@ -62,6 +62,7 @@ struct SimOptions {
   std::uint64_t weight_full_disk = 0;
   std::uint64_t weight_failed_sync = 0;
   std::uint64_t weight_link_reset = 0;
+  std::uint64_t weight_transfer = 0;
 
   TimeUs down_us_mean = 500'000;
   TimeUs duration_us = 10'000'000;  ///< Of the phase with faults.

@@ -62,6 +62,8 @@ TEST(SimTest, EveryKindOfFaultHappensAndWorkGetsDone) {
   EXPECT_GT(sum.cuts, 50u);
   EXPECT_GT(sum.fetches, 50u);
   EXPECT_GT(sum.compactions, 50u);
+  EXPECT_GT(sum.transfers, 30u);
+  EXPECT_GT(sum.hand_overs, 15u);
 }
 
 TEST(SimTest, OptionsReachEverySizeOfCluster) {

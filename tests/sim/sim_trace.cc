@@ -17,7 +17,7 @@ struct KindText {
   std::array<std::string_view, 3> fields;
 };
 
-constexpr std::array<KindText, 26> kKinds = {{
+constexpr std::array<KindText, 27> kKinds = {{
     {"send", {}},
     {"drop", {}},
     {"deliver", {}},
@@ -44,6 +44,7 @@ constexpr std::array<KindText, 26> kKinds = {{
     {"full", {"us"}},
     {"fault", {"calls"}},
     {"phase", {"phase"}},
+    {"transfer", {"to", "result"}},
 }};
 
 std::uint64_t HashBytes(std::string_view bytes) {
@@ -64,6 +65,7 @@ struct Fields {
     visit("term", m.term.value());
     visit("last_index", m.last_index.value());
     visit("last_term", m.last_term.value());
+    visit("hand_over", static_cast<bool>(m.hand_over) ? 1 : 0);
   }
   void operator()(const raft::VoteReply& m) const {
     visit("pre", static_cast<bool>(m.pre_vote) ? 1 : 0);
@@ -108,6 +110,10 @@ struct Fields {
     visit("granted", m.granted ? 1 : 0);
     visit("index", m.index.value());
   }
+  void operator()(const raft::TimeoutNow& m) const {
+    visit("term", m.term.value());
+    visit("last_index", m.last_index.value());
+  }
 };
 
 template <typename Visit>
@@ -116,8 +122,8 @@ void ForEachField(const raft::Message& message, Visit visit) {
 }
 
 constexpr std::array<std::string_view, std::variant_size_v<raft::Message>> kMessageNames = {
-    "VoteRequest", "VoteReply",      "AppendRequest",    "AppendReply",
-    "Heartbeat",   "HeartbeatReply", "ReadIndexRequest", "ReadIndexReply"};
+    "VoteRequest",    "VoteReply",        "AppendRequest",  "AppendReply", "Heartbeat",
+    "HeartbeatReply", "ReadIndexRequest", "ReadIndexReply", "TimeoutNow"};
 
 }  // namespace
 

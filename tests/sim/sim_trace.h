@@ -45,6 +45,7 @@ class SimTrace {
     kFull,
     kFault,
     kPhase,
+    kTransfer,
   };
 
   static constexpr std::size_t kKept = 200;

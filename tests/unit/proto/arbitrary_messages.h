@@ -39,7 +39,7 @@ class ArbitraryMessages {
   E Enum(E last) {
     return static_cast<E>(random_.Below(static_cast<std::uint64_t>(last) + 1));
   }
-  ErrorCode Code() { return Enum(ErrorCode::kLockTimeout); }
+  ErrorCode Code() { return Enum(ErrorCode::kMemberNotFound); }
   Error AnError() {
     Error error;
     error.code = Code();
@@ -130,7 +130,8 @@ class ArbitraryMessages {
       case 0:
         return Refusal{AnError()};
       case 1:
-        return raft::VoteRequest{PreVote(Flip()), AnId<Term>(), AnId<LogIndex>(), AnId<Term>()};
+        return raft::VoteRequest{PreVote(Flip()), AnId<Term>(), AnId<LogIndex>(), AnId<Term>(),
+                                 raft::HandOver(Flip())};
       case 2:
         return raft::VoteReply{PreVote(Flip()), AnId<Term>(), Flip()};
       case 3:
@@ -147,57 +148,63 @@ class ArbitraryMessages {
       case 8:
         return raft::ReadIndexReply{AnId<Term>(), Number(), Flip(), AnId<LogIndex>()};
       case 9:
-        return Propose{Blob()};
+        return raft::TimeoutNow{AnId<Term>(), AnId<LogIndex>()};
       case 10:
-        return ProposeRefused{AnError(), AnId<NodeId>(), AnId<Term>()};
+        return Propose{Blob()};
       case 11:
-        return ReadIndexQuery{};
+        return ProposeRefused{AnError(), AnId<NodeId>(), AnId<Term>()};
       case 12:
-        return ReadIndexAnswer{AnError(), AnId<LogIndex>()};
+        return ReadIndexQuery{};
       case 13:
-        return RaftStatusQuery{};
+        return ReadIndexAnswer{AnError(), AnId<LogIndex>()};
       case 14:
-        return Status();
+        return RaftStatusQuery{};
       case 15:
-        return AnApply();
+        return Status();
       case 16:
-        return ApplyProgress{AnId<LogIndex>(), AnId<LogIndex>(), Code()};
+        return TransferLeadership{AnId<NodeId>()};
       case 17:
-        return Get{Blob(), AnId<Version>(), Flip() ? AnId<Version>() : Version()};
+        return TransferLeadershipReply{AnError(), AnId<NodeId>(), AnId<Term>()};
       case 18:
-        return GetReply{AnError(), Flip(), Blob(), AnId<Version>(), AnId<Version>()};
+        return AnApply();
       case 19:
-        return CommandReply{AResult()};
+        return ApplyProgress{AnId<LogIndex>(), AnId<LogIndex>(), Code()};
       case 20:
-        return StorageStatusQuery{};
+        return Get{Blob(), AnId<Version>(), Flip() ? AnId<Version>() : Version()};
       case 21:
+        return GetReply{AnError(), Flip(), Blob(), AnId<Version>(), AnId<Version>()};
+      case 22:
+        return CommandReply{AResult()};
+      case 23:
+        return StorageStatusQuery{};
+      case 24:
         return StorageStatus{AnId<LogIndex>(), AnId<LogIndex>(),     Code(), Text(), Text(),
                              AnId<Version>(),  Flip() ? Number() : 0};
-      case 22:
-        return Query{Blob(), AnId<Version>(), AnId<Version>()};
-      case 23:
-        return QueryReply{AnError(), AResult(), AnId<Version>()};
-      case 24:
-        return ALock();
       case 25:
-        return LockReply{AnError(), AResult(), AnId<Version>()};
+        return Query{Blob(), AnId<Version>(), AnId<Version>()};
       case 26:
-        return Unlock{AName()};
+        return QueryReply{AnError(), AResult(), AnId<Version>()};
       case 27:
+        return ALock();
+      case 28:
+        return LockReply{AnError(), AResult(), AnId<Version>()};
+      case 29:
+        return Unlock{AName()};
+      case 30:
         return ClientGet{Blob(), Enum(Consistency::kStale), AnId<Version>(),
                          Flip() ? AnId<Version>() : Version()};
-      case 28:
+      case 31:
         return ClientGetReply{AnError(), Blob(), AnId<Version>(), AnId<Version>()};
-      case 29:
+      case 32:
         return ClientWrite{Blob()};
-      case 30:
+      case 33:
         return ClientWriteReply{AnError(), AnId<Version>(), AnId<Version>(),
                                 Flip() ? AResult() : CommandResult()};
-      case 31:
+      case 34:
         return ClientQuery{Blob(), Enum(Consistency::kStale), AnId<Version>(), AnId<Version>()};
-      case 32:
+      case 35:
         return ClientQueryReply{AnError(), AResult(), AnId<Version>()};
-      case 33:
+      case 36:
         return ClientTransaction{Enum(ClientTransaction::Action::kRollback), Text(), Options(),
                                  Blob(), Flip()};
       default:

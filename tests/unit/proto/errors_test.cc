@@ -9,7 +9,7 @@ namespace {
 
 TEST(ErrorsTest, EveryCodeHasItsNumberNameAndStatus) {
   std::set<std::string_view> names;
-  for (std::uint64_t number = 0; number <= 30; ++number) {
+  for (std::uint64_t number = 0; number <= 33; ++number) {
     const auto code = ErrorCodeFromNumber(number);
     ASSERT_TRUE(code.has_value()) << number;
     EXPECT_EQ(static_cast<std::uint64_t>(*code), number);
@@ -19,7 +19,7 @@ TEST(ErrorsTest, EveryCodeHasItsNumberNameAndStatus) {
     error.code = *code;
     EXPECT_EQ(ToStatus(error).ok(), number == 0);
   }
-  EXPECT_FALSE(ErrorCodeFromNumber(31).has_value());
+  EXPECT_FALSE(ErrorCodeFromNumber(34).has_value());
   EXPECT_FALSE(ErrorCodeFromNumber(255).has_value());
   EXPECT_FALSE(ErrorCodeFromNumber(256).has_value());
 }
@@ -32,6 +32,9 @@ TEST(ErrorsTest, HttpStatusesAreTheContracts) {
   EXPECT_EQ(HttpStatus(ErrorCode::kTransactionConflict), 409);
   EXPECT_EQ(HttpStatus(ErrorCode::kDeadlock), 409);
   EXPECT_EQ(HttpStatus(ErrorCode::kLockTimeout), 409);
+  EXPECT_EQ(HttpStatus(ErrorCode::kMemberExists), 409);
+  EXPECT_EQ(HttpStatus(ErrorCode::kUnsafeMembershipChange), 409);
+  EXPECT_EQ(HttpStatus(ErrorCode::kMemberNotFound), 404);
   EXPECT_EQ(HttpStatus(ErrorCode::kTransactionNotFound), 404);
   EXPECT_EQ(HttpStatus(ErrorCode::kTransactionExpired), 410);
   EXPECT_EQ(HttpStatus(ErrorCode::kVersionCompacted), 410);

@@ -137,6 +137,12 @@ Proposed Cluster::Propose(std::uint64_t id, std::string_view payload) {
   return proposed;
 }
 
+Transferring Cluster::Transfer(std::uint64_t id, std::uint64_t to) {
+  const Transferring result = at(id).Transfer(NodeId(to));
+  Run(id);
+  return result;
+}
+
 void Cluster::Read(std::uint64_t id, std::uint64_t ticket) {
   at(id).Read(Ticket(ticket));
   Run(id);

@@ -79,6 +79,7 @@ class Cluster {
   /// Ticks one node, and no other, until it runs for office.
   void Campaign(std::uint64_t id);
   Proposed Propose(std::uint64_t id, std::string_view payload);
+  Transferring Transfer(std::uint64_t id, std::uint64_t to);
   void Read(std::uint64_t id, std::uint64_t ticket);
   void Receive(std::uint64_t from, std::uint64_t to, Message message);
   /// Delivers, or loses, what waits on the links now; 0 stands for every node. How many there were.

@@ -38,6 +38,12 @@ Proposed LoneNode::Propose(std::initializer_list<std::string_view> payloads,
   return proposed;
 }
 
+Transferring LoneNode::Transfer(std::uint64_t to) {
+  const Transferring result = raft.Transfer(NodeId(to));
+  Run();
+  return result;
+}
+
 void LoneNode::Read(std::uint64_t ticket) {
   raft.Read(Ticket(ticket));
   Run();

@@ -76,6 +76,8 @@ class ScriptRunner {
       cluster_->Jump(c.Node(0), c.Number(1));
     } else if (c.name == "propose") {
       for (std::size_t i = 1; i < c.args.size(); ++i) Propose(c.Node(0), c.args[i]);
+    } else if (c.name == "transfer") {
+      Transfer(c.Node(0), c.args.size() > 1 ? c.Node(1) : 0);
     } else if (c.name == "read") {
       cluster_->Read(c.Node(0), std::stoull(c.args.at(1).substr(1)));
     } else {
@@ -135,11 +137,16 @@ class ScriptRunner {
   void Propose(std::uint64_t id, const std::string& payload) {
     const Proposed proposed = cluster_->Propose(id, payload);
     if (proposed.refused) {
-      trace_ += *proposed.refused == Refused::kBusy ? "refused: busy\n" : "refused: not leader\n";
+      trace_ += "refused: " + Describe(*proposed.refused) + "\n";
     } else {
       trace_ += "accepted at " + std::to_string(proposed.term.value()) + ":" +
                 std::to_string(proposed.first.value()) + "\n";
     }
+  }
+
+  void Transfer(std::uint64_t id, std::uint64_t to) {
+    const Transferring result = cluster_->Transfer(id, to);
+    if (result != Transferring::kStarted) trace_ += "refused: " + Describe(result) + "\n";
   }
 
   /// disk 3 [term=4] [vote=2] [log=1,1,3] [hint=2] [damaged=2..3] [lost=5] [keep=2]: of a node that

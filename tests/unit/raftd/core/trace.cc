@@ -52,6 +52,7 @@ struct DescribeMessage {
   void operator()(const VoteRequest& m) {
     text << (m.pre_vote ? "pre-vote-request" : "vote-request") << " term=" << m.term
          << " last=" << m.last_term << ":" << m.last_index;
+    if (m.hand_over) text << " hand-over";
   }
   void operator()(const VoteReply& m) {
     text << (m.pre_vote ? "pre-vote " : "vote ") << (m.granted ? "granted" : "refused")
@@ -79,6 +80,9 @@ struct DescribeMessage {
   void operator()(const ReadIndexReply& m) {
     text << "read-reply term=" << m.term << (m.granted ? " granted" : " refused")
          << " index=" << m.index;
+  }
+  void operator()(const TimeoutNow& m) {
+    text << "timeout-now term=" << m.term << " last=" << m.last_index;
   }
 };
 
@@ -113,6 +117,36 @@ std::string Describe(Role role) {
       return "candidate";
     case Role::kLeader:
       return "leader";
+  }
+  return "?";
+}
+
+std::string Describe(Refused reason) {
+  switch (reason) {
+    case Refused::kNotLeader:
+      return "not leader";
+    case Refused::kBusy:
+      return "busy";
+    case Refused::kMoving:
+      return "moving";
+    case Refused::kHalted:
+      return "halted";
+  }
+  return "?";
+}
+
+std::string Describe(Transferring result) {
+  switch (result) {
+    case Transferring::kStarted:
+      return "started";
+    case Transferring::kNotLeader:
+      return "not leader";
+    case Transferring::kNotVoter:
+      return "not a voter";
+    case Transferring::kUnreachable:
+      return "unreachable";
+    case Transferring::kBusy:
+      return "busy";
   }
   return "?";
 }
@@ -158,6 +192,7 @@ std::string Describe(const View& view) {
        << " applied=" << view.applied;
   if (view.refilling) text << " refilling";
   if (view.disk_stalled) text << " disk-stalled";
+  if (view.handing_over_to) text << " hands-over-to=" << Node(view.handing_over_to);
   for (const MemberProgress& member : view.members) {
     text << "\n  " << Node(member.id) << " " << Describe(member.state) << " match=" << member.match
          << " next=" << member.next << " window=" << member.window_messages

@@ -12,6 +12,8 @@ namespace bedrock::raft {
 std::string Describe(const Message& message);
 std::string Describe(const Entry& entry);
 std::string Describe(Role role);
+std::string Describe(Refused reason);
+std::string Describe(Transferring result);
 /// One line for each thing to do, indented; nothing for an empty output.
 std::string Describe(const Output& output);
 std::string Describe(const View& view);
