@@ -7,11 +7,9 @@
 #include "common/base/typed_bool.h"
 #include "proto/errors.h"
 #include "routerd/core/node_table.h"
+#include "routerd/http/format.h"
 
 namespace bedrock::router {
-
-/// How a reply that is JSON by nature is spelled.
-enum class Format : unsigned char { kJson, kMessagePack };
 
 using OfWrite = TypedBool<struct OfWriteTag>;
 

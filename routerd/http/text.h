@@ -20,5 +20,12 @@ bool EqualsIgnoringCase(std::string_view a, std::string_view b);
 bool IsUtf8(std::string_view bytes);
 
 std::string Base64(std::string_view bytes);
+/// nullopt where it is not base64 as Base64() spells it: padded, without blanks, and with no bits
+/// set that stand for nothing.
+std::optional<std::string> DecodeBase64(std::string_view text);
+
+/// The alphabet that needs no escapes in a URL, without padding (RFC 4648 5).
+std::string Base64Url(std::string_view bytes);
+std::optional<std::string> DecodeBase64Url(std::string_view text);
 
 }  // namespace bedrock::router

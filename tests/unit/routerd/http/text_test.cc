@@ -50,5 +50,35 @@ TEST(TextTest, ComparesLettersWithoutTheirCase) {
   EXPECT_FALSE(EqualsIgnoringCase("[", "{"));
 }
 
+TEST(TextTest, Base64ComesBack) {
+  std::string bytes;
+  for (int i = 0; i < 300; ++i) {
+    EXPECT_EQ(DecodeBase64(Base64(bytes)), bytes);
+    EXPECT_EQ(DecodeBase64Url(Base64Url(bytes)), bytes);
+    bytes.push_back(static_cast<char>(i * 7));
+  }
+  EXPECT_EQ(Base64("\xFB\xFF"), "+/8=");
+  EXPECT_EQ(Base64Url("\xFB\xFF"), "-_8");
+}
+
+TEST(TextTest, Base64HasOneSpelling) {
+  for (const char* text :
+       {"=", "YQ", "YQ=", "YQ===", "YR==", "Y===", "YQ==YQ==", "Y Q=", "YQ=\n", "-_8=", "YWJ"}) {
+    EXPECT_EQ(DecodeBase64(text), std::nullopt) << text;
+  }
+  for (const char* text : {"Y", "YR", "YQ==", "+/8", "YWK"}) {
+    EXPECT_EQ(DecodeBase64Url(text), std::nullopt) << text;
+  }
+}
+
+TEST(TextTest, TellsUtf8WhereverItsBytesStand) {
+  for (std::size_t before = 0; before < 20; ++before) {
+    const std::string ascii(before, 'a');
+    EXPECT_TRUE(IsUtf8(ascii + "\xC3\xA9" + ascii));
+    EXPECT_FALSE(IsUtf8(ascii + "\xC3" + ascii));
+    EXPECT_FALSE(IsUtf8(ascii + "\xFF" + ascii));
+  }
+}
+
 }  // namespace
 }  // namespace bedrock::router
