@@ -14,6 +14,7 @@
 
 #include "common/base/status_macros.h"
 #include "common/logging/log.h"
+#include "routerd/http/json.h"
 #include "routerd/http/metrics.h"
 #include "routerd/http/reply.h"
 #include "routerd/http/session.h"

@@ -79,6 +79,10 @@ std::string ProblemBody(const proto::Error& error, OfWrite of_write, Format form
   if (error.limit != 0) problem["limit"] = error.limit;
   if (error.actual != 0) problem["actual"] = error.actual;
   if (!error.key.empty()) PutBytes(&problem, "key", error.key, format);
+  if (!error.blocked_by.empty()) {
+    problem["blocked_by"] = error.blocked_by;
+    problem["blocked_by_ms"] = error.blocked_by_ms;
+  }
   return Spell(problem, format);
 }
 

@@ -11,6 +11,8 @@ std::string_view Reason(int status) {
   switch (status) {
     case 200:
       return "OK";
+    case 201:
+      return "Created";
     case 204:
       return "No Content";
     case 304:
@@ -68,6 +70,17 @@ void AppendNode(std::string_view name, NodeId node, std::string* out) {
   out->append("\r\n");
 }
 
+/// How the client finds the body's end.
+void AppendFraming(const Reply& reply, std::string* out) {
+  if (reply.streamed) {
+    if (reply.minor_version != 0) out->append("Transfer-Encoding: chunked\r\n");
+    return;
+  }
+  out->append("Content-Length: ");
+  AppendNumber(reply.body.size(), out);
+  out->append("\r\n");
+}
+
 }  // namespace
 
 void AppendReply(const Reply& reply, std::string* out) {
@@ -81,6 +94,7 @@ void AppendReply(const Reply& reply, std::string* out) {
     out->append("Connection: keep-alive\r\n");
   }
   AppendField("Allow", reply.allow, out);
+  AppendField("Location", reply.location, out);
   if (reply.retry_after) out->append("Retry-After: 1\r\n");
   if (reply.etag) {
     out->append("ETag: \"");
@@ -101,12 +115,27 @@ void AppendReply(const Reply& reply, std::string* out) {
       AppendField("Content-Type", reply.content_type, out);
       out->append("X-Content-Type-Options: nosniff\r\n");
     }
-    out->append("Content-Length: ");
-    AppendNumber(reply.body.size(), out);
-    out->append("\r\n");
+    AppendFraming(reply, out);
   }
   out->append("\r\n");
   if (!bodiless && !reply.head_only) out->append(reply.body);
+}
+
+void AppendPiece(std::string_view piece, int minor_version, std::string* out) {
+  if (piece.empty()) return;
+  if (minor_version == 0) {
+    out->append(piece);
+    return;
+  }
+  std::array<char, 16> digits;
+  const auto end =
+      std::to_chars(digits.data(), digits.data() + digits.size(), piece.size(), 16).ptr;
+  out->append(digits.data(), static_cast<std::size_t>(end - digits.data()));
+  out->append("\r\n").append(piece).append("\r\n");
+}
+
+void AppendLastPiece(int minor_version, std::string* out) {
+  if (minor_version != 0) out->append("0\r\n\r\n");
 }
 
 std::string FormatHttpDate(std::uint64_t wall_ms) {

@@ -12,7 +12,7 @@ namespace bedrock::router {
 inline constexpr std::size_t kTargetBytesMax = 32 * kKiB;  ///< A key of 8 KiB, escaped, and a path.
 inline constexpr std::size_t kHeaderBytesMax = 64 * kKiB;  ///< Request line and fields.
 
-enum class Method : std::uint8_t { kGet, kHead, kPut, kDelete, kOther };
+enum class Method : std::uint8_t { kGet, kHead, kPut, kPost, kDelete, kOther };
 
 /// The head of a request, as far as this server looks at it. Field values that came in several
 /// lines are joined by ", ".
@@ -24,12 +24,13 @@ struct RequestHead {
   bool chunked = false;
   bool expect_continue = false;
   bool host = false;
-  bool idempotency_key = false;  ///< It carries an Idempotency-Key.
-  bool fence = false;            ///< It carries an X-Bedrock-Fence.
+  bool fence = false;  ///< It carries an X-Bedrock-Fence.
   std::optional<std::uint64_t> content_length;
   std::optional<std::string> if_match;  ///< An empty one is there, too, and must not pass for none.
   std::optional<std::string> if_none_match;
+  std::optional<std::string> idempotency_key;
   std::string accept;
+  std::string content_type;
   std::string request_id;
 
   bool has_body() const { return chunked || content_length.value_or(0) > 0; }

@@ -28,6 +28,8 @@ Method MethodOf(beast_http::verb verb) {
       return Method::kHead;
     case beast_http::verb::put:
       return Method::kPut;
+    case beast_http::verb::post:
+      return Method::kPost;
     case beast_http::verb::delete_:
       return Method::kDelete;
     default:
@@ -57,12 +59,13 @@ void RequestHead::Clear() {
   chunked = false;
   expect_continue = false;
   host = false;
-  idempotency_key = false;
   fence = false;
   content_length.reset();
   if_match.reset();
   if_none_match.reset();
+  idempotency_key.reset();
   accept.clear();
+  content_type.clear();
   request_id.clear();
 }
 
@@ -116,6 +119,9 @@ class RequestParser::Impl {
         case beast_http::field::accept:
           Join(&head.accept, value);
           break;
+        case beast_http::field::content_type:
+          Join(&head.content_type, value);
+          break;
         case beast_http::field::expect:
           head.expect_continue = EqualsIgnoringCase(value, "100-continue");
           break;
@@ -129,7 +135,7 @@ class RequestParser::Impl {
           if (EqualsIgnoringCase(name, "X-Bedrock-Request-Id")) {
             head.request_id = value;
           } else if (EqualsIgnoringCase(name, "Idempotency-Key")) {
-            head.idempotency_key = true;
+            Join(&head.idempotency_key, value);
           } else if (EqualsIgnoringCase(name, "X-Bedrock-Fence")) {
             head.fence = true;
           }

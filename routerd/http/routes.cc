@@ -4,7 +4,8 @@
 #include <array>
 #include <utility>
 
-#include "common/config/values.h"
+#include "common/base/status_macros.h"
+#include "routerd/http/parameters.h"
 #include "routerd/http/target.h"
 #include "routerd/http/text.h"
 
@@ -12,159 +13,119 @@ namespace bedrock::router {
 namespace {
 
 using proto::ErrorCode;
+using Kind = Plan::Kind;
 
-constexpr std::string_view kKvPrefix = "/v1/kv/";
 /// A version that no key can have: a condition on it always fails, and its failure tells the key's
 /// true version.
 constexpr Version kNoVersion{UINT64_MAX};
+constexpr std::size_t kIdempotencyKeyBytesMin = 1;
 
-enum class Parameters : std::uint8_t { kTimeout, kShortWrite, kShortRead, kWrite, kRead };
+// What stands in a row for all paths of a shape.
+constexpr std::string_view kKeyPath = "/v1/kv/";
+constexpr std::string_view kTransactionsPath = "/v1/transactions/";
+constexpr std::string_view kTransactionKeyPath = "/v1/transactions/{id}/kv/";
+constexpr std::string_view kTransactionRangePath = "/v1/transactions/{id}/kv";
+constexpr std::string_view kCommitPath = "/v1/transactions/{id}/commit";
+constexpr std::string_view kRollbackPath = "/v1/transactions/{id}/rollback";
+
+constexpr std::uint8_t kShortRead = kKeyParameter | kReadParameters;
+constexpr std::uint8_t kScan = kReadParameters | kBoundParameters | kScanParameters;
+constexpr std::uint8_t kInnerScan = kBoundParameters | kScanParameters | kLockParameters;
 
 struct Row {
-  std::string_view path;  ///< kKvPrefix stands for everything below it.
+  std::string_view path;
   Method method;
   Route route;
   Plan::Kind kind;
-  Parameters parameters;
+  std::uint8_t parameters;  ///< ParameterGroups; `timeout` beside them.
 };
 
 // HEAD is served wherever GET is.
 constexpr std::array kRows = {
-    Row{"/put", Method::kPut, Route::kShortForm, Plan::Kind::kPut, Parameters::kShortWrite},
-    Row{"/get", Method::kGet, Route::kShortForm, Plan::Kind::kRead, Parameters::kShortRead},
-    Row{"/delete", Method::kDelete, Route::kShortForm, Plan::Kind::kDelete,
-        Parameters::kShortWrite},
-    Row{kKvPrefix, Method::kPut, Route::kKv, Plan::Kind::kPut, Parameters::kWrite},
-    Row{kKvPrefix, Method::kGet, Route::kKv, Plan::Kind::kRead, Parameters::kRead},
-    Row{kKvPrefix, Method::kDelete, Route::kKv, Plan::Kind::kDelete, Parameters::kWrite},
-    Row{"/v1/cluster", Method::kGet, Route::kCluster, Plan::Kind::kCluster, Parameters::kTimeout},
-    Row{"/livez", Method::kGet, Route::kLive, Plan::Kind::kLive, Parameters::kTimeout},
-    Row{"/readyz", Method::kGet, Route::kReady, Plan::Kind::kReady, Parameters::kTimeout},
-    Row{"/metrics", Method::kGet, Route::kMetrics, Plan::Kind::kMetrics, Parameters::kTimeout},
-    Row{"/", Method::kGet, Route::kFront, Plan::Kind::kFront, Parameters::kTimeout},
+    Row{"/put", Method::kPut, Route::kShortForm, Kind::kPut, kKeyParameter | kLeaseParameters},
+    Row{"/get", Method::kGet, Route::kShortForm, Kind::kRead, kShortRead},
+    Row{"/delete", Method::kDelete, Route::kShortForm, Kind::kDelete, kKeyParameter},
+    Row{kKeyPath, Method::kGet, Route::kKv, Kind::kRead, kReadParameters},
+    Row{kKeyPath, Method::kPut, Route::kKv, Kind::kPut, kLeaseParameters},
+    Row{kKeyPath, Method::kDelete, Route::kKv, Kind::kDelete, kNoParameters},
+    Row{"/v1/kv", Method::kGet, Route::kRange, Kind::kScan, kScan},
+    Row{"/v1/kv", Method::kDelete, Route::kRange, Kind::kDeleteRange, kBoundParameters},
+    Row{"/v1/txn", Method::kPost, Route::kTxn, Kind::kTxn, kNoParameters},
+    Row{"/v1/transactions", Method::kPost, Route::kTransaction, Kind::kBegin, kNoParameters},
+    Row{kTransactionKeyPath, Method::kGet, Route::kTransaction, Kind::kRead, kLockParameters},
+    Row{kTransactionKeyPath, Method::kPut, Route::kTransaction, Kind::kPut, kLeaseParameters},
+    Row{kTransactionKeyPath, Method::kDelete, Route::kTransaction, Kind::kDelete, kNoParameters},
+    Row{kTransactionRangePath, Method::kGet, Route::kTransaction, Kind::kScan, kInnerScan},
+    Row{kTransactionRangePath, Method::kDelete, Route::kTransaction, Kind::kDeleteRange,
+        kBoundParameters},
+    Row{kCommitPath, Method::kPost, Route::kTransaction, Kind::kCommit, kNoParameters},
+    Row{kRollbackPath, Method::kPost, Route::kTransaction, Kind::kRollback, kNoParameters},
+    Row{"/v1/cluster", Method::kGet, Route::kCluster, Kind::kCluster, kNoParameters},
+    Row{"/v1/cluster/compact", Method::kPost, Route::kCluster, Kind::kCompact, kNoParameters},
+    Row{"/livez", Method::kGet, Route::kLive, Kind::kLive, kNoParameters},
+    Row{"/readyz", Method::kGet, Route::kReady, Kind::kReady, kNoParameters},
+    Row{"/metrics", Method::kGet, Route::kMetrics, Kind::kMetrics, kNoParameters},
+    Row{"/", Method::kGet, Route::kFront, Kind::kFront, kNoParameters},
 };
 
-/// Parameters that the interface describes and this version does not carry out yet: never ignored.
-constexpr std::array<std::string_view, 4> kLater = {"ttl", "lease", "at", "max_staleness"};
+/// A path as the rows know it, and what stands in it (still escaped).
+struct Shape {
+  std::string_view path;
+  std::string_view transaction;
+  std::string_view key;
+};
 
-std::string_view AllowOf(std::string_view path) {
-  if (path == kKvPrefix) return "GET, HEAD, PUT, DELETE";
-  if (path == "/put") return "PUT";
-  if (path == "/delete") return "DELETE";
-  return "GET, HEAD";
+Shape ShapeOf(std::string_view path) {
+  if (path.starts_with(kKeyPath)) return {kKeyPath, {}, path.substr(kKeyPath.size())};
+  if (!path.starts_with(kTransactionsPath)) return {path, {}, {}};
+  const std::string_view inner = path.substr(kTransactionsPath.size());
+  const std::size_t slash = std::min(inner.find('/'), inner.size());
+  const std::string_view id = inner.substr(0, slash);
+  const std::string_view rest = inner.substr(slash);
+  if (rest.starts_with("/kv/")) return {kTransactionKeyPath, id, rest.substr(4)};
+  if (rest == "/kv") return {kTransactionRangePath, id, {}};
+  if (rest == "/commit") return {kCommitPath, id, {}};
+  if (rest == "/rollback") return {kRollbackPath, id, {}};
+  return {path, {}, {}};
+}
+
+std::string_view NameOf(Method method) {
+  switch (method) {
+    case Method::kGet:
+      return "GET, HEAD";
+    case Method::kPut:
+      return "PUT";
+    case Method::kPost:
+      return "POST";
+    case Method::kDelete:
+      return "DELETE";
+    case Method::kHead:
+    case Method::kOther:
+      break;
+  }
+  return "";
+}
+
+std::string AllowOf(std::string_view path) {
+  std::string allow;
+  for (const Row& row : kRows) {
+    if (row.path != path) continue;
+    if (!allow.empty()) allow += ", ";
+    allow += NameOf(row.method);
+  }
+  return allow;
+}
+
+void Refuse(Plan* plan, proto::Error error) {
+  plan->kind = Kind::kRefuse;
+  plan->error = std::move(error);
 }
 
 void Refuse(Plan* plan, ErrorCode code, std::string detail) {
-  plan->kind = Plan::Kind::kRefuse;
-  plan->error.code = code;
-  plan->error.detail = std::move(detail);
-}
-
-bool Accepts(Parameters accepted, std::string_view name) {
-  if (name == "timeout") return true;
-  const bool reads = accepted == Parameters::kRead || accepted == Parameters::kShortRead;
-  const bool shorts = accepted == Parameters::kShortRead || accepted == Parameters::kShortWrite;
-  if (name == "key") return shorts;
-  return reads && (name == "consistency" || name == "min_version");
-}
-
-/// ok, or why this value can't be taken.
-Status Apply(const Parameter& parameter, Plan* plan, std::optional<std::string>* key) {
-  if (parameter.name == "key") {
-    *key = parameter.value;
-  } else if (parameter.name == "timeout") {
-    const auto timeout = config::ParseDuration(parameter.value);
-    if (!timeout.ok() || *timeout == 0 || *timeout > kTimeoutMsMax) {
-      return Status::InvalidArgument("timeout must be a duration from 1ms to 60s, such as 500ms");
-    }
-    plan->timeout_ms = *timeout;
-  } else if (parameter.name == "min_version") {
-    const auto version = config::ParseNumber(parameter.value, 0, UINT64_MAX);
-    if (!version.ok()) return Status::InvalidArgument("min_version must be a number");
-    plan->min_version = Version(*version);
-  } else if (parameter.value == "linearizable") {
-    plan->consistency = proto::Consistency::kLinearizable;
-  } else if (parameter.value == "stale") {
-    plan->consistency = proto::Consistency::kStale;
-  } else {
-    return Status::InvalidArgument("consistency must be linearizable or stale");
-  }
-  return {};
-}
-
-Status ApplyQuery(std::string_view query, Parameters accepted, Plan* plan,
-                  std::optional<std::string>* key) {
-  if (query.empty()) return {};
-  auto parameters = ParseQuery(query);
-  if (!parameters.ok()) return parameters.status();
-  for (const Parameter& parameter : *parameters) {
-    if (!Accepts(accepted, parameter.name)) {
-      const bool later = accepted != Parameters::kTimeout &&
-                         std::find(kLater.begin(), kLater.end(), parameter.name) != kLater.end();
-      return Status::InvalidArgument("query parameter \"" + parameter.name +
-                                     (later ? "\" is not supported yet" : "\" is not known here"));
-    }
-    if (Status bad = Apply(parameter, plan, key); !bad.ok()) return bad;
-  }
-  return {};
-}
-
-Status ApplyTags(std::string_view name, const std::optional<std::string>& text,
-                 std::optional<TagList>* tags) {
-  if (!text) return {};
-  *tags = ParseTagList(*text);
-  if (tags->has_value()) return {};
-  return Status::InvalidArgument(std::string(name) + " must be * or a list of entity tags");
-}
-
-/// What a write's conditional headers may say beyond their form.
-Status CheckWriteTags(const Plan& plan) {
-  if (plan.if_none_match) {
-    if (plan.kind == Plan::Kind::kDelete) {
-      return Status::InvalidArgument("If-None-Match is not supported on DELETE");
-    }
-    if (!plan.if_none_match->any) {
-      return Status::InvalidArgument("If-None-Match on PUT must be *");
-    }
-  }
-  if (plan.if_match) {
-    const auto& tags = plan.if_match->tags;
-    const auto nameable = std::count_if(
-        tags.begin(), tags.end(), [](const EntityTag& tag) { return !tag.weak && tag.version; });
-    if (nameable > 1) {
-      return Status::InvalidArgument("If-Match on a write must name a single version");
-    }
-  }
-  return {};
-}
-
-Status ApplyHeaders(const RequestHead& head, Plan* plan) {
-  const bool keyed = plan->route == Route::kKv || plan->route == Route::kShortForm;
-  if (!keyed) return {};
-  if (Status bad = ApplyTags("If-Match", head.if_match, &plan->if_match); !bad.ok()) return bad;
-  if (Status bad = ApplyTags("If-None-Match", head.if_none_match, &plan->if_none_match);
-      !bad.ok()) {
-    return bad;
-  }
-  if (!plan->is_write()) return {};
-  if (head.idempotency_key) {
-    return Status::InvalidArgument("the header Idempotency-Key is not supported yet");
-  }
-  if (head.fence) return Status::InvalidArgument("the header X-Bedrock-Fence is not supported yet");
-  return CheckWriteTags(*plan);
-}
-
-void ApplyKey(std::optional<std::string> key, Plan* plan) {
-  if (!key || key->empty()) {
-    return Refuse(plan, ErrorCode::kInvalidArgument, "a key of 1 to 8192 bytes is required");
-  }
-  if (key->size() > proto::kKeyBytesMax) {
-    Refuse(plan, ErrorCode::kKeyTooLarge, "the key is too long");
-    plan->error.limit = proto::kKeyBytesMax;
-    plan->error.actual = key->size();
-    return;
-  }
-  plan->key = std::move(*key);
+  proto::Error error;
+  error.code = code;
+  error.detail = std::move(detail);
+  Refuse(plan, std::move(error));
 }
 
 const Row* FindRow(std::string_view path, Method method, Plan* plan) {
@@ -184,11 +145,127 @@ const Row* FindRow(std::string_view path, Method method, Plan* plan) {
   return nullptr;
 }
 
+// ---- headers ----
+
+Status ApplyTags(std::string_view name, const std::optional<std::string>& text,
+                 std::optional<TagList>* tags) {
+  if (!text) return {};
+  *tags = ParseTagList(*text);
+  if (tags->has_value()) return {};
+  return Status::InvalidArgument(std::string(name) + " must be * or a list of entity tags");
+}
+
+/// What a write's conditional headers may say beyond their form.
+Status CheckWriteTags(const Plan& plan) {
+  if (plan.if_none_match) {
+    if (plan.kind == Kind::kDelete) {
+      return Status::InvalidArgument("If-None-Match is not supported on DELETE");
+    }
+    if (!plan.if_none_match->any) {
+      return Status::InvalidArgument("If-None-Match on PUT must be *");
+    }
+  }
+  if (plan.if_match) {
+    const auto& tags = plan.if_match->tags;
+    const auto nameable = std::count_if(
+        tags.begin(), tags.end(), [](const EntityTag& tag) { return !tag.weak && tag.version; });
+    if (nameable > 1) {
+      return Status::InvalidArgument("If-Match on a write must name a single version");
+    }
+  }
+  return {};
+}
+
+bool IsVisibleAscii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+}
+
+Status ApplyIdempotencyKey(const RequestHead& head, Plan* plan) {
+  if (!head.idempotency_key) return {};
+  const std::string& key = *head.idempotency_key;
+  const bool kept = plan->transaction.empty() && plan->kind != Kind::kBegin;
+  if (!kept) {
+    return Status::InvalidArgument(
+        "the header Idempotency-Key is not supported inside a transaction: its commit may be sent "
+        "again as it is");
+  }
+  if (plan->kind == Kind::kCompact) {
+    return Status::InvalidArgument("the header Idempotency-Key is not supported here");
+  }
+  if (key.size() < kIdempotencyKeyBytesMin || key.size() > proto::kIdempotencyKeyBytesMax ||
+      !IsVisibleAscii(key)) {
+    return Status::InvalidArgument("Idempotency-Key must be 1 to 128 visible ASCII characters");
+  }
+  plan->idempotency_key = key;
+  return {};
+}
+
+bool Writes(const Plan& plan) {
+  return plan.needs_core() && plan.kind != Kind::kRead && plan.kind != Kind::kScan;
+}
+
+Status ApplyHeaders(const RequestHead& head, Plan* plan) {
+  const bool single =
+      plan->kind == Kind::kRead || plan->kind == Kind::kPut || plan->kind == Kind::kDelete;
+  if (single && plan->transaction.empty()) {
+    RETURN_IF_ERROR(ApplyTags("If-Match", head.if_match, &plan->if_match));
+    RETURN_IF_ERROR(ApplyTags("If-None-Match", head.if_none_match, &plan->if_none_match));
+  } else if (Writes(*plan) || !plan->transaction.empty()) {
+    // A condition that nobody looks at would pass for one that held.
+    if (head.if_match) return Status::InvalidArgument("If-Match is not supported here");
+    if (head.if_none_match) return Status::InvalidArgument("If-None-Match is not supported here");
+  }
+  if (!Writes(*plan)) return {};
+  if (head.fence) return Status::InvalidArgument("the header X-Bedrock-Fence is not supported yet");
+  RETURN_IF_ERROR(ApplyIdempotencyKey(head, plan));
+  return CheckWriteTags(*plan);
+}
+
+// ---- the path ----
+
+Status ApplyTransaction(std::string_view escaped, Plan* plan) {
+  auto id = PercentDecode(escaped, PlusIsSpace::kNo);
+  if (!id) return Status::InvalidArgument("bad percent-encoding in the path");
+  if (id->empty() || id->size() > kTransactionIdBytesMax) {
+    return Status::InvalidArgument("a transaction's id of 1 to 128 bytes is required");
+  }
+  plan->transaction = *std::move(id);
+  return {};
+}
+
+void ApplyKey(std::optional<std::string> key, Plan* plan) {
+  if (proto::Error bad = CheckKey(key.value_or("")); !bad.ok()) {
+    return Refuse(plan, std::move(bad));
+  }
+  plan->key = *std::move(key);
+}
+
+void BoundBody(std::uint64_t value_bytes_max, Plan* plan) {
+  switch (plan->kind) {
+    case Kind::kPut:
+      plan->body_limit = value_bytes_max;
+      plan->body_code = ErrorCode::kValueTooLarge;
+      break;
+    case Kind::kTxn:
+      plan->body_limit = kTxnBodyBytesMax;
+      break;
+    case Kind::kBegin:
+    case Kind::kCommit:
+    case Kind::kRollback:
+    case Kind::kCompact:
+      plan->body_limit = kSmallBodyBytesMax;
+      break;
+    default:
+      break;
+  }
+}
+
 }  // namespace
 
 std::string_view RouteName(Route route) {
   constexpr std::array<std::string_view, kRoutes> kNames = {
-      "kv", "short_form", "cluster", "livez", "readyz", "metrics", "front", "none"};
+      "kv",    "range",  "short_form", "txn",   "transaction", "cluster",
+      "livez", "readyz", "metrics",    "front", "none"};
   return kNames[static_cast<std::size_t>(route)];
 }
 
@@ -222,28 +299,34 @@ Plan PlanRequest(const RequestHead& head, std::uint64_t value_bytes_max) {
     Refuse(&plan, ErrorCode::kInvalidArgument, "HTTP/1.1 requires a Host header");
     return plan;
   }
-  const bool kv = target->path.substr(0, kKvPrefix.size()) == kKvPrefix;
-  const Row* row = FindRow(kv ? kKvPrefix : target->path, head.method, &plan);
+  const Shape shape = ShapeOf(target->path);
+  const Row* row = FindRow(shape.path, head.method, &plan);
   if (row == nullptr) return plan;
   plan.route = row->route;
   plan.kind = row->kind;
   plan.short_form = row->route == Route::kShortForm;
   std::optional<std::string> key;
-  Status bad = ApplyQuery(target->query, row->parameters, &plan, &key);
-  if (bad.ok()) bad = ApplyHeaders(head, &plan);
-  if (bad.ok() && kv) {
-    key = PercentDecode(target->path.substr(kKvPrefix.size()), PlusIsSpace::kNo);
+  Status bad;
+  if (shape.path.starts_with(kTransactionsPath)) bad = ApplyTransaction(shape.transaction, &plan);
+  if (bad.ok()) {
+    proto::Error error = ApplyParameters(target->query, row->parameters, head.accept, &plan, &key);
+    if (!error.ok()) {
+      Refuse(&plan, std::move(error));
+      return plan;
+    }
+    bad = ApplyHeaders(head, &plan);
+  }
+  const bool in_path = row->path == kKeyPath || row->path == kTransactionKeyPath;
+  if (bad.ok() && in_path) {
+    key = PercentDecode(shape.key, PlusIsSpace::kNo);
     if (!key) bad = Status::InvalidArgument("bad percent-encoding in the path");
   }
   if (!bad.ok()) {
     Refuse(&plan, ErrorCode::kInvalidArgument, std::string(bad.message()));
     return plan;
   }
-  if (kv || plan.short_form) ApplyKey(std::move(key), &plan);
-  if (plan.kind == Plan::Kind::kPut) {
-    plan.body_limit = value_bytes_max;
-    plan.body_code = ErrorCode::kValueTooLarge;
-  }
+  if (in_path || plan.short_form) ApplyKey(std::move(key), &plan);
+  BoundBody(value_bytes_max, &plan);
   return plan;
 }
 

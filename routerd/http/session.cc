@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "routerd/http/text.h"
+#include "routerd/http/accept.h"
+#include "routerd/http/json.h"
 
 namespace bedrock::router {
 namespace {
@@ -12,61 +13,19 @@ using proto::ErrorCode;
 
 constexpr std::size_t kRequestIdBytesMax = 128;
 constexpr std::uint64_t kReadyTimeoutMs = 2'000;
-constexpr std::string_view kOctets = "application/octet-stream";
 constexpr std::string_view kText = "text/plain; charset=utf-8";
 constexpr std::string_view kPrometheus = "text/plain; version=0.0.4; charset=utf-8";
 constexpr std::string_view kFrontPage =
     "Bedrock: a distributed, transactional key-value store.\n"
     "\n"
     "  PUT, GET, HEAD, DELETE /v1/kv/{key}\n"
+    "  GET, DELETE /v1/kv?prefix=P   /v1/kv?start=S&end=E\n"
     "  PUT /put?key=K   GET /get?key=K   DELETE /delete?key=K\n"
+    "  POST /v1/txn\n"
+    "  POST /v1/transactions   /v1/transactions/{id}/commit   /v1/transactions/{id}/rollback\n"
+    "  GET, PUT, DELETE /v1/transactions/{id}/kv/{key}   GET, DELETE /v1/transactions/{id}/kv?…\n"
+    "  POST /v1/cluster/compact\n"
     "  GET /v1/cluster   /livez   /readyz   /metrics\n";
-
-std::string_view Trim(std::string_view text) {
-  const auto blank = [](char c) { return c == ' ' || c == '\t'; };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-/// Takes what stands before the next `separator` off the front.
-std::string_view TakePart(std::string_view* text, char separator) {
-  const std::size_t end = std::min(text->find(separator), text->size());
-  const std::string_view part = text->substr(0, end);
-  text->remove_prefix(std::min(end + 1, text->size()));
-  return Trim(part);
-}
-
-/// A weight (RFC 9110 12.4.2) in thousandths; one that is no weight counts as 1.
-int ParseWeight(std::string_view text) {
-  if (text.empty() || text.front() != '0') return 1000;
-  int weight = 0;
-  for (std::size_t i = 2; i < 5; ++i) {
-    const bool digit = i < text.size() && text[i] >= '0' && text[i] <= '9';
-    weight = weight * 10 + (digit ? text[i] - '0' : 0);
-  }
-  return weight;
-}
-
-/// What a list of media ranges gives to `type`, in thousandths; 0 where it does not name it.
-int WeightOf(std::string_view accept, std::string_view type) {
-  while (!accept.empty()) {
-    std::string_view range = TakePart(&accept, ',');
-    if (!EqualsIgnoringCase(TakePart(&range, ';'), type)) continue;
-    while (!range.empty()) {
-      const std::string_view parameter = TakePart(&range, ';');
-      if (EqualsIgnoringCase(parameter.substr(0, 2), "q=")) return ParseWeight(parameter.substr(2));
-    }
-    return 1000;
-  }
-  return 0;
-}
-
-/// Whether a client that names application/msgpack likes it as well as JSON.
-bool AcceptsMessagePack(std::string_view accept) {
-  const int weight = WeightOf(accept, "application/msgpack");
-  return weight > 0 && weight >= WeightOf(accept, "application/json");
-}
 
 bool IsVisibleAscii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F; });
@@ -77,8 +36,21 @@ bool IsVisibleAscii(std::string_view text) {
 HttpSession::HttpSession(SessionContext& context, std::uint32_t number)
     : context_(context), number_(number) {}
 
-Ticket HttpSession::TicketOf(const Exchange& exchange) const {
-  return {Ticket::Front::kHttp, static_cast<std::uint64_t>(number_) << 32 | exchange.number};
+CallContext HttpSession::CallContextOf(const Exchange& exchange) const {
+  CallContext context;
+  context.gateway = context_.gateway;
+  context.ticket = {Ticket::Front::kHttp,
+                    static_cast<std::uint64_t>(number_) << 32 | exchange.number};
+  context.now_ms = context_.clock->MonotonicMs();
+  context.value_bytes_max = context_.value_bytes_max;
+  return context;
+}
+
+proto::Error HttpSession::ShuttingDown() const {
+  proto::Error error;
+  error.code = ErrorCode::kShuttingDown;
+  error.detail = "this node's router is shutting down";
+  return error;
 }
 
 HttpSession::Waiting HttpSession::waiting() const {
@@ -92,6 +64,11 @@ bool HttpSession::Paused() const {
 }
 
 void HttpSession::Receive(std::string_view bytes) { Pump(bytes); }
+
+void HttpSession::Resume() {
+  PumpStream();
+  Pump({});
+}
 
 void HttpSession::Pump(std::string_view bytes) {
   if (closing_) return;
@@ -145,9 +122,11 @@ void HttpSession::BeginExchange() {
   Exchange exchange;
   exchange.number = next_exchange_++;
   exchange.head_only = head.method == Method::kHead;
-  exchange.write = head.method == Method::kPut || head.method == Method::kDelete;
+  exchange.write =
+      head.method == Method::kPut || head.method == Method::kDelete || head.method == Method::kPost;
   exchange.minor_version = head.minor_version;
-  exchange.format = AcceptsMessagePack(head.accept) ? Format::kMessagePack : Format::kJson;
+  exchange.format = AcceptedFormat(head.accept);
+  exchange.body_format = FormatOfContent(head.content_type);
   exchange.begun_us = context_.clock->MonotonicUs();
   if (!head.request_id.empty() && head.request_id.size() <= kRequestIdBytesMax &&
       IsVisibleAscii(head.request_id)) {
@@ -166,14 +145,15 @@ void HttpSession::OnHead() {
   exchange.plan = PlanRequest(head, context_.value_bytes_max);
   Plan& plan = exchange.plan;
   const std::uint64_t length = head.content_length.value_or(0);
-  const bool refused = plan.kind == Plan::Kind::kRefuse;
-  if (!refused && length > plan.body_limit && plan.kind == Plan::Kind::kPut) {
+  const bool wanted = plan.kind != Plan::Kind::kRefuse && plan.takes_body();
+  if (wanted && length > plan.body_limit) {
     plan.error.code = plan.body_code;
-    plan.error.detail = "the value is too large";
+    plan.error.detail = plan.body_code == ErrorCode::kValueTooLarge ? "the value is too large"
+                                                                    : "the body is too large";
     plan.error.limit = plan.body_limit;
     plan.error.actual = length;
   }
-  if (plan.kind != Plan::Kind::kPut) {  // a body means nothing here
+  if (!wanted) {  // a body means nothing here
     parser_.LimitBody(kDiscardBytesMax, ErrorCode::kRequestTooLarge);
     parser_.DiscardBody();
   } else {
@@ -213,7 +193,7 @@ void HttpSession::OnError() {
 
 bool HttpSession::MayStart(const Exchange& exchange) const {
   if (exchanges_.empty()) return true;
-  return !exchange.plan.is_write() && !exchanges_.back().plan.is_write();
+  return !exchange.plan.runs_alone() && !exchanges_.back().plan.runs_alone();
 }
 
 void HttpSession::Start(Exchange exchange) {
@@ -226,57 +206,29 @@ void HttpSession::Start(Exchange exchange) {
 void HttpSession::Execute(Exchange& exchange) {
   const Plan& plan = exchange.plan;
   if (!plan.error.ok()) return AnswerError(exchange, plan.error, nullptr);
-  const bool keyed = plan.kind == Plan::Kind::kRead || plan.is_write();
-  if (context_.shutting_down && (keyed || plan.kind == Plan::Kind::kReady)) {
-    proto::Error error;
-    error.code = ErrorCode::kShuttingDown;
-    error.detail = "this node's router is shutting down";
-    return AnswerError(exchange, error, nullptr);
+  if (context_.shutting_down && (plan.needs_core() || plan.kind == Plan::Kind::kReady)) {
+    return AnswerError(exchange, ShuttingDown(), nullptr);
   }
-  const std::uint64_t now = context_.clock->MonotonicMs();
+  if (plan.needs_core()) {
+    const proto::Error bad = CallCore(exchange, parser_.body(), CallContextOf(exchange));
+    if (!bad.ok()) AnswerError(exchange, bad, nullptr);
+    return;
+  }
   switch (plan.kind) {
-    case Plan::Kind::kRead:
-    case Plan::Kind::kReady: {
-      const bool probe = plan.kind == Plan::Kind::kReady;
-      ReadRequest read;
-      read.ticket = TicketOf(exchange);
-      read.key = Bytes::Copy(probe ? std::string_view("\0", 1) : std::string_view(plan.key));
-      read.consistency = plan.consistency;
-      read.min_version = plan.min_version;
-      read.deadline_ms =
-          now + (probe ? std::min(kReadyTimeoutMs, plan.timeout_ms) : plan.timeout_ms);
-      return context_.gateway->Read(std::move(read));
-    }
-    case Plan::Kind::kPut:
-    case Plan::Kind::kDelete: {
-      WriteRequest write;
-      write.ticket = TicketOf(exchange);
-      const bool put = plan.kind == Plan::Kind::kPut;
-      write.operations.emplace_back();
-      proto::Operation& operation = write.operations.back();
-      operation.kind = put ? proto::Operation::Kind::kPut : proto::Operation::Kind::kDelete;
-      operation.key = plan.key;
-      if (put) operation.value = parser_.body();
-      write.conditions = plan.Conditions();
-      write.deadline_ms = now + plan.timeout_ms;
-      return context_.gateway->Write(std::move(write));
-    }
+    case Plan::Kind::kReady:
+      return CallForProbe(CallContextOf(exchange), std::min(kReadyTimeoutMs, plan.timeout_ms));
     case Plan::Kind::kCluster: {
       const std::string body =
           ClusterBody(context_.gateway->Cluster(), context_.cluster, exchange.format);
-      return AnswerText(
-          exchange, 200,
-          exchange.format == Format::kJson ? "application/json" : "application/msgpack", body);
+      return AnswerText(exchange, 200, TypeName(exchange.format), body);
     }
     case Plan::Kind::kLive:
       return AnswerText(exchange, 200, kText, "ok\n");
     case Plan::Kind::kMetrics:
       return AnswerText(exchange, 200, kPrometheus,
                         context_.metrics->Render(context_.gateway->Gauges(), context_.connections));
-    case Plan::Kind::kFront:
+    default:
       return AnswerText(exchange, 200, kText, kFrontPage);
-    case Plan::Kind::kRefuse:
-      return AnswerError(exchange, plan.error, nullptr);
   }
 }
 
@@ -284,124 +236,67 @@ void HttpSession::Complete(std::uint32_t number, const Completion& completion) {
   if (exchanges_.empty()) return;
   const std::uint32_t position = number - exchanges_.front().number;
   if (position >= exchanges_.size() || exchanges_[position].done) return;
-  Answer(exchanges_[position], completion);
+  Exchange& exchange = exchanges_[position];
+  if (exchange.plan.kind == Plan::Kind::kReady) {
+    AnswerProbe(exchange, completion);
+  } else if (exchange.plan.streams()) {
+    OnPage(exchange, completion);
+  } else {
+    Send(exchange, AnswerOf(exchange, completion));
+  }
   Settle();
   Pump({});
 }
 
-void HttpSession::Answer(Exchange& exchange, const Completion& completion) {
-  const bool found_or_not =
-      exchange.plan.is_write() && completion.error.code == ErrorCode::kPreconditionFailed;
-  if (!completion.error.ok() && !found_or_not) {
-    proto::Error error = completion.error;
-    if (exchange.plan.kind == Plan::Kind::kReady && proto::HttpStatus(error.code) != 503) {
-      error.code = completion.leader ? ErrorCode::kStorageUnavailable : ErrorCode::kNoLeader;
-    }
-    return AnswerError(exchange, error, &completion);
+void HttpSession::AnswerProbe(Exchange& exchange, const Completion& completion) {
+  if (completion.error.ok()) return AnswerText(exchange, 200, kText, "ready\n");
+  proto::Error error = completion.error;
+  if (proto::HttpStatus(error.code) != 503) {
+    error.code = completion.leader ? ErrorCode::kStorageUnavailable : ErrorCode::kNoLeader;
   }
-  if (exchange.plan.kind == Plan::Kind::kReady) return AnswerText(exchange, 200, kText, "ready\n");
-  if (exchange.plan.is_write()) return AnswerWrite(exchange, completion);
-  AnswerRead(exchange, completion);
-}
-
-void HttpSession::AnswerRead(Exchange& exchange, const Completion& completion) {
-  const Plan& plan = exchange.plan;
-  proto::Error error;
-  if (!completion.found) {
-    error.code = ErrorCode::kKeyNotFound;
-    error.detail = "no such key";
-    error.key = plan.key;
-    return AnswerError(exchange, error, &completion);
-  }
-  if (plan.if_match && !plan.if_match->MatchesStrongly(completion.version)) {
-    error.code = ErrorCode::kPreconditionFailed;
-    error.detail = "If-Match does not name the key's version";
-    error.key = plan.key;
-    return AnswerError(exchange, error, &completion);
-  }
-  Reply reply;
-  if (plan.if_none_match && plan.if_none_match->MatchesWeakly(completion.version)) {
-    reply.status = 304;
-  } else {
-    reply.content_type = kOctets;
-    reply.body = completion.value.view();
-  }
-  reply.etag = completion.version;
-  reply.version = completion.read_version;
-  reply.served_by = completion.served_by;
-  reply.leader = completion.leader;
-  Send(exchange, reply);
-}
-
-void HttpSession::AnswerWrite(Exchange& exchange, const Completion& completion) {
-  const Plan& plan = exchange.plan;
-  if (!completion.error.ok()) {
-    proto::Error error = completion.error;
-    error.key = plan.key;
-    if (plan.kind == Plan::Kind::kDelete && !completion.current) {
-      error.code = ErrorCode::kKeyNotFound;
-      error.detail = "no such key";
-    } else {
-      error.detail = "If-Match or If-None-Match did not hold";
-    }
-    return AnswerError(exchange, error, &completion);
-  }
-  Reply reply;
-  reply.status = plan.short_form ? 200 : 204;
-  if (plan.kind == Plan::Kind::kPut) reply.etag = completion.version;
-  reply.version = completion.version;
-  reply.served_by = completion.served_by;
-  reply.leader = completion.leader;
-  Send(exchange, reply);
+  AnswerError(exchange, error, &completion);
 }
 
 void HttpSession::AnswerError(Exchange& exchange, const proto::Error& error,
                               const Completion* completion) {
-  const bool json = exchange.format == Format::kJson;
-  const std::string body = ProblemBody(error, OfWrite(exchange.write), exchange.format);
-  Reply reply;
-  reply.status = proto::HttpStatus(error.code);
-  reply.content_type = json ? "application/problem+json" : "application/msgpack";
-  reply.body = body;
-  reply.allow = exchange.plan.allow;
-  reply.retry_after = reply.status == 429 || reply.status == 503;
-  if (completion != nullptr) {
-    reply.leader = completion->leader;
-    reply.served_by = completion->served_by;
-    reply.version = completion->is_write ? completion->version : completion->read_version;
-    if (error.code == ErrorCode::kPreconditionFailed) {
-      reply.etag = completion->is_write ? completion->current : completion->version;
-    }
-  }
-  Send(exchange, reply);
+  Send(exchange, ErrorAnswer(exchange, error, completion));
 }
 
 void HttpSession::AnswerText(Exchange& exchange, int status, std::string_view type,
                              std::string_view body) {
-  Reply reply;
-  reply.status = status;
-  reply.content_type = type;
-  reply.body = body;
-  Send(exchange, reply);
+  Answer answer;
+  answer.reply.status = status;
+  answer.reply.content_type = type;
+  answer.reply.body = body;
+  Send(exchange, answer);
 }
 
 std::string& HttpSession::Buffer(Exchange& exchange) {
   return &exchange == &exchanges_.front() ? out_ : exchange.reply;
 }
 
-void HttpSession::Send(Exchange& exchange, Reply reply) {
-  if (context_.shutting_down && &exchange == &exchanges_.back()) {
-    exchange.keep_alive = false;
-    closing_ = true;
-  }
+void HttpSession::Send(Exchange& exchange, const Answer& answer) {
+  Reply reply = answer.reply;
+  if (reply.body.empty()) reply.body = answer.body;
+  reply.location = answer.location;
+  Append(exchange, reply);
+  Finish(exchange, reply.status);
+}
+
+void HttpSession::Append(Exchange& exchange, Reply reply) {
+  if (context_.shutting_down && &exchange == &exchanges_.back()) exchange.keep_alive = false;
+  if (!exchange.keep_alive && &exchange == &exchanges_.back()) closing_ = true;
   reply.head_only = exchange.head_only;
   reply.keep_alive = exchange.keep_alive;
   reply.minor_version = exchange.minor_version;
   reply.request_id = exchange.request_id;
   reply.date = context_.date;
   AppendReply(reply, &Buffer(exchange));
+}
+
+void HttpSession::Finish(Exchange& exchange, int status) {
   exchange.done = true;
-  context_.metrics->Count(exchange.plan.route, reply.status,
+  context_.metrics->Count(exchange.plan.route, status,
                           context_.clock->MonotonicUs() - exchange.begun_us);
 }
 

@@ -11,7 +11,9 @@
 #include "common/base/units.h"
 #include "common/env/clock.h"
 #include "routerd/core/gateway.h"
-#include "routerd/http/json.h"
+#include "routerd/http/answers.h"
+#include "routerd/http/calls.h"
+#include "routerd/http/exchange.h"
 #include "routerd/http/metrics.h"
 #include "routerd/http/reply.h"
 #include "routerd/http/request_parser.h"
@@ -37,8 +39,9 @@ struct SessionContext {
 ///
 /// Requests may be pipelined and are answered in their order. Reads of one connection run side by
 /// side; a write waits for all before it and all after it wait for the write, as RFC 9112 9.3.2
-/// wants it. At most kPipelineMax run at once, and none is begun while kOutputPauseBytes wait to be
-/// sent: meanwhile input stays where it is.
+/// wants it; likewise steps of transactions and streams. At most kPipelineMax run at once, and none
+/// is begun, nor a stream's next page asked for, while kOutputPauseBytes wait to be sent: meanwhile
+/// input stays where it is.
 ///
 /// Loop thread only.
 class HttpSession {
@@ -59,7 +62,7 @@ class HttpSession {
   /// A request of this session ended.
   void Complete(std::uint32_t exchange, const Completion& completion);
   /// Goes on with input that waited, once output() was sent.
-  void Resume() { Pump({}); }
+  void Resume();
   /// The server shuts down: the replies to what runs are the last.
   void Finish();
 
@@ -77,21 +80,6 @@ class HttpSession {
  private:
   static constexpr std::size_t kInputMax = 2 * kHeaderBytesMax;
 
-  /// A request from its head to its reply.
-  struct Exchange {
-    Plan plan;
-    std::uint32_t number = 0;
-    bool head_only = false;
-    bool write = false;  // by its method: its errors tell the outcome
-    bool keep_alive = true;
-    int minor_version = 1;
-    Format format = Format::kJson;
-    std::string request_id;
-    std::uint64_t begun_us = 0;
-    bool done = false;
-    std::string reply;  // waits for those before it
-  };
-
   bool Paused() const;
   void Pump(std::string_view bytes);
   /// Uses bytes of `rest`; false: stop for now.
@@ -102,15 +90,25 @@ class HttpSession {
   bool MayStart(const Exchange& exchange) const;
   void Start(Exchange exchange);
   void Execute(Exchange& exchange);
-  void Answer(Exchange& exchange, const Completion& completion);
-  void AnswerRead(Exchange& exchange, const Completion& completion);
-  void AnswerWrite(Exchange& exchange, const Completion& completion);
-  void AnswerError(Exchange& exchange, const proto::Error& error, const Completion* completion);
+  void AnswerProbe(Exchange& exchange, const Completion& completion);
   void AnswerText(Exchange& exchange, int status, std::string_view type, std::string_view body);
-  void Send(Exchange& exchange, Reply reply);
+  void AnswerError(Exchange& exchange, const proto::Error& error, const Completion* completion);
+  void Send(Exchange& exchange, const Answer& answer);
+  /// Appends a reply's header, and its body unless that is streamed.
+  void Append(Exchange& exchange, Reply reply);
+  void Finish(Exchange& exchange, int status);
+
+  // Streams: the exchange is alone, and so the front.
+  void OnPage(Exchange& exchange, const Completion& completion);
+  void BeginStream(Exchange& exchange, const Completion& completion);
+  void BreakStream(Exchange& exchange, const proto::Error& error);
+  /// Goes on with a stream once the client has taken enough of it.
+  void PumpStream();
+
   void Settle();
   std::string& Buffer(Exchange& exchange);
-  Ticket TicketOf(const Exchange& exchange) const;
+  CallContext CallContextOf(const Exchange& exchange) const;
+  proto::Error ShuttingDown() const;
 
   SessionContext& context_;
   std::uint32_t number_;

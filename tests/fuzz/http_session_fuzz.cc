@@ -16,6 +16,26 @@ namespace {
 
 constexpr std::uint64_t kValueMax = 64;
 
+/// What the core says to request number `number`: a result for each operation, and scans that have
+/// a second page.
+Completion Answer(const FakeGateway::Asked& asked, std::size_t number) {
+  Completion done = asked.is_write ? FakeGateway::Committed(asked, Version(3))
+                                   : FakeGateway::Found(asked, "value", Version(2));
+  const bool step = asked.command.empty();
+  const std::string encoded = step ? std::string(asked.step.command.view()) : asked.command;
+  const auto command = proto::DecodeCommand(encoded);
+  if (!command.ok()) return done;
+  for (const proto::Operation& operation : command->operations) {
+    proto::OperationResult& result = done.result.results.emplace_back();
+    if (operation.kind != proto::Operation::Kind::kScan) continue;
+    result.items.push_back({std::string(operation.key) + "x", "v", Version(1)});
+    result.count = 1;
+    result.more = number % 2 == 0 && operation.key.size() < 8;
+    if (result.more) result.next = result.items[0].key;
+  }
+  return done;
+}
+
 /// Talks to a session that gets `input` in pieces of `piece` bytes, and answers at once whatever it
 /// asks. Gives all that it said.
 std::string Converse(std::string_view input, std::size_t piece) {
@@ -36,10 +56,9 @@ std::string Converse(std::string_view input, std::size_t piece) {
     input.remove_prefix(std::min(piece, input.size()));
     for (; answered < gateway.asked.size(); ++answered) {
       const FakeGateway::Asked asked = gateway.asked[answered];
-      CHECK(asked.value.size() <= kValueMax);
+      CHECK(asked.kind != proto::Operation::Kind::kPut || asked.value.size() <= kValueMax);
       CHECK(asked.key.size() <= proto::kKeyBytesMax);
-      const Completion done = asked.is_write ? FakeGateway::Committed(asked, Version(3))
-                                             : FakeGateway::Found(asked, "value", Version(2));
+      const Completion done = Answer(asked, answered);
       session.Complete(static_cast<std::uint32_t>(done.ticket.id), done);
     }
     said += session.output();

@@ -21,11 +21,17 @@ void CheckPlan(const RequestHead& head) {
     CHECK(!plan.error.detail.empty());
     return;
   }
-  const bool keyed = plan.is_write() || plan.kind == Plan::Kind::kRead;
-  CHECK(keyed == !plan.key.empty());
+  using Kind = Plan::Kind;
+  const bool written = plan.kind == Kind::kPut || plan.kind == Kind::kDelete;
+  CHECK((written || plan.kind == Kind::kRead) == !plan.key.empty());
   CHECK(plan.key.size() <= proto::kKeyBytesMax);
   CHECK(plan.timeout_ms >= 1 && plan.timeout_ms <= kTimeoutMsMax);
-  if (plan.is_write()) CHECK(plan.Conditions().size() <= 2);
+  if (written) CHECK(plan.Conditions().size() <= 2);
+  CHECK((plan.kind == Kind::kScan || plan.kind == Kind::kDeleteRange) == plan.range.has_value());
+  if (!plan.range) return;
+  CHECK(CheckRange(plan.range->rest.start, plan.range->rest.end).ok());
+  CHECK(plan.range->scan.items_max <= proto::kScanItemsMax);
+  CHECK(plan.range->scan.bytes_max <= proto::kScanBytesMax);
 }
 
 void CheckTags(std::string_view text) {
@@ -50,7 +56,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (input.empty()) return 0;
   RequestHead head;
   head.host = true;
-  head.method = static_cast<Method>(static_cast<unsigned char>(input[0]) % 5);
+  head.method = static_cast<Method>(static_cast<unsigned char>(input[0]) % 6);
   input.remove_prefix(1);
   std::string& if_match = head.if_match.emplace();
   for (std::string* field : {&head.target, &if_match, &head.if_none_match.emplace()}) {

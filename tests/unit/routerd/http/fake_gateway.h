@@ -22,6 +22,7 @@ class FakeGateway : public Gateway {
     proto::Operation::Kind kind = proto::Operation::Kind::kPut;
     std::vector<proto::Operation::Kind> operations;
     std::vector<proto::Condition::Kind> conditions;
+    std::string command;  ///< Queries and writes: all that they hold, encoded.
     std::string idempotency_key;
     proto::ClientTransaction step;
     bool passed_on = false;
@@ -47,10 +48,11 @@ class FakeGateway : public Gateway {
     Asked made;
     made.ticket = request.ticket;
     made.operations = Kinds(request.query.operations);
-    made.value = proto::EncodeCommand(request.query);
+    made.command = proto::EncodeCommand(request.query);
     made.consistency = request.consistency;
     made.min_version = request.min_version;
     made.at = request.at;
+    made.max_staleness_ms = request.max_staleness_ms;
     made.deadline_ms = request.deadline_ms;
     asked.push_back(std::move(made));
   }
@@ -65,6 +67,11 @@ class FakeGateway : public Gateway {
       made.kind = request.operations.front().kind;
     }
     for (const auto& condition : request.conditions) made.conditions.push_back(condition.kind);
+    proto::Command command;
+    command.conditions = std::move(request.conditions);
+    command.operations = std::move(request.operations);
+    command.otherwise = std::move(request.otherwise);
+    made.command = proto::EncodeCommand(command);
     made.idempotency_key = std::string(request.idempotency_key);
     made.deadline_ms = request.deadline_ms;
     asked.push_back(std::move(made));
@@ -128,6 +135,13 @@ class FakeGateway : public Gateway {
     done.version = version;
     done.served_by = NodeId(2);
     done.leader = NodeId(2);
+    return done;
+  }
+  /// Of a query or a step that executes: read at version 100.
+  static Completion Read(const Asked& asked, std::vector<proto::OperationResult> results) {
+    Completion done = Absent(asked);
+    done.result.results = std::move(results);
+    done.transaction = asked.step.id;
     return done;
   }
   static Completion Failed(const Asked& asked, proto::ErrorCode code) {

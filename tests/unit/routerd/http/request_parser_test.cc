@@ -104,7 +104,7 @@ TEST(RequestParserTest, KeepsTheFieldsThatAreUsed) {
   EXPECT_EQ(head.if_none_match, "*");
   EXPECT_EQ(head.accept, "a/b");
   EXPECT_EQ(head.request_id, "r");
-  EXPECT_TRUE(head.idempotency_key);
+  EXPECT_TRUE(head.idempotency_key.has_value());
   EXPECT_TRUE(head.fence);
   EXPECT_TRUE(head.expect_continue);
   EXPECT_EQ(head.content_length, 3U);
@@ -119,7 +119,7 @@ TEST(RequestParserTest, NothingOfOneRequestStaysForTheNext) {
   ASSERT_EQ(parser.Feed("GET / HTTP/1.1\r\n\r\n").progress, Progress::kHead);
   EXPECT_EQ(parser.head().if_match, std::nullopt);
   EXPECT_EQ(parser.head().request_id, "");
-  EXPECT_FALSE(parser.head().idempotency_key);
+  EXPECT_FALSE(parser.head().idempotency_key.has_value());
   EXPECT_EQ(parser.head().minor_version, 1);
   EXPECT_TRUE(parser.head().keep_alive);
 }

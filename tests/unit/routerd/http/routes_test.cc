@@ -40,6 +40,26 @@ TEST(RoutesTest, KnowsEveryRoute) {
            Case{Method::kGet, "/v1/kv/k", Plan::Kind::kRead, Route::kKv, "k"},
            Case{Method::kHead, "/v1/kv/k", Plan::Kind::kRead, Route::kKv, "k"},
            Case{Method::kDelete, "/v1/kv/k", Plan::Kind::kDelete, Route::kKv, "k"},
+           Case{Method::kGet, "/v1/kv", Plan::Kind::kScan, Route::kRange, ""},
+           Case{Method::kHead, "/v1/kv?prefix=a", Plan::Kind::kScan, Route::kRange, ""},
+           Case{Method::kDelete, "/v1/kv?prefix=a", Plan::Kind::kDeleteRange, Route::kRange, ""},
+           Case{Method::kPost, "/v1/txn", Plan::Kind::kTxn, Route::kTxn, ""},
+           Case{Method::kPost, "/v1/transactions", Plan::Kind::kBegin, Route::kTransaction, ""},
+           Case{Method::kGet, "/v1/transactions/t-1/kv/a/b", Plan::Kind::kRead, Route::kTransaction,
+                "a/b"},
+           Case{Method::kPut, "/v1/transactions/t-1/kv/k", Plan::Kind::kPut, Route::kTransaction,
+                "k"},
+           Case{Method::kDelete, "/v1/transactions/t-1/kv/k", Plan::Kind::kDelete,
+                Route::kTransaction, "k"},
+           Case{Method::kGet, "/v1/transactions/t-1/kv", Plan::Kind::kScan, Route::kTransaction,
+                ""},
+           Case{Method::kDelete, "/v1/transactions/t-1/kv?start=a", Plan::Kind::kDeleteRange,
+                Route::kTransaction, ""},
+           Case{Method::kPost, "/v1/transactions/t-1/commit", Plan::Kind::kCommit,
+                Route::kTransaction, ""},
+           Case{Method::kPost, "/v1/transactions/t-1/rollback", Plan::Kind::kRollback,
+                Route::kTransaction, ""},
+           Case{Method::kPost, "/v1/cluster/compact", Plan::Kind::kCompact, Route::kCluster, ""},
            Case{Method::kGet, "/v1/cluster", Plan::Kind::kCluster, Route::kCluster, ""},
            Case{Method::kGet, "/livez", Plan::Kind::kLive, Route::kLive, ""},
            Case{Method::kGet, "/readyz", Plan::Kind::kReady, Route::kReady, ""},
@@ -106,8 +126,24 @@ TEST(RoutesTest, RefusesWhatItDoesNotUnderstand) {
            Case{Method::kPut, "/v1/kv/a?consistency=stale", kBad},
            Case{Method::kGet, "/v1/cluster?key=a", kBad},
            Case{Method::kGet, "nonsense", kBad},
-           Case{Method::kGet, "/v1/kv", ErrorCode::kRouteNotFound},
-           Case{Method::kGet, "/v1/txn", ErrorCode::kRouteNotFound},
+           Case{Method::kGet, "/v1/kv/a?at=0", kBad},
+           Case{Method::kGet, "/v1/kv/a?max_staleness=0", kBad},
+           Case{Method::kGet, "/v1/kv/a?for_update=true", kBad},
+           Case{Method::kPut, "/v1/kv/a?at=5", kBad},
+           Case{Method::kDelete, "/v1/kv", kBad},
+           Case{Method::kDelete, "/v1/kv?limit=5", kBad},
+           Case{Method::kGet, "/v1/transactions/t/kv/a?at=5", kBad},
+           Case{Method::kGet, "/v1/transactions/t/kv/a?for_update=yes", kBad},
+           Case{Method::kGet, "/v1/transactions/t/kv/", kBad},
+           Case{Method::kGet, "/v1/transactions//kv/a", kBad},
+           Case{Method::kGet, "/v1/transactions/t/kv?consistency=stale", kBad},
+           Case{Method::kPost, "/v1/txn?key=a", kBad},
+           Case{Method::kGet, "/v1/watch", ErrorCode::kRouteNotFound},
+           Case{Method::kGet, "/v1/transactions/t", ErrorCode::kRouteNotFound},
+           Case{Method::kPost, "/v1/transactions/t/abort", ErrorCode::kRouteNotFound},
+           Case{Method::kGet, "/v1/txn", ErrorCode::kMethodNotAllowed},
+           Case{Method::kGet, "/v1/transactions", ErrorCode::kMethodNotAllowed},
+           Case{Method::kPost, "/v1/kv/a", ErrorCode::kMethodNotAllowed},
            Case{Method::kGet, "/get/", ErrorCode::kRouteNotFound},
            Case{Method::kGet, "*", ErrorCode::kRouteNotFound},
            Case{Method::kOther, "/v1/kv/a", ErrorCode::kMethodNotAllowed},
@@ -122,22 +158,90 @@ TEST(RoutesTest, RefusesWhatItDoesNotUnderstand) {
 }
 
 TEST(RoutesTest, NamesWhatIsNotSupportedYet) {
-  for (const char* target :
-       {"/v1/kv/a?ttl=5s", "/v1/kv/a?lease=1", "/v1/kv/a?at=5", "/v1/kv/a?max_staleness=1s"}) {
+  for (const char* target : {"/v1/kv/a?ttl=5s", "/v1/kv/a?lease=1", "/put?key=a&ttl=5s",
+                             "/v1/transactions/t/kv/a?lease=1"}) {
     const Plan plan = PlanOf(Method::kPut, target);
     EXPECT_EQ(plan.error.code, ErrorCode::kInvalidArgument);
     EXPECT_NE(plan.error.detail.find("not supported yet"), std::string::npos) << target;
   }
+  for (const auto& [method, target] :
+       {std::pair(Method::kDelete, "/v1/kv/a"), std::pair(Method::kPost, "/v1/txn"),
+        std::pair(Method::kDelete, "/v1/kv?prefix=a")}) {
+    RequestHead head = Head(method, target);
+    head.fence = true;
+    const Plan plan = PlanRequest(head, kValueMax);
+    EXPECT_EQ(plan.error.code, ErrorCode::kInvalidArgument);
+    EXPECT_NE(plan.error.detail.find("X-Bedrock-Fence"), std::string::npos) << target;
+  }
+}
+
+TEST(RoutesTest, EveryWriteTakesAnIdempotencyKey) {
+  for (const auto& [method, target] :
+       {std::pair(Method::kPut, "/v1/kv/a"), std::pair(Method::kDelete, "/v1/kv/a"),
+        std::pair(Method::kPut, "/put?key=a"), std::pair(Method::kDelete, "/delete?key=a"),
+        std::pair(Method::kDelete, "/v1/kv?prefix=a"), std::pair(Method::kPost, "/v1/txn")}) {
+    RequestHead head = Head(method, target);
+    head.idempotency_key = "!once~";
+    const Plan plan = PlanRequest(head, kValueMax);
+    EXPECT_TRUE(plan.error.ok()) << target << ": " << plan.error.detail;
+    EXPECT_EQ(plan.idempotency_key, "!once~") << target;
+  }
+}
+
+TEST(RoutesTest, RefusesIdempotencyKeysThatAreNone) {
+  const std::vector<std::string> bad = {"",     "two words",          "tab\t", "caf\xC3\xA9",
+                                        "a, b", std::string(129, 'k')};
+  for (const std::string& key : bad) {
+    RequestHead head = Head(Method::kPut, "/v1/kv/a");
+    head.idempotency_key = key;
+    EXPECT_EQ(PlanRequest(head, kValueMax).error.code, ErrorCode::kInvalidArgument) << key;
+  }
   RequestHead head = Head(Method::kPut, "/v1/kv/a");
-  head.idempotency_key = true;
-  Plan plan = PlanRequest(head, kValueMax);
-  EXPECT_EQ(plan.error.code, ErrorCode::kInvalidArgument);
-  EXPECT_NE(plan.error.detail.find("Idempotency-Key"), std::string::npos);
-  head = Head(Method::kDelete, "/v1/kv/a");
-  head.fence = true;
-  plan = PlanRequest(head, kValueMax);
-  EXPECT_EQ(plan.error.code, ErrorCode::kInvalidArgument);
-  EXPECT_NE(plan.error.detail.find("X-Bedrock-Fence"), std::string::npos);
+  head.idempotency_key = std::string(128, 'k');
+  EXPECT_TRUE(PlanRequest(head, kValueMax).error.ok());
+}
+
+TEST(RoutesTest, WhatIsNotLookedAtIsRefusedByItsName) {
+  for (const auto& [method, target] :
+       {std::pair(Method::kDelete, "/v1/kv?prefix=a"), std::pair(Method::kPost, "/v1/txn"),
+        std::pair(Method::kPut, "/v1/transactions/t/kv/a"),
+        std::pair(Method::kGet, "/v1/transactions/t/kv/a")}) {
+    RequestHead head = Head(method, target);
+    head.if_match = "\"5\"";
+    const Plan plan = PlanRequest(head, kValueMax);
+    EXPECT_EQ(plan.error.code, ErrorCode::kInvalidArgument) << target;
+    EXPECT_NE(plan.error.detail.find("If-Match"), std::string::npos) << target;
+  }
+  for (const char* target : {"/v1/transactions", "/v1/transactions/t/commit",
+                             "/v1/transactions/t/rollback", "/v1/cluster/compact"}) {
+    RequestHead head = Head(Method::kPost, target);
+    head.idempotency_key = "once";
+    const Plan plan = PlanRequest(head, kValueMax);
+    EXPECT_EQ(plan.error.code, ErrorCode::kInvalidArgument) << target;
+    EXPECT_NE(plan.error.detail.find("Idempotency-Key"), std::string::npos) << target;
+  }
+}
+
+TEST(RoutesTest, ReadsTakeAVersionAndABoundOnStaleness) {
+  for (const char* target : {"/v1/kv/a?at=7&consistency=stale&max_staleness=3s",
+                             "/get?key=a&at=7&consistency=stale&max_staleness=3s",
+                             "/v1/kv?at=7&consistency=stale&max_staleness=3s"}) {
+    const Plan plan = PlanOf(Method::kGet, target);
+    EXPECT_TRUE(plan.error.ok()) << target << ": " << plan.error.detail;
+    EXPECT_EQ(plan.at, Version(7));
+    EXPECT_EQ(plan.max_staleness_ms, 3000U);
+  }
+}
+
+TEST(RoutesTest, AStepNamesItsTransaction) {
+  const Plan plan = PlanOf(Method::kGet, "/v1/transactions/n1-00%2D7/kv/a%2Fb?for_update=true");
+  EXPECT_EQ(plan.transaction, "n1-00-7");
+  EXPECT_EQ(plan.key, "a/b");
+  EXPECT_TRUE(plan.for_update);
+  EXPECT_TRUE(plan.runs_alone());
+  EXPECT_EQ(
+      PlanOf(Method::kPost, "/v1/transactions/" + std::string(129, 'i') + "/commit").error.code,
+      ErrorCode::kInvalidArgument);
 }
 
 TEST(RoutesTest, TellsTheAllowedMethods) {
@@ -146,6 +250,9 @@ TEST(RoutesTest, TellsTheAllowedMethods) {
   EXPECT_EQ(PlanOf(Method::kPut, "/get?key=a").allow, "GET, HEAD");
   EXPECT_EQ(PlanOf(Method::kGet, "/delete?key=a").allow, "DELETE");
   EXPECT_EQ(PlanOf(Method::kPut, "/metrics").allow, "GET, HEAD");
+  EXPECT_EQ(PlanOf(Method::kPut, "/v1/kv").allow, "GET, HEAD, DELETE");
+  EXPECT_EQ(PlanOf(Method::kGet, "/v1/txn").allow, "POST");
+  EXPECT_EQ(PlanOf(Method::kPost, "/v1/transactions/t/kv/a").allow, "GET, HEAD, PUT, DELETE");
 }
 
 TEST(RoutesTest, BoundsTheKey) {
@@ -161,6 +268,12 @@ TEST(RoutesTest, BoundsAPutsBodyByTheValue) {
   const Plan plan = PlanOf(Method::kPut, "/v1/kv/k");
   EXPECT_EQ(plan.body_limit, kValueMax);
   EXPECT_EQ(plan.body_code, ErrorCode::kValueTooLarge);
+}
+
+TEST(RoutesTest, BoundsDocumentsByTheContract) {
+  EXPECT_EQ(PlanOf(Method::kPost, "/v1/txn").body_limit, 16 * kMiB);
+  EXPECT_EQ(PlanOf(Method::kPost, "/v1/transactions").body_limit, kSmallBodyBytesMax);
+  EXPECT_FALSE(PlanOf(Method::kGet, "/v1/kv").takes_body());
 }
 
 TEST(RoutesTest, AHostHeaderIsRequiredSinceHttp11) {

@@ -1,0 +1,552 @@
+#include <gmock/gmock.h>
+
+#include <string>
+#include <vector>
+
+#include "tests/unit/routerd/http/session_fixture.h"
+
+// Transactions, scans and range deletes over HTTP.
+
+namespace bedrock::router {
+namespace {
+
+using proto::ErrorCode;
+using proto::Operation;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::Not;
+using testing::StartsWith;
+using Json = nlohmann::json;
+using Action = proto::ClientTransaction::Action;
+using Kind = Operation::Kind;
+
+class SessionTxnTest : public SessionTest {
+ protected:
+  /// What the only request so far has of operations.
+  proto::Command CommandOf(std::size_t index = 0) {
+    return *proto::DecodeCommand(gateway_.asked.at(index).command);
+  }
+  proto::Command StepOf(std::size_t index = 0) {
+    return *proto::DecodeCommand(gateway_.asked.at(index).step.command.view());
+  }
+};
+
+Completion Committed9(const FakeGateway::Asked& asked) {
+  return FakeGateway::Committed(asked, Version(9));
+}
+
+proto::OperationResult Page(std::vector<proto::Item> items, const std::string& next = "") {
+  proto::OperationResult page;
+  page.items = std::move(items);
+  page.count = page.items.size();
+  page.more = !next.empty();
+  page.next = next;
+  return page;
+}
+
+// ---- POST /v1/txn ----
+
+TEST_F(SessionTxnTest, ATransactionIsOneCommandAndItsResults) {
+  const std::string reply =
+      Exchange(Request("POST /v1/txn?timeout=2s", "Idempotency-Key: once\r\n",
+                       R"({"if":[{"key":"a","version":5}],"then":[{"put":{"key":"a","value":"1"}},
+                  {"get":{"key":"b"}}],"else":[{"get":{"key":"a"}}]})"),
+               [](const auto& asked) {
+                 Completion done = Committed9(asked);
+                 done.result.results.resize(2);
+                 return done;
+               });
+  EXPECT_EQ(gateway_.asked[0].idempotency_key, "once");
+  EXPECT_EQ(gateway_.asked[0].deadline_ms, clock_.now_ms + 2000);
+  const proto::Command command = CommandOf();
+  EXPECT_EQ(command.conditions.size(), 1U);
+  EXPECT_EQ(command.operations.size(), 2U);
+  ASSERT_TRUE(command.otherwise.has_value());
+  EXPECT_EQ(command.otherwise->size(), 1U);
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(reply, HasSubstr("Content-Type: application/json\r\n"));
+  EXPECT_THAT(reply, HasSubstr("X-Bedrock-Version: 9\r\n"));
+  EXPECT_THAT(reply, HasSubstr("X-Bedrock-Served-By: n2\r\n"));
+  EXPECT_EQ(BodyOf(reply), Json::parse(R"({"succeeded":true,"version":9,
+                                           "results":[{},{"key":"b","version":0}]})"));
+}
+
+TEST_F(SessionTxnTest, WithoutAnElseAFailedConditionStillIsAnAnswer) {
+  const std::string reply = Exchange(
+      Request("POST /v1/txn", "",
+              R"({"if":[{"key":"a","version":5}],"then":[{"put":{"key":"a","value":"1"}}]})"),
+      [](const auto& asked) {
+        Completion done = Committed9(asked);
+        done.result.ran_otherwise = true;
+        return done;
+      });
+  ASSERT_TRUE(CommandOf().otherwise.has_value());
+  EXPECT_EQ(BodyOf(reply), Json::parse(R"({"succeeded":false,"version":9,"results":[]})"));
+}
+
+TEST_F(SessionTxnTest, ReadsOnlyAreAtTheVersionThatWasRead) {
+  const std::string reply = Exchange(
+      Request("POST /v1/txn", "", R"({"then":[{"get":{"key":"a"}}]})"), [](const auto& asked) {
+        return FakeGateway::Read(asked, {{.found = true, .value = "v", .version = Version(7)}});
+      });
+  EXPECT_THAT(reply, HasSubstr("X-Bedrock-Version: 100\r\n"));
+  EXPECT_EQ(BodyOf(reply)["version"], 100);
+}
+
+TEST_F(SessionTxnTest, MessagePackInAndOut) {
+  std::string body;
+  Json::to_msgpack({{"then", {{{"get", {{"key", Json::binary({0xFF})}}}}}}}, body);
+  const std::string reply = Exchange(
+      Request("POST /v1/txn",
+              "Content-Type: application/msgpack\r\nAccept: application/msgpack\r\n", body),
+      [](const auto& asked) { return FakeGateway::Read(asked, {{}}); });
+  EXPECT_EQ(CommandOf().operations[0].key, "\xFF");
+  EXPECT_THAT(reply, HasSubstr("Content-Type: application/msgpack\r\n"));
+  const Json json = Json::from_msgpack(reply.substr(reply.find("\r\n\r\n") + 4));
+  EXPECT_EQ(json["results"][0]["key"], Json::binary({0xFF}));
+}
+
+TEST_F(SessionTxnTest, ABadTransactionIsRefusedWithItsPlaceAndNothingIsAsked) {
+  const std::string reply =
+      Ask(Request("POST /v1/txn", "", R"({"then":[{"put":{"key":"a","value":7}}]})") +
+          Request("GET /livez"));
+  EXPECT_TRUE(gateway_.asked.empty());
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 400"));
+  EXPECT_THAT(reply, HasSubstr("then[0].put.value: must be a string"));
+  EXPECT_THAT(reply, HasSubstr("\"outcome\":\"none\""));
+  EXPECT_THAT(reply, EndsWith("ok\n")) << "the connection lives on";
+}
+
+TEST_F(SessionTxnTest, ABodyOverTheLimitIsRefusedByItsLength) {
+  const std::string reply =
+      Ask("POST /v1/txn HTTP/1.1\r\nHost: h\r\nContent-Length: 16777217\r\n\r\n");
+  EXPECT_EQ(CodeOf(reply), "request_too_large");
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 413"));
+  EXPECT_THAT(reply, testing::AllOf(HasSubstr("\"limit\":16777216"), HasSubstr("\"actual\":")));
+  HttpSession chunked(context_, 6);
+  chunked.Receive(
+      "POST /v1/txn HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1000001\r\n");
+  EXPECT_THAT(chunked.output(), HasSubstr("request_too_large"));
+}
+
+TEST_F(SessionTxnTest, ErrorsOfTheCoreKeepWhatTheyTell) {
+  const std::string reply =
+      Exchange(Request("POST /v1/txn", "", R"({"then":[{"add":{"key":"n","delta":1}}]})"),
+               [](const auto& asked) {
+                 Completion done = FakeGateway::Failed(asked, ErrorCode::kInvalidArgument);
+                 done.error.key = "n";
+                 done.version = Version(12);
+                 return done;
+               });
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 400"));
+  EXPECT_EQ(BodyOf(reply)["key"], "n");
+  EXPECT_THAT(reply, HasSubstr("X-Bedrock-Version: 12\r\n"));
+  EXPECT_THAT(Exchange(Request("POST /v1/txn", "Idempotency-Key: k\r\n", "{}"),
+                       [](const auto& asked) {
+                         return FakeGateway::Failed(asked, ErrorCode::kIdempotencyKeyReused);
+                       }),
+              StartsWith("HTTP/1.1 422"));
+}
+
+TEST_F(SessionTxnTest, ResultsThatDoNotFitAreAnErrorAndNotHalfAnAnswer) {
+  const std::string reply = Exchange(
+      Request("POST /v1/txn", "", R"({"then":[{"get":{"key":"a"}}]})"), [](const auto& asked) {
+        return FakeGateway::Read(asked, {{}, {}});
+      });
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 500"));
+}
+
+TEST_F(SessionTxnTest, PlainWritesPassTheirIdempotencyKey) {
+  Exchange(Request("PUT /v1/kv/k", "Idempotency-Key: a-1\r\n", "v"), Committed9);
+  EXPECT_EQ(gateway_.asked[0].idempotency_key, "a-1");
+  Exchange(Request("DELETE /v1/kv/k", "Idempotency-Key: a-2\r\n"), Committed9);
+  EXPECT_EQ(gateway_.asked[0].idempotency_key, "a-2");
+  EXPECT_FALSE(CommandOf().otherwise.has_value());
+  EXPECT_EQ(CodeOf(Ask(Request("PUT /v1/kv/k", "Idempotency-Key: a b\r\n", "v"))),
+            "invalid_argument");
+}
+
+TEST_F(SessionTxnTest, TwoIdempotencyKeysAreNone) {
+  EXPECT_EQ(
+      CodeOf(Ask(Request("PUT /v1/kv/k", "Idempotency-Key: a\r\nIdempotency-Key: b\r\n", "v"))),
+      "invalid_argument");
+}
+
+// ---- reads at versions ----
+
+TEST_F(SessionTxnTest, AGetMayNameAVersionAndABoundOnStaleness) {
+  Exchange(Request("GET /v1/kv/k?at=7&consistency=stale&max_staleness=2s"), FakeGateway::Absent);
+  EXPECT_EQ(gateway_.asked[0].at, Version(7));
+  EXPECT_EQ(gateway_.asked[0].max_staleness_ms, 2000U);
+  EXPECT_THAT(Exchange(Request("GET /v1/kv/k?at=7"),
+                       [](const auto& asked) {
+                         return FakeGateway::Failed(asked, ErrorCode::kVersionCompacted);
+                       }),
+              StartsWith("HTTP/1.1 410 Gone\r\n"));
+}
+
+// ---- scans ----
+
+TEST_F(SessionTxnTest, AScanIsAQueryOfOnePage) {
+  const std::string reply =
+      Exchange(Request("GET /v1/kv?prefix=q/&limit=2&consistency=stale&min_version=3"),
+               [](const auto& asked) {
+                 return FakeGateway::Read(
+                     asked, {Page({{"q/1", "v", Version(5)}, {"q/2", "w", Version(6)}}, "q/3")});
+               });
+  const proto::Command query = CommandOf();
+  ASSERT_EQ(query.operations.size(), 1U);
+  EXPECT_EQ(query.operations[0].kind, Kind::kScan);
+  EXPECT_EQ(query.operations[0].key, "q/");
+  EXPECT_EQ(query.operations[0].value, "q0");
+  EXPECT_EQ(query.operations[0].scan.items_max, 2U);
+  EXPECT_EQ(gateway_.asked[0].consistency, proto::Consistency::kStale);
+  EXPECT_EQ(gateway_.asked[0].min_version, Version(3));
+  EXPECT_THAT(reply, HasSubstr("X-Bedrock-Version: 100\r\n"));
+  const Json json = BodyOf(reply);
+  EXPECT_EQ(json["items"], Json::parse(R"([{"key":"q/1","value":"v","version":5},
+                                           {"key":"q/2","value":"w","version":6}])"));
+  EXPECT_EQ(json["version"], 100);
+  const std::string token = json["next"];
+
+  Exchange(Request("GET /v1/kv?prefix=q/&limit=2&page=" + token),
+           [](const auto& asked) { return FakeGateway::Read(asked, {Page({})}); });
+  EXPECT_EQ(CommandOf().operations[0].key, "q/3");
+  EXPECT_EQ(CommandOf().operations[0].value, "q0");
+  EXPECT_EQ(gateway_.asked[0].at, Version(100));
+  EXPECT_EQ(CodeOf(Ask(Request("GET /v1/kv?prefix=r/&page=" + token))), "invalid_argument");
+}
+
+TEST_F(SessionTxnTest, AReverseScanGoesOnBelow) {
+  const std::string reply =
+      Exchange(Request("GET /v1/kv?start=a&end=z&reverse=true&limit=1"), [](const auto& asked) {
+        return FakeGateway::Read(asked, {Page({{"m", "v", Version(5)}}, "m")});
+      });
+  const std::string token = BodyOf(reply)["next"];
+  Exchange(Request("GET /v1/kv?page=" + token),
+           [](const auto& asked) { return FakeGateway::Read(asked, {Page({})}); });
+  const Operation scan = CommandOf().operations[0];
+  EXPECT_EQ(scan.key, "a");
+  EXPECT_EQ(scan.value, "m");
+  EXPECT_TRUE(scan.scan.reverse);
+}
+
+TEST_F(SessionTxnTest, TheLastPageHasNoNext) {
+  const std::string reply = Exchange(Request("GET /v1/kv"), [](const auto& asked) {
+    return FakeGateway::Read(asked, {Page({})});
+  });
+  EXPECT_EQ(BodyOf(reply), Json::parse(R"({"items":[],"version":100,"next":null})"));
+}
+
+TEST_F(SessionTxnTest, AHeadOfAScanHasItsLengthAndNoBody) {
+  const auto page = [](const auto& asked) {
+    return FakeGateway::Read(asked, {Page({{"a", "1", Version(5)}})});
+  };
+  const std::string got = Exchange(Request("GET /v1/kv"), page);
+  const std::size_t body = got.size() - (got.find("\r\n\r\n") + 4);
+  const std::string head = Exchange(Request("HEAD /v1/kv"), page);
+  EXPECT_THAT(head, HasSubstr("Content-Length: " + std::to_string(body) + "\r\n"));
+  EXPECT_THAT(head, EndsWith("\r\n\r\n"));
+}
+
+TEST_F(SessionTxnTest, ACountIsANumber) {
+  const std::string reply =
+      Exchange(Request("GET /v1/kv?prefix=a&count_only=true"), [](const auto& asked) {
+        proto::OperationResult count;
+        count.count = 12'345;
+        return FakeGateway::Read(asked, {count});
+      });
+  EXPECT_EQ(BodyOf(reply), Json::parse(R"({"count":12345,"version":100})"));
+}
+
+TEST_F(SessionTxnTest, ARangeDeleteIsAWriteThatCounts) {
+  const std::string reply = Exchange(
+      Request("DELETE /v1/kv?start=a&end=c", "Idempotency-Key: x\r\n"), [](const auto& asked) {
+        Completion done = Committed9(asked);
+        done.result.results.resize(1);
+        done.result.results[0].count = 4;
+        return done;
+      });
+  EXPECT_EQ(CommandOf().operations, (std::vector<Operation>{{Kind::kDeleteRange, "a", "c"}}));
+  EXPECT_EQ(gateway_.asked[0].idempotency_key, "x");
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_EQ(BodyOf(reply), Json::parse(R"({"version":9,"deleted":4})"));
+}
+
+// ---- streams ----
+
+constexpr const char* kStream = "Accept: application/x-ndjson\r\n";
+
+/// What the chunks of a reply hold; "…cut off" behind it where the last chunk is missing.
+std::string Unchunk(std::string_view reply) {
+  reply.remove_prefix(reply.find("\r\n\r\n") + 4);
+  std::string body;
+  while (!reply.empty()) {
+    const std::size_t size = std::stoul(std::string(reply), nullptr, 16);
+    if (size == 0) return body;
+    const std::size_t begin = reply.find("\r\n") + 2;
+    body += reply.substr(begin, size);
+    reply.remove_prefix(begin + size + 2);
+  }
+  return body + "…cut off";
+}
+
+TEST_F(SessionTxnTest, AStreamSendsEveryItemPageByPageAtOneVersion) {
+  session_.Receive(Request("GET /v1/kv?prefix=a", kStream));
+  ASSERT_EQ(gateway_.asked.size(), 1U);
+  Complete(FakeGateway::Read(gateway_.asked[0], {Page({{"a1", "x", Version(5)}}, "a2")}));
+  ASSERT_EQ(gateway_.asked.size(), 2U);
+  EXPECT_EQ(gateway_.asked[1].at, Version(100));
+  EXPECT_EQ(CommandOf(1).operations[0].key, "a2");
+  Complete(FakeGateway::Read(gateway_.asked[1], {Page({{"a2", "y", Version(6)}})}));
+  const std::string reply = Out();
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(reply, HasSubstr("Content-Type: application/x-ndjson\r\n"));
+  EXPECT_THAT(reply, HasSubstr("Transfer-Encoding: chunked\r\n"));
+  EXPECT_THAT(reply, HasSubstr("X-Bedrock-Version: 100\r\n"));
+  EXPECT_THAT(reply, Not(HasSubstr("Content-Length")));
+  EXPECT_EQ(Unchunk(reply),
+            "{\"key\":\"a1\",\"value\":\"x\",\"version\":5}\n"
+            "{\"key\":\"a2\",\"value\":\"y\",\"version\":6}\n"
+            "{\"end\":true,\"version\":100,\"count\":2}\n");
+  EXPECT_TRUE(session_.idle());
+  EXPECT_THAT(Ask(Request("GET /livez")), EndsWith("ok\n")) << "the connection lives on";
+}
+
+TEST_F(SessionTxnTest, AStreamsNextPageWaitsUntilTheClientHasTakenThisOne) {
+  session_.Receive(Request("GET /v1/kv", kStream));
+  const std::string large(HttpSession::kOutputPauseBytes, 'x');
+  Complete(FakeGateway::Read(gateway_.asked[0], {Page({{"a", large, Version(5)}}, "b")}));
+  EXPECT_EQ(gateway_.asked.size(), 1U);
+  session_.Resume();
+  EXPECT_EQ(gateway_.asked.size(), 1U) << "nothing was taken yet";
+  Out();
+  session_.Resume();
+  ASSERT_EQ(gateway_.asked.size(), 2U);
+  session_.Resume();
+  EXPECT_EQ(gateway_.asked.size(), 2U) << "one page at a time";
+}
+
+TEST_F(SessionTxnTest, AStreamEndsAtItsLimit) {
+  session_.Receive(Request("GET /v1/kv?limit=3", kStream));
+  EXPECT_EQ(CommandOf().operations[0].scan.items_max, 3U);
+  Complete(FakeGateway::Read(gateway_.asked[0],
+                             {Page({{"a", "", Version(5)}, {"b", "", Version(5)}}, "c")}));
+  ASSERT_EQ(gateway_.asked.size(), 2U);
+  EXPECT_EQ(CommandOf(1).operations[0].scan.items_max, 1U);
+  Complete(FakeGateway::Read(gateway_.asked[1], {Page({{"c", "", Version(5)}}, "d")}));
+  EXPECT_EQ(gateway_.asked.size(), 2U);
+  EXPECT_THAT(Unchunk(Out()), EndsWith("{\"end\":true,\"version\":100,\"count\":3}\n"));
+}
+
+TEST_F(SessionTxnTest, AnErrorInTheMiddleOfAStreamCanNotPassForItsEnd) {
+  session_.Receive(Request("GET /v1/kv", kStream) + Request("GET /livez"));
+  Complete(FakeGateway::Read(gateway_.asked[0], {Page({{"a", "1", Version(5)}}, "b")}));
+  Complete(FakeGateway::Failed(gateway_.asked[1], ErrorCode::kVersionCompacted));
+  const std::string reply = Out();
+  const std::string body = Unchunk(reply);
+  EXPECT_THAT(body, EndsWith("…cut off")) << "the last chunk must not come";
+  EXPECT_THAT(body, HasSubstr("{\"error\":{"));
+  EXPECT_THAT(body, HasSubstr("version_compacted"));
+  EXPECT_THAT(body, Not(HasSubstr("\"end\"")));
+  EXPECT_TRUE(session_.finished());
+}
+
+TEST_F(SessionTxnTest, AnErrorBeforeAStreamsFirstItemIsAnOrdinaryOne) {
+  const std::string reply = Exchange(Request("GET /v1/kv", kStream), [](const auto& asked) {
+    return FakeGateway::Failed(asked, ErrorCode::kTooStale);
+  });
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 503"));
+  EXPECT_EQ(CodeOf(reply), "too_stale");
+  EXPECT_FALSE(session_.finished());
+}
+
+TEST_F(SessionTxnTest, WhatIsPipelinedBehindAStreamWaitsForItsEnd) {
+  session_.Receive(Request("GET /v1/kv", kStream) + Request("GET /v1/kv/k"));
+  ASSERT_EQ(gateway_.asked.size(), 1U);
+  Complete(FakeGateway::Read(gateway_.asked[0], {Page({})}));
+  EXPECT_EQ(gateway_.asked.size(), 2U);
+}
+
+TEST_F(SessionTxnTest, ToHttp10AStreamEndsWithItsConnection) {
+  session_.Receive(std::string("GET /v1/kv HTTP/1.0\r\nConnection: keep-alive\r\n") + kStream +
+                   "\r\n");
+  Complete(FakeGateway::Read(gateway_.asked.at(0), {Page({{"a", "1", Version(5)}})}));
+  const std::string reply = Out();
+  EXPECT_THAT(reply, Not(HasSubstr("chunked")));
+  EXPECT_THAT(reply, HasSubstr("Connection: close\r\n"));
+  EXPECT_THAT(reply, EndsWith("\"version\":5}\n{\"end\":true,\"version\":100,\"count\":1}\n"));
+  EXPECT_TRUE(session_.finished());
+}
+
+TEST_F(SessionTxnTest, AHeadOfAStreamIsItsHeader) {
+  const std::string reply = Exchange(Request("HEAD /v1/kv", kStream), [](const auto& asked) {
+    return FakeGateway::Read(asked, {Page({{"a", "1", Version(5)}}, "b")});
+  });
+  EXPECT_THAT(reply, HasSubstr("Transfer-Encoding: chunked\r\n"));
+  EXPECT_THAT(reply, EndsWith("\r\n\r\n"));
+  EXPECT_TRUE(session_.idle());
+}
+
+TEST_F(SessionTxnTest, AShutdownCutsAStreamVisibly) {
+  session_.Receive(Request("GET /v1/kv", kStream));
+  const std::string large(HttpSession::kOutputPauseBytes, 'x');
+  Complete(FakeGateway::Read(gateway_.asked[0], {Page({{"a", large, Version(5)}}, "b")}));
+  context_.shutting_down = true;
+  session_.Finish();
+  std::string reply = Out();
+  session_.Resume();
+  reply += Out();
+  EXPECT_THAT(Unchunk(reply), HasSubstr("shutting_down"));
+  EXPECT_THAT(Unchunk(reply), EndsWith("…cut off"));
+  EXPECT_TRUE(session_.finished());
+}
+
+// ---- interactive transactions ----
+
+TEST_F(SessionTxnTest, ATransactionBeginsWithAnIdAndAVersion) {
+  const std::string reply =
+      Exchange(Request("POST /v1/transactions", "", R"({"mode":"pessimistic","timeout":"1m"})"),
+               [](const auto& asked) {
+                 Completion done = FakeGateway::Absent(asked);
+                 done.transaction = "n1-ab-7";
+                 return done;
+               });
+  EXPECT_EQ(gateway_.asked[0].step.action, Action::kBegin);
+  EXPECT_EQ(gateway_.asked[0].step.options.mode, proto::TransactionMode::kPessimistic);
+  EXPECT_EQ(gateway_.asked[0].step.options.timeout_ms, 60'000U);
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 201 Created\r\n"));
+  EXPECT_THAT(reply, HasSubstr("Location: /v1/transactions/n1-ab-7\r\n"));
+  EXPECT_THAT(reply, HasSubstr("X-Bedrock-Version: 100\r\n"));
+  EXPECT_EQ(BodyOf(reply), Json::parse(R"({"id":"n1-ab-7","read_version":100})"));
+}
+
+TEST_F(SessionTxnTest, AGetInsideIsAStep) {
+  const std::string reply = Exchange(
+      Request("GET /v1/transactions/n1-ab-7/kv/a%2Fb?for_update=true"), [](const auto& asked) {
+        return FakeGateway::Read(asked, {{.found = true, .value = "v", .version = Version(5)}});
+      });
+  EXPECT_EQ(gateway_.asked[0].step.action, Action::kExecute);
+  EXPECT_EQ(gateway_.asked[0].step.id, "n1-ab-7");
+  EXPECT_TRUE(gateway_.asked[0].step.for_update);
+  EXPECT_EQ(StepOf().operations, (std::vector<Operation>{{Kind::kGet, "a/b"}}));
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 200 OK\r\n"));
+  EXPECT_THAT(reply, HasSubstr("ETag: \"5\"\r\n"));
+  EXPECT_THAT(reply, EndsWith("\r\n\r\nv"));
+}
+
+TEST_F(SessionTxnTest, AnOwnWriteHasNoVersionYet) {
+  const std::string reply = Exchange(Request("GET /v1/transactions/t/kv/a"), [](const auto& asked) {
+    return FakeGateway::Read(asked, {{.found = true, .value = "v"}});
+  });
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(reply, Not(HasSubstr("ETag")));
+}
+
+TEST_F(SessionTxnTest, AnAbsentKeyInsideIs404) {
+  const std::string reply = Exchange(Request("GET /v1/transactions/t/kv/a"), [](const auto& asked) {
+    return FakeGateway::Read(asked, {{}});
+  });
+  EXPECT_EQ(CodeOf(reply), "key_not_found");
+}
+
+TEST_F(SessionTxnTest, WritesInsideAreBuffered) {
+  const auto stepped = [](const auto& asked) { return FakeGateway::Read(asked, {}); };
+  std::string reply = Exchange(Request("PUT /v1/transactions/t/kv/a", "", "v"), stepped);
+  EXPECT_EQ(StepOf().operations, (std::vector<Operation>{{Kind::kPut, "a", "v"}}));
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 204"));
+  EXPECT_THAT(reply, Not(HasSubstr("ETag")));
+  reply = Exchange(Request("DELETE /v1/transactions/t/kv/a"), stepped);
+  EXPECT_EQ(StepOf().operations, (std::vector<Operation>{{Kind::kDelete, "a"}}));
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 204"));
+}
+
+TEST_F(SessionTxnTest, ScansAndRangeDeletesInsideAreSteps) {
+  std::string reply = Exchange(
+      Request("GET /v1/transactions/t/kv?prefix=a&limit=1&for_update=true"), [](const auto& asked) {
+        return FakeGateway::Read(asked, {Page({{"a", "1", Version()}}, "a2")});
+      });
+  EXPECT_EQ(StepOf().operations[0].kind, Kind::kScan);
+  EXPECT_TRUE(gateway_.asked[0].step.for_update);
+  const std::string token = BodyOf(reply)["next"];
+  Exchange(Request("GET /v1/transactions/t/kv?prefix=a&page=" + token),
+           [](const auto& asked) { return FakeGateway::Read(asked, {Page({})}); });
+  EXPECT_EQ(StepOf().operations[0].key, "a2");
+  EXPECT_EQ(CodeOf(Ask(Request("GET /v1/kv?prefix=a&page=" + token))), "invalid_argument");
+
+  reply = Exchange(Request("DELETE /v1/transactions/t/kv?prefix=a"), [](const auto& asked) {
+    proto::OperationResult deleted;
+    deleted.count = 3;
+    return FakeGateway::Read(asked, {deleted});
+  });
+  EXPECT_EQ(BodyOf(reply), Json::parse(R"({"version":100,"deleted":3})"));
+}
+
+TEST_F(SessionTxnTest, AStreamInsideIsOneStepAPage) {
+  session_.Receive(Request("GET /v1/transactions/t/kv", kStream));
+  Complete(FakeGateway::Read(gateway_.asked.at(0), {Page({{"a", "1", Version(5)}}, "b")}));
+  ASSERT_EQ(gateway_.asked.size(), 2U);
+  EXPECT_EQ(gateway_.asked[1].step.id, "t");
+  EXPECT_EQ(StepOf(1).operations[0].key, "b");
+}
+
+TEST_F(SessionTxnTest, CommitTellsItsVersionAndRollbackNothing) {
+  std::string reply = Exchange(Request("POST /v1/transactions/t/commit"), Committed9);
+  EXPECT_EQ(gateway_.asked[0].step.action, Action::kCommit);
+  EXPECT_THAT(reply, HasSubstr("X-Bedrock-Version: 9\r\n"));
+  EXPECT_EQ(BodyOf(reply), Json::parse(R"({"version":9})"));
+  reply = Exchange(Request("POST /v1/transactions/t/rollback", "", "{}"), FakeGateway::Absent);
+  EXPECT_EQ(gateway_.asked[0].step.action, Action::kRollback);
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 204"));
+  EXPECT_EQ(CodeOf(Ask(Request("POST /v1/transactions/t/commit", "", R"({"now":true})"))),
+            "invalid_argument");
+}
+
+TEST_F(SessionTxnTest, ErrorsOfTransactionsTellAllThatHelps) {
+  struct Case {
+    ErrorCode code;
+    int status;
+    bool retryable;
+  };
+  for (const Case& c :
+       {Case{ErrorCode::kTransactionNotFound, 404, false},
+        Case{ErrorCode::kTransactionExpired, 410, false},
+        Case{ErrorCode::kTransactionConflict, 409, true}, Case{ErrorCode::kDeadlock, 409, true},
+        Case{ErrorCode::kLockTimeout, 409, true}}) {
+    const std::string reply =
+        Exchange(Request("POST /v1/transactions/t/commit"), [&c](const auto& asked) {
+          Completion done = FakeGateway::Failed(asked, c.code);
+          done.error.key = "\xFF";
+          done.error.blocked_by = "n2-ab-1";
+          done.error.blocked_by_ms = 250;
+          return done;
+        });
+    EXPECT_THAT(reply, StartsWith("HTTP/1.1 " + std::to_string(c.status)));
+    const Json json = BodyOf(reply);
+    EXPECT_EQ(json["code"], proto::ErrorCodeName(c.code));
+    EXPECT_EQ(json["retryable"], c.retryable);
+    EXPECT_EQ(json["outcome"], "none");
+    EXPECT_EQ(json["key_base64"], "/w==");
+    EXPECT_EQ(json["blocked_by"], "n2-ab-1");
+    EXPECT_EQ(json["blocked_by_ms"], 250);
+  }
+}
+
+TEST_F(SessionTxnTest, PipelinedStepsRunOneAfterTheOther) {
+  session_.Receive(Request("GET /v1/transactions/t/kv/a") + Request("GET /v1/transactions/t/kv/b"));
+  ASSERT_EQ(gateway_.asked.size(), 1U);
+  Complete(FakeGateway::Read(gateway_.asked[0], {{}}));
+  EXPECT_EQ(gateway_.asked.size(), 2U);
+}
+
+TEST_F(SessionTxnTest, CompactionIsAskedForByVersion) {
+  const std::string reply =
+      Exchange(Request("POST /v1/cluster/compact", "", R"({"version":40})"), Committed9);
+  EXPECT_EQ(gateway_.asked[0].kind, Kind::kDropHistory);
+  EXPECT_EQ(gateway_.asked[0].at, Version(40));
+  EXPECT_EQ(BodyOf(reply), Json::parse(R"({"version":9})"));
+  EXPECT_EQ(CodeOf(Ask(Request("POST /v1/cluster/compact", "", "{}"))), "invalid_argument");
+}
+
+}  // namespace
+}  // namespace bedrock::router
