@@ -66,6 +66,8 @@ class Driver {
       Reopen();
     } else if (dice < 970) {
       CheckRange();
+    } else if (dice < 972) {
+      SeekOften();
     }
     const EngineStats stats = engine_->Stats();
     flushed_tables_seen_ |= stats.levels[0].files > 0;
@@ -120,6 +122,23 @@ class Driver {
       walk->Next();
     }
     ASSERT_FALSE(walk->Valid());
+  }
+
+  /// So often that level 0 is worth a merge.
+  void SeekOften() {
+    const Version at(engine_->applied().index.value());
+    const auto live = model_.Live(at);
+    const auto walk = engine_->NewIterator({.at = at}, {});
+    for (int i = 0; i < 1200; ++i) {
+      const std::string from = RandomKey(random_);
+      walk->Seek(from);
+      const auto want = live.lower_bound(from);
+      ASSERT_EQ(walk->Valid(), want != live.end());
+      if (walk->Valid()) {
+        ASSERT_EQ(walk->key(), want->first);
+      }
+      if (i % 100 == 0) executor_.RunOne();
+    }
   }
 
   /// An iterator keeps showing the state it was made at, whatever is flushed and compacted since.

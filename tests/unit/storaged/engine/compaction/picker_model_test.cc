@@ -48,6 +48,7 @@ class ModelTree {
   std::vector<CompactionPlan> running;
   std::optional<ManualCompaction> manual;
   std::uint64_t watermark = 0;
+  std::uint64_t level0_read_bytes = 0;
   std::uint64_t written = 0;  ///< By flushes and compactions.
   std::uint64_t moves = 0;
 
@@ -58,6 +59,7 @@ class ModelTree {
             .running = running,
             .quarantined = &quarantined,
             .manual = manual ? &*manual : nullptr,
+            .level0_read_bytes = level0_read_bytes,
             .cursors = &cursors};
   }
 
@@ -72,6 +74,7 @@ class ModelTree {
 
   void CarryOut(const CompactionPlan& plan) {
     Advance(levels, plan, cursors);
+    if (plan.inputs.front().level == 0) level0_read_bytes = 0;
     if (plan.move) {
       for (const auto& input : plan.inputs) {
         TableMetadata table = Remove(input);
@@ -299,6 +302,7 @@ TEST_P(PickerModelTest, PlansThatRunSideBySideKeepTheOrder) {
       }
     } else {
       tree.watermark = random.Between(tree.watermark, tree.version());
+      tree.level0_read_bytes += random.Below(10'000);
     }
     ASSERT_NO_FATAL_FAILURE(tree.CheckOrder());
   }
@@ -319,6 +323,33 @@ TEST_P(PickerModelTest, ComesToRestInShape) {
     ASSERT_EQ(CompactionDebt(tree.levels, SmallOptions()), 0u);
   }
   EXPECT_LT(ShapeOf(tree.levels, SmallOptions()).base, kLastLevel) << "the test is too small";
+}
+
+TEST_P(PickerModelTest, MergesForReadsCostAtMostWhatWasRead) {
+  Random random(GetParam() + 400);
+  ModelTree tree(SmallOptions());
+  std::uint64_t read = 0;
+  std::uint64_t merged = 0;
+  int merges = 0;
+  for (int flush = 0; flush < 300; ++flush) {
+    tree.Flush(RandomKeys(random, 10, 600));
+    tree.watermark = tree.version();
+    for (int reads = 0; reads < 10; ++reads) {
+      const std::uint64_t bytes = tree.levels[0].empty() ? 0 : random.Below(30'000);
+      read += bytes;
+      tree.level0_read_bytes += bytes;
+      while (const auto plan = Pick(tree.Input())) {
+        if (plan->reason == CompactionPlan::Reason::kReads && !plan->move) {
+          merged += 2 * plan->input_bytes;
+          ++merges;
+          ASSERT_LE(merged, read);
+        }
+        tree.CarryOut(*plan);
+        ASSERT_NO_FATAL_FAILURE(tree.CheckOrder());
+      }
+    }
+  }
+  EXPECT_GT(merges, 100);
 }
 
 TEST_P(PickerModelTest, ForgetsNoOldVersionsOnceTheWatermarkMoves) {
