@@ -177,8 +177,11 @@ class Engine {
   /// it. Reads no value.
   virtual Result<Version> NewestVersion(std::string_view key) const = 0;
   /// Whether anything in `range` was put or deleted above version `since`, by key or by range.
-  /// REQUIRES: a snapshot pins `since`, so that no compaction takes away what would show it.
+  /// REQUIRES: a snapshot pins `since`, or the watermark is not above it, so that no compaction
+  /// takes away what would show it.
   virtual Result<bool> ChangedSince(Range range, Version since) const = 0;
+  /// The same for versions in (after, until] alone. REQUIRES: as ChangedSince, for `after`.
+  virtual Result<bool> ChangedBetween(Range range, Version after, Version until) const = 0;
   /// Keys within `bounds`, which are copied. Never null.
   virtual std::unique_ptr<Iterator> NewIterator(const ReadSettings& settings,
                                                 Range bounds) const = 0;

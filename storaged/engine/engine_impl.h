@@ -69,6 +69,7 @@ class EngineImpl final : public Engine {
   Result<Lookup> Get(std::string_view key, Version at) const override;
   Result<Version> NewestVersion(std::string_view key) const override;
   Result<bool> ChangedSince(Range range, Version since) const override;
+  Result<bool> ChangedBetween(Range range, Version after, Version until) const override;
   std::unique_ptr<Iterator> NewIterator(const ReadSettings& settings, Range bounds) const override;
   Snapshot GetSnapshot() const override;
 

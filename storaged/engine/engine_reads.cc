@@ -80,7 +80,11 @@ Result<Version> EngineImpl::NewestVersion(std::string_view key) const {
 }
 
 Result<bool> EngineImpl::ChangedSince(Range range, Version since) const {
-  return engine::ChangedSince(*live_.cell().Get(), range, since);
+  return ChangedBetween(range, since, kVersionMax);
+}
+
+Result<bool> EngineImpl::ChangedBetween(Range range, Version after, Version until) const {
+  return ChangedWithin(*live_.cell().Get(), range, {.after = after, .until = until});
 }
 
 std::unique_ptr<Iterator> EngineImpl::NewIterator(const ReadSettings& settings,

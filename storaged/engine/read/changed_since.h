@@ -7,9 +7,17 @@
 
 namespace bedrock::engine {
 
-/// Whether anything in `range` was put or deleted above version `since`, by key or by range. Looks
+/// Versions in (after, until].
+struct VersionSpan {
+  Version after;
+  Version until;
+
+  bool Holds(Version version) const { return version > after && version <= until; }
+};
+
+/// Whether anything in `range` was put or deleted at a version of `span`, by key or by range. Looks
 /// only at sources that have versions above it, and there at no more than has to be walked over; of
 /// what compactions took away it knows nothing. corruption as for reads.
-Result<bool> ChangedSince(const ReadState& state, Range range, Version since);
+Result<bool> ChangedWithin(const ReadState& state, Range range, VersionSpan span);
 
 }  // namespace bedrock::engine
