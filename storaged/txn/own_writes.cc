@@ -74,6 +74,12 @@ void OwnWrites::TruncateTo(std::size_t count) {
   }
 }
 
+WriteBatch OwnWrites::TakeBatch() {
+  index_.clear();
+  deleted_ranges_.clear();
+  return std::exchange(batch_, WriteBatch());
+}
+
 OwnWrites::State OwnWrites::StateOf(std::string_view key) const {
   const auto at = index_.find(key);
   if (at != index_.end()) return at->second.deleted ? State::kDeleted : State::kPut;

@@ -24,6 +24,8 @@ class OwnWrites {
   void TruncateTo(std::size_t count);
 
   const WriteBatch& batch() const { return batch_; }
+  /// The batch; afterwards nothing is written.
+  WriteBatch TakeBatch();
 
   State StateOf(std::string_view key) const;
   /// REQUIRES: StateOf(key) is kPut. A view until the next change.
