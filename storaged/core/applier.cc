@@ -54,7 +54,7 @@ bool Applier::ApplyFront(std::vector<Reply>& replies) {
   }
   const bool answered = item.entry.kind == raft::EntryKind::kCommand;
   if (answered && !item.reply_to.router.empty()) {
-    replies.push_back({.to = std::move(item.reply_to), .result = *result});
+    replies.push_back({.to = std::move(item.reply_to), .result = std::move(*result)});
   }
   return true;
 }

@@ -4,10 +4,10 @@ namespace bedrock::storage {
 
 bool ReadQueue::Add(WaitingRead read) {
   if (reads_.size() >= kWaitingReadsMax) return false;
-  if (key_bytes_ + read.key.size() > kWaitingReadsBytesMax) return false;
-  key_bytes_ += read.key.size();
-  read.key = Bytes::Copy(read.key.view());
-  const Place place{read.min_version, arrivals_++};
+  if (subject_bytes_ + read.subject.size() > kWaitingReadsBytesMax) return false;
+  subject_bytes_ += read.subject.size();
+  read.subject = Bytes::Copy(read.subject.view());
+  const Place place{read.needed(), arrivals_++};
   deadlines_.emplace(read.deadline_ms, place);
   reads_.emplace(place, std::move(read));
   return true;
@@ -41,7 +41,7 @@ WaitingRead ReadQueue::Take(Reads::iterator read) {
   deadlines_.erase({read->second.deadline_ms, read->first});
   WaitingRead taken = std::move(read->second);
   reads_.erase(read);
-  key_bytes_ -= taken.key.size();
+  subject_bytes_ -= taken.subject.size();
   return taken;
 }
 

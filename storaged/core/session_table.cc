@@ -17,25 +17,35 @@ Status Damaged(std::string_view what) {
   return Status::Corruption(std::string("session table: ") + std::string(what));
 }
 
-// Only what was executed is kept.
+// Only what was decided is kept.
 bool IsKept(proto::ErrorCode code) {
-  return code == proto::ErrorCode::kOk || code == proto::ErrorCode::kPreconditionFailed;
+  switch (code) {
+    case proto::ErrorCode::kOk:
+    case proto::ErrorCode::kPreconditionFailed:
+    case proto::ErrorCode::kTransactionConflict:
+    case proto::ErrorCode::kVersionCompacted:
+    case proto::ErrorCode::kInvalidArgument:
+    case proto::ErrorCode::kTransactionTooLarge:
+    case proto::ErrorCode::kIdempotencyKeyReused:
+      return true;
+    default:
+      return false;
+  }
 }
 
-Result<proto::CommandResult> DecodeReply(ByteReader& reader) {
+Result<KeptReply> DecodeReply(ByteReader& reader) {
   const auto encoded = reader.LengthPrefixed();
   if (!encoded) return Damaged("it ends inside a reply");
   auto reply = proto::DecodeCommandResult(*encoded);
   if (!reply.ok()) return reply.status().Prefixed("session table");
   if (!IsKept(reply->code)) return Damaged("a reply has a code that is never kept");
-  return reply;
+  return KeptReply(*reply);
 }
 
 // Reads `count` replies, ascending from `low_water` on.
-Result<std::map<std::uint64_t, proto::CommandResult>> DecodeReplies(ByteReader& reader,
-                                                                    std::uint64_t count,
-                                                                    std::uint64_t low_water) {
-  std::map<std::uint64_t, proto::CommandResult> replies;
+Result<std::map<std::uint64_t, KeptReply>> DecodeReplies(ByteReader& reader, std::uint64_t count,
+                                                         std::uint64_t low_water) {
+  std::map<std::uint64_t, KeptReply> replies;
   std::uint64_t sequence = 0;
   for (std::uint64_t i = 0; i < count; ++i) {
     const auto delta = reader.Varint();
@@ -45,8 +55,8 @@ Result<std::map<std::uint64_t, proto::CommandResult>> DecodeReplies(ByteReader& 
     }
     sequence += *delta;
     if (sequence < low_water) return Damaged("a reply is below its low-water mark");
-    ASSIGN_OR_RETURN(const proto::CommandResult reply, DecodeReply(reader));
-    replies.emplace_hint(replies.end(), sequence, reply);
+    ASSIGN_OR_RETURN(KeptReply reply, DecodeReply(reader));
+    replies.emplace_hint(replies.end(), sequence, std::move(reply));
   }
   return replies;
 }
@@ -85,6 +95,8 @@ Result<SessionTable> SessionTable::Decode(std::string_view encoded) {
     Session session{.low_water = *low_water, .last_active_ms = *last_active, .replies = {}};
     ASSIGN_OR_RETURN(session.replies, DecodeReplies(reader, *replies, *low_water));
     table.reply_count_ += session.replies.size();
+    for (const auto& [sequence, reply] : session.replies) table.reply_bytes_ += reply.bytes();
+    if (table.reply_bytes_ > kReplyBytesMax) return Damaged("too large replies");
     table.by_activity_.emplace(*last_active, previous);
     table.sessions_.emplace_hint(table.sessions_.end(), previous, std::move(session));
   }
@@ -106,7 +118,7 @@ std::string SessionTable::Encode() const {
     std::uint64_t previous = 0;
     for (const auto& [sequence, reply] : session.replies) {
       PutVarint(out, sequence - previous);
-      PutLengthPrefixed(out, proto::EncodeCommandResult(reply));
+      PutLengthPrefixed(out, reply.Encode());
       previous = sequence;
     }
   }
@@ -124,7 +136,7 @@ void SessionTable::DropIdle() {
   while (!by_activity_.empty() && clock_ms_ - by_activity_.begin()->first > kSessionIdleMsMax) {
     const auto session = sessions_.find(by_activity_.begin()->second);
     CHECK(session != sessions_.end());
-    reply_count_ -= session->second.replies.size();
+    for (const auto& [sequence, reply] : session->second.replies) Forget(reply);
     sessions_.erase(session);
     by_activity_.erase(by_activity_.begin());
   }
@@ -144,7 +156,7 @@ SessionTable::Entered SessionTable::Enter(SessionId id, std::uint64_t sequence,
   RaiseLowWater(session, low_water);
   const auto known = session.replies.find(sequence);
   if (known != session.replies.end()) {
-    return {.verdict = Verdict::kKnown, .reply = known->second};
+    return {.verdict = Verdict::kKnown, .reply = known->second.Result()};
   }
   if (sequence < session.low_water) return {.verdict = Verdict::kStale, .reply = {}};
   const bool full = session.replies.size() >= kRepliesPerSessionMax || reply_count_ >= kRepliesMax;
@@ -152,7 +164,9 @@ SessionTable::Entered SessionTable::Enter(SessionId id, std::uint64_t sequence,
 }
 
 void SessionTable::Record(SessionId id, std::uint64_t sequence, std::uint64_t low_water,
-                          const proto::CommandResult& reply) {
+                          KeptReply reply) {
+  CHECK(HasRoomFor(reply));
+  reply_bytes_ += reply.bytes();
   const auto [entry, begun] = sessions_.try_emplace(id);
   Session& session = entry->second;
   if (begun) {
@@ -160,10 +174,10 @@ void SessionTable::Record(SessionId id, std::uint64_t sequence, std::uint64_t lo
     session.last_active_ms = clock_ms_;
     by_activity_.emplace(clock_ms_, id);
   }
-  CHECK(IsKept(reply.code));
+  CHECK(IsKept(reply.code()));
   // Sequence numbers come nearly in order: the end is the right hint.
   const std::size_t before = session.replies.size();
-  session.replies.emplace_hint(session.replies.end(), sequence, reply);
+  session.replies.emplace_hint(session.replies.end(), sequence, std::move(reply));
   CHECK(session.replies.size() == before + 1);
   ++reply_count_;
 }
@@ -173,9 +187,14 @@ void SessionTable::RaiseLowWater(Session& session, std::uint64_t low_water) {
   session.low_water = low_water;
   auto reply = session.replies.begin();
   while (reply != session.replies.end() && reply->first < low_water) {
+    Forget(reply->second);
     reply = session.replies.erase(reply);
-    --reply_count_;
   }
+}
+
+void SessionTable::Forget(const KeptReply& reply) {
+  --reply_count_;
+  reply_bytes_ -= reply.bytes();
 }
 
 void SessionTable::Touch(SessionId id, Session& session) {

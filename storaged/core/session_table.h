@@ -10,13 +10,17 @@
 
 #include "bedrock/result.h"
 #include "common/base/ids.h"
+#include "common/base/units.h"
 #include "proto/command.h"
+#include "storaged/core/kept_reply.h"
 
 namespace bedrock::storage {
 
 inline constexpr std::size_t kSessionsMax = 65'536;
 inline constexpr std::size_t kRepliesPerSessionMax = 65'536;
 inline constexpr std::size_t kRepliesMax = 262'144;  ///< Of all sessions together.
+/// Of all replies that are more than a plain write's, encoded. All go into each flush.
+inline constexpr std::size_t kReplyBytesMax = 64 * kMiB;
 /// A session that was silent for longer than this, by the session clock, is dropped.
 inline constexpr std::uint64_t kSessionIdleMsMax = 600'000;
 /// The most that the session clock moves from one entry to the next.
@@ -33,6 +37,8 @@ inline constexpr std::uint64_t kSessionClockStepMsMax = 60'000;
 ///    leader whose clock is hours ahead can't age every session at once;
 ///  - nothing else. At a bound a new command is refused (kFull) and leaves no trace, as if its
 ///    entry were not in the log: forgetting a reply instead could execute a command twice.
+///
+/// The session clock is also what idempotency replies age by (idempotency_store.h).
 ///
 /// AdvanceTime and Enter may be repeated for the same entry without a further effect, so an entry
 /// that could not be applied yet may be tried again, also after a flush and a restart in between.
@@ -72,26 +78,35 @@ class SessionTable {
   /// REQUIRES: session and sequence are not 0.
   Entered Enter(SessionId session, std::uint64_t sequence, std::uint64_t low_water);
 
+  /// Whether the reply's bytes are within the bounds. Where not, the command is refused as with
+  /// kFull.
+  bool HasRoomFor(const KeptReply& reply) const {
+    return reply_bytes_ + reply.bytes() <= kReplyBytesMax;
+  }
   /// Keeps the reply to a command that was executed.
-  /// REQUIRES: Enter gave kNew for the same arguments, with no other call since.
-  void Record(SessionId session, std::uint64_t sequence, std::uint64_t low_water,
-              const proto::CommandResult& reply);
+  /// REQUIRES: Enter gave kNew for the same arguments, with no change since; HasRoomFor(reply).
+  void Record(SessionId session, std::uint64_t sequence, std::uint64_t low_water, KeptReply reply);
 
   std::size_t session_count() const { return sessions_.size(); }
   std::size_t reply_count() const { return reply_count_; }
+  std::size_t reply_bytes() const { return reply_bytes_; }
+  /// The session clock, in milliseconds.
+  std::uint64_t clock_ms() const { return clock_ms_; }
 
   friend bool operator==(const SessionTable&, const SessionTable&) = default;
 
  private:
   struct Session {
     std::uint64_t low_water = 0;
-    std::uint64_t last_active_ms = 0;                       // by the session clock
-    std::map<std::uint64_t, proto::CommandResult> replies;  // all at or above low_water
+    std::uint64_t last_active_ms = 0;            // by the session clock
+    std::map<std::uint64_t, KeptReply> replies;  // all at or above low_water
 
     friend bool operator==(const Session&, const Session&) = default;
   };
   using Sessions = std::map<SessionId, Session>;
+  using Replies = std::map<std::uint64_t, KeptReply>;
 
+  void Forget(const KeptReply& reply);
   void RaiseLowWater(Session& session, std::uint64_t low_water);
   void Touch(SessionId id, Session& session);
   void DropIdle();
@@ -100,7 +115,9 @@ class SessionTable {
   std::uint64_t clock_ms_ = 0;  // the session clock
   Sessions sessions_;
   std::set<std::pair<std::uint64_t, SessionId>> by_activity_;  // of each session, last_active_ms
-  std::size_t reply_count_ = 0;                                // over all sessions
+  // Over all sessions.
+  std::size_t reply_count_ = 0;
+  std::size_t reply_bytes_ = 0;
 };
 
 }  // namespace bedrock::storage

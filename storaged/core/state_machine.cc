@@ -1,5 +1,6 @@
 #include "storaged/core/state_machine.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/check.h"
@@ -10,7 +11,6 @@ namespace bedrock::storage {
 namespace {
 
 using proto::CommandResult;
-using proto::Condition;
 using proto::ErrorCode;
 
 engine::AppliedMark MarkOf(const raft::Entry& entry) {
@@ -23,17 +23,12 @@ CommandResult SuccessOf(const raft::Entry& entry) {
   return result;
 }
 
-bool Holds(const Condition& condition, Version current) {
-  switch (condition.kind) {
-    case Condition::Kind::kVersionEquals:
-      return current == condition.version;
-    case Condition::Kind::kExists:
-      return static_cast<bool>(current);
-    case Condition::Kind::kAbsent:
-      return !current;
-    default:
-      return false;
-  }
+/// `result` becomes a refusal that says nothing but why.
+void Refuse(ErrorCode code, CommandResult& result) {
+  CommandResult refusal;
+  refusal.code = code;
+  refusal.version = result.version;
+  result = std::move(refusal);
 }
 
 }  // namespace
@@ -45,17 +40,32 @@ Result<std::unique_ptr<StateMachine>> StateMachine::Open(engine::Engine& engine)
   }
   auto sessions = SessionTable::Decode(client_state);
   if (!sessions.ok()) return sessions.status().Prefixed("state machine");
-  return std::unique_ptr<StateMachine>(new StateMachine(engine, std::move(sessions).value()));
+  auto idempotency = IdempotencyStore::Open(engine);
+  if (!idempotency.ok()) return idempotency.status().Prefixed("state machine");
+  auto history = History::Open(engine);
+  if (!history.ok()) return history.status().Prefixed("state machine");
+  std::unique_ptr<StateMachine> machine(
+      new StateMachine(engine, {.sessions = std::move(sessions).value(),
+                                .idempotency = std::move(idempotency).value(),
+                                .history = std::move(history).value()}));
+  machine->EngineProgressed();
+  return machine;
 }
 
-StateMachine::StateMachine(engine::Engine& engine, SessionTable sessions)
-    : engine_(engine), sessions_(std::move(sessions)) {}
+StateMachine::StateMachine(engine::Engine& engine, Parts parts)
+    : engine_(engine),
+      sessions_(std::move(parts.sessions)),
+      idempotency_(std::move(parts.idempotency)),
+      history_(std::move(parts.history)),
+      certifier_(engine) {}
 
 Result<CommandResult> StateMachine::Apply(const raft::Entry& entry) {
   CHECK(entry.index == applied().Next());
   sessions_.AdvanceTime(entry.time_ms);
+  idempotency_.BeginEntry();
+  effects_.Clear();
   if (entry.kind == raft::EntryKind::kCommand) return ApplyCommand(entry);
-  RETURN_IF_ERROR(Advance(entry));
+  RETURN_IF_ERROR(Commit(entry));
   return SuccessOf(entry);
 }
 
@@ -67,73 +77,110 @@ Result<CommandResult> StateMachine::ApplyCommand(const raft::Entry& entry) {
   }
   // Nobody who keeps the rules proposes what CheckCommand refuses; it must not reach the engine.
   if (!command.ok() || !proto::CheckCommand(*command, proto::kValueBytesMax).ok()) {
-    RETURN_IF_ERROR(Advance(entry));
+    RETURN_IF_ERROR(Commit(entry));
     result.code = ErrorCode::kInvalidArgument;
     return result;
   }
-  const auto entered = sessions_.Enter(command->session, command->sequence, command->low_water);
-  switch (entered.verdict) {
-    case SessionTable::Verdict::kNew:
-      RETURN_IF_ERROR(Execute(*command, entry, result));
-      sessions_.Record(command->session, command->sequence, command->low_water, result);
-      return result;
-    case SessionTable::Verdict::kKnown:
-      result = entered.reply;
-      break;
-    case SessionTable::Verdict::kStale:
-      result.code = ErrorCode::kStaleSequence;
-      break;
-    case SessionTable::Verdict::kFull:
-      result.code = ErrorCode::kOverloaded;
-      break;
-  }
-  RETURN_IF_ERROR(Advance(entry));
+  RETURN_IF_ERROR(Execute(*command, entry, result));
   return result;
 }
 
 Status StateMachine::Execute(const proto::Command& command, const raft::Entry& entry,
                              CommandResult& result) {
-  RETURN_IF_ERROR(Check(command.conditions, result));
-  if (result.code != ErrorCode::kOk) return Advance(entry);
-  return Write(command.operations, entry);
-}
-
-Status StateMachine::Check(const std::vector<Condition>& conditions, CommandResult& result) const {
-  for (std::size_t i = 0; i < conditions.size(); ++i) {
-    ASSIGN_OR_RETURN(const engine::Lookup found, Get(conditions[i].key));
-    const Version current = found.found ? found.version : Version();
-    if (Holds(conditions[i], current)) continue;
-    result.code = ErrorCode::kPreconditionFailed;
-    result.current = current;
-    result.failed_condition = static_cast<std::uint32_t>(i);
-    break;
+  using Verdict = SessionTable::Verdict;
+  auto entered = sessions_.Enter(command.session, command.sequence, command.low_water);
+  if (entered.verdict == Verdict::kKnown) {
+    result = std::move(entered.reply);
+    return Commit(entry);
   }
+  ASSIGN_OR_RETURN(const bool known, AnswerKnown(command, result));
+  if (!known && entered.verdict == Verdict::kNew) RETURN_IF_ERROR(Decide(command, result));
+  if (!known && entered.verdict == Verdict::kStale) Refuse(ErrorCode::kStaleSequence, result);
+  if (!known && entered.verdict == Verdict::kFull) Refuse(ErrorCode::kOverloaded, result);
+  if (entered.verdict != Verdict::kNew) return Commit(entry);
+
+  KeptReply reply(result);
+  if (!sessions_.HasRoomFor(reply) || (!known && !KeepReply(command.idempotency, result))) {
+    effects_.Clear();
+    Refuse(ErrorCode::kOverloaded, result);
+    return Commit(entry);
+  }
+  RETURN_IF_ERROR(Commit(entry));
+  sessions_.Record(command.session, command.sequence, command.low_water, std::move(reply));
   return Status::Ok();
 }
 
-Status StateMachine::Write(const std::vector<proto::Operation>& operations,
-                           const raft::Entry& entry) {
-  batch_.Clear();
-  for (const auto& operation : operations) {
-    batch_key_.assign(1, kUserPrefix);
-    batch_key_.append(operation.key);
-    if (operation.kind == proto::Operation::Kind::kPut) {
-      batch_.Put(batch_key_, operation.value);
-    } else {
-      batch_.Delete(batch_key_);
-    }
+Result<bool> StateMachine::AnswerKnown(const proto::Command& command, CommandResult& result) {
+  if (command.idempotency.key.empty()) return false;
+  ASSIGN_OR_RETURN(auto record, idempotency_.Find(command.idempotency.key));
+  if (!record) return false;
+  if (record->fingerprint == command.idempotency.fingerprint) {
+    result = std::move(record->reply);
+  } else {
+    Refuse(ErrorCode::kIdempotencyKeyReused, result);
   }
-  return engine_.Apply(batch_, MarkOf(entry));
+  return true;
 }
 
-Status StateMachine::Advance(const raft::Entry& entry) {
-  return engine_.Apply(WriteBatch(), MarkOf(entry));
+Status StateMachine::Decide(const proto::Command& command, CommandResult& result) {
+  RETURN_IF_ERROR(Certify(command, result));
+  if (result.code != ErrorCode::kOk) return Status::Ok();
+  return Evaluate(ViewAt(newest()), command, result, effects_);
 }
 
-Result<engine::Lookup> StateMachine::Get(std::string_view user_key) const {
-  return engine_.Get(EngineKey(user_key), Version(applied().value()));
+Status StateMachine::Certify(const proto::Command& command, CommandResult& result) const {
+  // All before the first look at the engine, which below the watermark may have forgotten.
+  for (const auto& read : command.reads) {
+    if (VersionOf(read, command.read_version) >= history_.watermark()) continue;
+    result.code = ErrorCode::kVersionCompacted;
+    return Status::Ok();
+  }
+  ASSIGN_OR_RETURN(const auto conflict,
+                   certifier_.FindConflict(command.reads, command.read_version));
+  if (!conflict) return Status::Ok();
+  result.code = ErrorCode::kTransactionConflict;
+  result.key = command.reads[*conflict].key;
+  return Status::Ok();
+}
+
+bool StateMachine::KeepReply(const proto::Idempotency& idempotency, const CommandResult& result) {
+  if (idempotency.key.empty()) return true;
+  return idempotency_.Add(idempotency.key,
+                          {.time_ms = sessions_.clock_ms(),
+                           .fingerprint = std::string(idempotency.fingerprint),
+                           .reply = result},
+                          effects_.writes);
+}
+
+Status StateMachine::Commit(const raft::Entry& entry) {
+  const Version version(entry.index.value());
+  const Version watermark = history_.After(effects_.drop_history, version);
+  const bool moves = watermark != history_.watermark();
+  if (moves) History::Write(watermark, effects_.writes);
+  RETURN_IF_ERROR(idempotency_.EndEntry(sessions_.clock_ms(), effects_.writes));
+  RETURN_IF_ERROR(engine_.Apply(effects_.writes, MarkOf(entry)));
+  if (moves) history_.Moved(watermark, entry.index);
+  idempotency_.Applied();
+  certifier_.Add(effects_.ran, version);
+  return Status::Ok();
+}
+
+Result<engine::Lookup> StateMachine::Get(std::string_view user_key, Version at) const {
+  return engine_.Get(EngineKey(user_key), at);
+}
+
+Result<CommandResult> StateMachine::Query(const proto::Command& command, Version at) const {
+  CommandResult result;
+  Effects effects;
+  RETURN_IF_ERROR(Evaluate(ViewAt(at), command, result, effects));
+  return result;
 }
 
 void StateMachine::StartFlush() { engine_.StartFlush(sessions_.Encode()); }
+
+void StateMachine::EngineProgressed() {
+  const auto watermark = history_.TakeDurable(engine_.durable_applied().index);
+  if (watermark) engine_.SetWatermark(*watermark);
+}
 
 }  // namespace bedrock::storage

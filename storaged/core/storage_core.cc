@@ -11,27 +11,6 @@ namespace {
 
 using proto::ErrorCode;
 
-proto::Error MakeError(ErrorCode code, std::string_view detail) {
-  proto::Error error;
-  error.code = code;
-  error.detail = detail;
-  return error;
-}
-
-proto::Error CheckKey(std::string_view key) {
-  if (key.empty()) return MakeError(ErrorCode::kInvalidArgument, "a key has at least one byte");
-  if (key.size() <= proto::kKeyBytesMax) return {};
-  proto::Error error = MakeError(ErrorCode::kKeyTooLarge, "the key is too large");
-  error.limit = proto::kKeyBytesMax;
-  error.actual = key.size();
-  return error;
-}
-
-std::uint64_t DeadlineOf(std::uint32_t timeout_ms, std::uint64_t now_ms) {
-  const std::uint64_t wait = timeout_ms == 0 ? kReadWaitMsMax : timeout_ms;
-  return now_ms + std::min(wait, kReadWaitMsMax);
-}
-
 }  // namespace
 
 StorageCore::StorageCore(engine::Engine& engine, StateMachine& machine, Options options)
@@ -39,6 +18,7 @@ StorageCore::StorageCore(engine::Engine& engine, StateMachine& machine, Options 
       machine_(machine),
       options_(std::move(options)),
       applier_(engine, machine),
+      reads_(machine),
       engine_health_(engine.health()) {}
 
 void StorageCore::Receive(std::string_view from, proto::Frame frame, std::uint64_t now_ms) {
@@ -50,11 +30,19 @@ void StorageCore::Receive(std::string_view from, proto::Frame frame, std::uint64
           if constexpr (std::is_same_v<T, proto::Apply>) {
             OnApply(from, frame, packet.request, std::move(message));
           } else if constexpr (std::is_same_v<T, proto::Get>) {
-            OnGet({.from = std::string(from),
-                   .request = packet.request,
-                   .key = std::move(message.key),
-                   .min_version = message.min_version,
-                   .deadline_ms = DeadlineOf(packet.timeout_ms, now_ms)});
+            OnRead(from, packet,
+                   {.kind = WaitingRead::Kind::kGet,
+                    .subject = message.key,
+                    .min_version = message.min_version,
+                    .at = message.at},
+                   now_ms);
+          } else if constexpr (std::is_same_v<T, proto::Query>) {
+            OnRead(from, packet,
+                   {.kind = WaitingRead::Kind::kQuery,
+                    .subject = message.command,
+                    .min_version = message.min_version,
+                    .at = message.at},
+                   now_ms);
           } else if constexpr (std::is_same_v<T, proto::StorageStatusQuery>) {
             Send(from, packet.request, StatusNow());
           } else if constexpr (std::is_same_v<T, proto::UnknownKind>) {
@@ -119,22 +107,17 @@ void StorageCore::OnApply(std::string_view from, const proto::Frame& frame, Requ
   applier_.Accept(std::move(apply));
 }
 
-void StorageCore::OnGet(WaitingRead read) {
-  if (const proto::Error error = CheckKey(read.key.view()); !error.ok()) {
-    proto::GetReply reply;
-    reply.error = error;
-    Send(read.from, read.request, std::move(reply));
-  } else if (stopping_) {
-    AnswerError(read, ErrorCode::kShuttingDown, "storaged is stopping");
-  } else if (arrived_.size() >= kArrivedReadsMax) {
-    AnswerError(read, ErrorCode::kOverloaded, "too many reads at once");
-  } else {
-    arrived_.push_back(std::move(read));
-  }
+void StorageCore::OnRead(std::string_view from, const proto::Packet& packet, WaitingRead read,
+                         std::uint64_t now_ms) {
+  read.from = from;
+  read.request = packet.request;
+  read.deadline_ms = ReadService::DeadlineOf(packet.timeout_ms, now_ms);
+  reads_.Receive(std::move(read), out_);
 }
 
 void StorageCore::EngineProgressed() {
   engine_health_ = engine_.health();
+  machine_.EngineProgressed();
   applier_.Unblock();
   progress_due_ = true;
 }
@@ -143,9 +126,7 @@ bool StorageCore::Run(std::uint64_t now_ms, std::vector<Outgoing>& out) {
   if (retry_at_ms_ && *retry_at_ms_ <= now_ms) applier_.Unblock();
   ApplyPending(now_ms);
   if (progress_due_) ReportProgress();
-  read_bytes_ = 0;
-  AnswerWaitingReads(now_ms);
-  AnswerArrivedReads();
+  reads_.Run(now_ms, out_);
   if (out.empty()) {
     out.swap(out_);
   } else {
@@ -156,8 +137,7 @@ bool StorageCore::Run(std::uint64_t now_ms, std::vector<Outgoing>& out) {
 }
 
 bool StorageCore::HasMore() const {
-  return applier_.state() == Applier::State::kMore || !arrived_.empty() ||
-         waiting_.HasReady(Version(machine_.applied().value()));
+  return applier_.state() == Applier::State::kMore || reads_.HasMore();
 }
 
 void StorageCore::ApplyPending(std::uint64_t now_ms) {
@@ -166,17 +146,17 @@ void StorageCore::ApplyPending(std::uint64_t now_ms) {
   replies_.clear();
   applier_.Run(now_ms, replies_);
   for (auto& reply : replies_) {
-    Send(reply.to.router, reply.to.request, proto::CommandReply{reply.result});
+    Send(reply.to.router, reply.to.request, proto::CommandReply{std::move(reply.result)});
   }
   const auto state = applier_.state();
   retry_at_ms_.reset();
   if (state == Applier::State::kBlocked) retry_at_ms_ = now_ms + kBusyRetryMs;
   if (state != state_before) engine_health_ = engine_.health();
-  if (machine_.applied() != before) {
+  if (machine_.applied() != before) progress_due_ = true;
+  if (state == Applier::State::kHalted && state_before != state) {
     progress_due_ = true;
-    engine_.SetWatermark(Version(machine_.applied().value()));
+    if (!stopping_) reads_.Stop(MakeError(ErrorCode::kStorageUnavailable, health_detail()));
   }
-  if (state == Applier::State::kHalted && state_before != state) progress_due_ = true;
 }
 
 void StorageCore::ReportProgress() {
@@ -189,76 +169,15 @@ void StorageCore::ReportProgress() {
   raftd_request_ = RequestId();  // it is answered; later ones come unasked
 }
 
-void StorageCore::AnswerWaitingReads(std::uint64_t now_ms) {
-  const Version applied(machine_.applied().value());
-  while (MayRead() && waiting_.HasReady(applied)) Answer(*waiting_.TakeReady(applied));
-  while (const auto read = waiting_.TakeExpired(now_ms)) {
-    AnswerError(
-        *read, ErrorCode::kDeadlineExceeded,
-        "version " + std::to_string(read->min_version.value()) + " was not applied here in time");
-  }
-  if (!stopping_ && applier_.state() != Applier::State::kHalted) return;
-  while (const auto read = waiting_.TakeAny()) {
-    if (stopping_) {
-      AnswerError(*read, ErrorCode::kShuttingDown, "storaged is stopping");
-    } else {
-      AnswerError(*read, ErrorCode::kStorageUnavailable, health_detail());
-    }
-  }
-}
-
-void StorageCore::AnswerArrivedReads() {
-  const Version applied(machine_.applied().value());
-  while (MayRead() && !arrived_.empty()) {
-    const WaitingRead read = std::move(arrived_.front());
-    arrived_.pop_front();
-    if (read.min_version <= applied) {
-      Answer(read);
-    } else if (applier_.state() == Applier::State::kHalted) {
-      AnswerError(read, ErrorCode::kStorageUnavailable, health_detail());
-    } else if (!waiting_.Add(read)) {
-      AnswerError(read, ErrorCode::kOverloaded, "too many reads wait here");
-    }
-  }
-}
-
-void StorageCore::Answer(const WaitingRead& read) {
-  proto::GetReply reply;
-  reply.read_version = Version(machine_.applied().value());
-  auto found = machine_.Get(read.key.view());
-  if (!found.ok()) {
-    reply.error = ReadError(found.status());
-  } else if (found->found) {
-    reply.found = true;
-    reply.version = found->version;
-    read_bytes_ += found->value.size();
-    reply.value = Bytes(std::move(found->value));
-  }
-  Send(read.from, read.request, std::move(reply));
-}
-
-void StorageCore::AnswerError(const WaitingRead& read, ErrorCode code, std::string_view detail) {
-  proto::GetReply reply;
-  reply.error = MakeError(code, detail);
-  reply.read_version = Version(machine_.applied().value());
-  Send(read.from, read.request, std::move(reply));
-}
-
-proto::Error StorageCore::ReadError(const Status& status) {
-  if (!status.IsCorruption()) return MakeError(ErrorCode::kStorageUnavailable, status.ToString());
-  ++corrupt_reads_;
-  last_corruption_ = status.message();
-  return MakeError(ErrorCode::kCorruption, status.message());
-}
-
 std::optional<std::uint64_t> StorageCore::NextWakeup() const {
-  auto next = waiting_.NextDeadline();
+  auto next = reads_.NextDeadline();
   if (retry_at_ms_ && (!next || *retry_at_ms_ < *next)) next = retry_at_ms_;
   return next;
 }
 
 void StorageCore::BeginStop() {
   stopping_ = true;
+  reads_.Stop(MakeError(ErrorCode::kShuttingDown, "storaged is stopping"));
   applier_.Stop();
 }
 
@@ -295,12 +214,13 @@ proto::StorageStatus StorageCore::StatusNow() const {
   status.durable_applied = engine_.durable_applied().index;
   status.health = health();
   status.detail = health_detail();
-  if (corrupt_reads_ != 0) {
+  if (corrupt_reads() != 0) {
     if (!status.detail.empty()) status.detail += "; ";
-    status.detail +=
-        std::to_string(corrupt_reads_) + " reads met damaged bytes, the last: " + last_corruption_;
+    status.detail += std::to_string(corrupt_reads()) +
+                     " reads met damaged bytes, the last: " + last_corruption();
   }
   status.software = options_.software;
+  status.history_from = machine_.history_from();
   return status;
 }
 

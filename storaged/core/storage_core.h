@@ -1,19 +1,17 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/base/ids.h"
-#include "common/base/units.h"
 #include "proto/errors.h"
 #include "proto/frame.h"
 #include "storaged/core/applier.h"
-#include "storaged/core/read_queue.h"
+#include "storaged/core/outgoing.h"
+#include "storaged/core/read_service.h"
 #include "storaged/core/state_machine.h"
 #include "storaged/engine/engine.h"
 
@@ -22,17 +20,6 @@ namespace bedrock::storage {
 /// While the engine is busy it is asked again this often, beside each time that it reports
 /// progress.
 inline constexpr std::uint64_t kBusyRetryMs = 20;
-/// Gets that came and are not looked at yet; more are refused.
-inline constexpr std::size_t kArrivedReadsMax = 65'536;
-/// One Run reads no more (but one value); what is left is for the next.
-inline constexpr std::size_t kReadBytesPerRunMax = 4 * kMiB;
-
-/// A message to a peer, by the routing id under which it came (or which raftd named).
-struct Outgoing {
-  std::string to;
-  RequestId request;
-  proto::Message message;
-};
 
 /// All that a storaged decides, without sockets, clock or threads: frames and the time go in,
 /// messages come out. The shell calls Receive for each frame of a turn and Run at its end:
@@ -40,10 +27,6 @@ struct Outgoing {
 ///   Receive…   entries into the applier, reads and queries noted
 ///   Run        apply; command replies; ApplyProgress to raftd; then the reads that are ready, so
 ///              that a read that came with the entries it needs is answered in the same turn
-///
-/// Reads are at the newest applied version. One that needs a later version waits for it until its
-/// deadline. Versions below the applied one may vanish (there are no reads of history yet): the
-/// watermark follows the applied index.
 ///
 /// One thread, the engine's owner thread. Borrows engine and state machine.
 class StorageCore {
@@ -83,8 +66,8 @@ class StorageCore {
   std::string health_detail() const;
   EngineState engine_state() const { return engine_health_.state; }
   /// Reads that met damaged bytes, and what the last one said.
-  std::uint64_t corrupt_reads() const { return corrupt_reads_; }
-  const std::string& last_corruption() const { return last_corruption_; }
+  std::uint64_t corrupt_reads() const { return reads_.corrupt_reads(); }
+  const std::string& last_corruption() const { return reads_.last_corruption(); }
 
  private:
   bool Admit(std::string_view from, const proto::Frame& frame);
@@ -92,18 +75,13 @@ class StorageCore {
               std::string_view detail);
   void OnApply(std::string_view from, const proto::Frame& frame, RequestId request,
                proto::Apply apply);
-  void OnGet(WaitingRead read);
+  void OnRead(std::string_view from, const proto::Packet& packet, WaitingRead read,
+              std::uint64_t now_ms);
 
   void ApplyPending(std::uint64_t now_ms);
   void ReportProgress();
-  void AnswerArrivedReads();
-  bool MayRead() const { return read_bytes_ < kReadBytesPerRunMax; }
   /// There is work that needs no event.
   bool HasMore() const;
-  void AnswerWaitingReads(std::uint64_t now_ms);
-  void Answer(const WaitingRead& read);
-  void AnswerError(const WaitingRead& read, proto::ErrorCode code, std::string_view detail);
-  proto::Error ReadError(const Status& status);
   proto::StorageStatus StatusNow() const;
   void Send(std::string_view to, RequestId request, proto::Message message);
 
@@ -111,9 +89,7 @@ class StorageCore {
   StateMachine& machine_;
   Options options_;
   Applier applier_;
-  ReadQueue waiting_;
-  std::deque<WaitingRead> arrived_;      // not looked at yet, in order
-  std::size_t read_bytes_ = 0;           // of this Run
+  ReadService reads_;
   std::vector<Applier::Reply> replies_;  // of one Run; kept for its memory
   std::vector<Outgoing> out_;
 
@@ -123,8 +99,6 @@ class StorageCore {
   bool stopping_ = false;
   std::optional<std::uint64_t> retry_at_ms_;  // while the engine is busy
   engine::EngineHealth engine_health_;        // as of its last report
-  std::uint64_t corrupt_reads_ = 0;
-  std::string last_corruption_;
 };
 
 }  // namespace bedrock::storage

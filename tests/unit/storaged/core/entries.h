@@ -44,6 +44,31 @@ inline proto::Operation DeleteOf(std::string_view key) {
   return {proto::Operation::Kind::kDelete, key, {}};
 }
 
+inline proto::Operation GetOf(std::string_view key) {
+  return {proto::Operation::Kind::kGet, key, {}};
+}
+inline proto::Operation AddOf(std::string_view key, std::int64_t delta) {
+  return {.kind = proto::Operation::Kind::kAdd, .key = key, .delta = delta};
+}
+inline proto::Operation DeleteRangeOf(std::string_view begin, std::string_view end) {
+  return {proto::Operation::Kind::kDeleteRange, begin, end};
+}
+inline proto::Operation ScanOf(std::string_view begin, std::string_view end,
+                               const proto::Scan& scan = {}) {
+  return {.kind = proto::Operation::Kind::kScan, .key = begin, .value = end, .scan = scan};
+}
+inline proto::Operation DropHistoryOf(std::uint64_t version) {
+  return {.kind = proto::Operation::Kind::kDropHistory, .version = Version(version)};
+}
+inline proto::Read KeyRead(std::string_view key, std::uint64_t at = 0) {
+  return {proto::Read::Kind::kKey, key, {}, Version(at)};
+}
+inline proto::Read RangeRead(std::string_view begin, std::string_view end, std::uint64_t at = 0) {
+  return {proto::Read::Kind::kRange, begin, end, Version(at)};
+}
+/// 16 bytes that tell requests apart.
+inline std::string FingerprintOf(char request) { return std::string(16, request); }
+
 inline proto::Command PutCommand(std::uint64_t session, std::uint64_t sequence,
                                  std::string_view key, std::string_view value,
                                  std::uint64_t low_water = 0) {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <span>
@@ -14,13 +15,14 @@
 #include "common/base/check.h"
 #include "storaged/engine/change_reader.h"
 #include "storaged/engine/engine.h"
+#include "storaged/engine/read/iterator.h"
 
 namespace bedrock::storage {
 
 /// What a FakeEngine leaves behind when it crashes.
 struct FakeDisk {
   using Versions = std::map<std::uint64_t, std::pair<bool, std::string>>;  // found, value
-  using Content = std::map<std::string, Versions>;
+  using Content = std::map<std::string, Versions, std::less<>>;
   Content content;
   engine::AppliedMark mark;
   std::string client_state;
@@ -64,7 +66,10 @@ class FakeEngine final : public engine::Engine {
     CHECK(mark.index == applied_.index.Next());
     engine::ChangeReader reader(changes);
     while (reader.Next()) {
-      CHECK_MSG(reader.kind() != Kind::kDeleteRange, "not needed");
+      if (reader.kind() == Kind::kDeleteRange) {
+        DeleteRange({reader.key(), reader.value()}, mark);
+        continue;
+      }
       content_[std::string(reader.key())][mark.index.value()] = {reader.kind() == Kind::kPut,
                                                                  std::string(reader.value())};
     }
@@ -107,13 +112,33 @@ class FakeEngine final : public engine::Engine {
     CHECK(NotNeeded().ok());
     return {};
   }
-  Result<Version> NewestVersion(std::string_view) const override { return NotNeeded(); }
-  Result<bool> ChangedSince(Range /*range*/, Version /*since*/) const override {
-    return Status::Unavailable("not needed");
+  Result<Version> NewestVersion(std::string_view key) const override {
+    const auto found = content_.find(std::string(key));
+    if (found == content_.end()) return Version();
+    return Version(found->second.rbegin()->first);
   }
-  std::unique_ptr<Iterator> NewIterator(const engine::ReadSettings&, Range) const override {
-    CHECK(NotNeeded().ok());
-    return nullptr;
+  Result<bool> ChangedSince(Range range, Version since) const override {
+    return ChangedBetween(range, since, Version(UINT64_MAX));
+  }
+  Result<bool> ChangedBetween(Range range, Version after, Version until) const override {
+    for (auto key = content_.lower_bound(range.begin); IsIn(key, range); ++key) {
+      const auto change = key->second.upper_bound(after.value());
+      if (change != key->second.end() && change->first <= until.value()) return true;
+    }
+    return false;
+  }
+  std::unique_ptr<Iterator> NewIterator(const engine::ReadSettings& settings,
+                                        Range bounds) const override {
+    auto walk = std::make_unique<Walk>();
+    const std::uint64_t at = settings.at.value_or(newest()).value();
+    for (auto key = content_.lower_bound(bounds.begin); IsIn(key, bounds); ++key) {
+      const auto above = key->second.upper_bound(at);
+      if (above == key->second.begin() || !std::prev(above)->second.first) continue;
+      walk->items.push_back(
+          {key->first, std::prev(above)->second.second, Version(std::prev(above)->first)});
+    }
+    walk->failure = get_status;
+    return engine::NewIterator(std::move(walk));
   }
   Snapshot GetSnapshot() const override { return {newest(), nullptr}; }
   void CompactRange(Range, std::function<void(Status)>) override { CHECK(NotNeeded().ok()); }
@@ -131,6 +156,42 @@ class FakeEngine final : public engine::Engine {
   Status Verify() const override { return Status::Ok(); }
 
  private:
+  /// Over what was there when it was made.
+  struct Walk final : engine::CustomWalk {
+    struct Item {
+      std::string key;
+      std::string value;
+      Version version;
+    };
+    std::vector<Item> items;
+    Status failure;
+    std::size_t at = 0;
+
+    bool Valid() const override { return failure.ok() && at < items.size(); }
+    void SeekToFirst() override { at = 0; }
+    void SeekToLast() override { at = items.size() - 1; }
+    void Seek(std::string_view key) override {
+      for (at = 0; at < items.size() && items[at].key < key;) ++at;
+    }
+    void SeekForPrev(std::string_view key) override {
+      for (at = items.size() - 1; at < items.size() && items[at].key > key;) --at;
+    }
+    void Next() override { ++at; }
+    void Prev() override { --at; }
+    std::string_view key() const override { return items[at].key; }
+    std::string_view value() const override { return items[at].value; }
+    Version version() const override { return items[at].version; }
+    Status status() const override { return failure; }
+  };
+
+  bool IsIn(FakeDisk::Content::const_iterator key, Range range) const {
+    return key != content_.end() && (range.end.empty() || key->first < range.end);
+  }
+  void DeleteRange(Range range, engine::AppliedMark mark) {
+    for (auto key = content_.lower_bound(range.begin); IsIn(key, range); ++key) {
+      if (key->second.rbegin()->second.first) key->second[mark.index.value()] = {false, ""};
+    }
+  }
   static Status NotNeeded() {
     CHECK_MSG(false, "not needed");
     return Status::Ok();

@@ -14,7 +14,7 @@ WaitingRead Read(std::uint64_t request, std::uint64_t min_version, std::uint64_t
                  std::string key = "k") {
   return {.from = "router",
           .request = RequestId(request),
-          .key = Bytes(std::move(key)),
+          .subject = Bytes(std::move(key)),
           .min_version = Version(min_version),
           .deadline_ms = deadline_ms};
 }
@@ -88,12 +88,12 @@ TEST(ReadQueueTest, CopiesTheKeySoThatItsFrameCanGo) {
   ReadQueue queue;
   const Bytes frame(std::string(1'000, 'f') + "key");
   WaitingRead read = Read(1, 10, 100);
-  read.key = frame.Slice(frame.view().substr(1'000));
-  const char* in_frame = read.key.data();
+  read.subject = frame.Slice(frame.view().substr(1'000));
+  const char* in_frame = read.subject.data();
   ASSERT_TRUE(queue.Add(std::move(read)));
   const auto taken = queue.TakeAny();
-  EXPECT_EQ(taken->key.view(), "key");
-  EXPECT_NE(taken->key.data(), in_frame);
+  EXPECT_EQ(taken->subject.view(), "key");
+  EXPECT_NE(taken->subject.data(), in_frame);
 }
 
 // Against a plain list.

@@ -234,7 +234,7 @@ class Replica {
   void Disturb() {
     if (engine_->WantsFlush() || random_.Chance(1, 40)) machine_->StartFlush();
     if (random_.Chance(1, 4)) executor_->RunOne();
-    if (random_.Chance(1, 20)) engine_->SetWatermark(Version(machine_->applied().value()));
+    if (random_.Chance(1, 20)) machine_->EngineProgressed();
     if (random_.Chance(1, 60)) {
       Crash(random_.Chance(1, 2) ? MemoryFileSystem::CrashMode::kRandom
                                  : MemoryFileSystem::CrashMode::kProcessOnly);

@@ -180,10 +180,10 @@ SessionTable Sample() {
   Execute(table, kA, 900, 11, 2);
   EXPECT_EQ(table.Enter(kB, UINT64_MAX, 1).verdict, Verdict::kNew);
   table.Record(kB, UINT64_MAX, 1,
-               {.code = ErrorCode::kPreconditionFailed,
-                .version = Version(12),
-                .current = Version(5),
-                .failed_condition = 1});
+               CommandResult{.code = ErrorCode::kPreconditionFailed,
+                             .version = Version(12),
+                             .current = Version(5),
+                             .failed_condition = 1});
   return table;
 }
 

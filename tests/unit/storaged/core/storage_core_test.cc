@@ -49,6 +49,11 @@ class StorageCoreTest : public ::testing::Test {
   static proto::Get Get(const std::string& key, std::uint64_t min_version = 0) {
     return {.key = Bytes::Copy(key), .min_version = Version(min_version)};
   }
+  static proto::Query QueryOf(std::vector<proto::Operation> operations, std::uint64_t at = 0) {
+    proto::Command command;
+    command.operations = std::move(operations);
+    return {.command = Bytes(proto::EncodeCommand(command)), .at = Version(at)};
+  }
   std::vector<Outgoing> Run() {
     std::vector<Outgoing> out;
     more_ = core_.Run(now_ms_, out);
@@ -317,8 +322,126 @@ TEST_F(StorageCoreTest, WhatCannotBeAppliedStopsWritesAndNotReads) {
   EXPECT_NE(core_.health_detail().find("000003.log"), std::string::npos);
 }
 
-TEST_F(StorageCoreTest, TheWatermarkFollowsWhatIsApplied) {
+// ---- Reads of the past and queries
+
+TEST_F(StorageCoreTest, AGetReadsTheVersionItNames) {
   ApplyQuietly(1, 3);
+  Receive("router", 8, proto::Get{.key = Bytes::Copy("k2"), .at = Version(1)});
+  auto reply = RunFor<proto::GetReply>("router", 8);
+  EXPECT_FALSE(reply.found);
+  EXPECT_EQ(reply.read_version, Version(1));
+  Receive("router", 9, proto::Get{.key = Bytes::Copy("k2"), .at = Version(2)});
+  reply = RunFor<proto::GetReply>("router", 9);
+  EXPECT_EQ(reply.value.view(), "v2");
+  EXPECT_EQ(reply.read_version, Version(2));
+}
+
+TEST_F(StorageCoreTest, AReadAtALaterVersionWaitsForIt) {
+  ApplyQuietly(1, 1);
+  Receive("router", 8, proto::Get{.key = Bytes::Copy("k2"), .at = Version(2)});
+  Receive("router", 9, QueryOf({GetOf("k2")}, 2));
+  EXPECT_TRUE(Run().empty());
+  Receive("raftd", 0, Puts(2, 3));
+  const auto out = Run();
+  ASSERT_EQ(out.size(), 5u);
+  EXPECT_EQ(std::get<proto::GetReply>(out[3].message).read_version, Version(2));
+  EXPECT_EQ(std::get<proto::QueryReply>(out[4].message).read_version, Version(2));
+}
+
+TEST_F(StorageCoreTest, AReadAtALaterVersionEndsAtItsDeadline) {
+  Receive("router", 9, QueryOf({GetOf("k2")}, 2), 100);
+  EXPECT_TRUE(Run().empty());
+  EXPECT_EQ(core_.NextWakeup(), now_ms_ + 100);
+  now_ms_ += 100;
+  EXPECT_EQ(RunFor<proto::QueryReply>("router", 9).error.code, ErrorCode::kDeadlineExceeded);
+}
+
+TEST_F(StorageCoreTest, ReadsBelowTheWatermarkAreRefused) {
+  ApplyQuietly(1, 3);
+  proto::Command drop = MakeCommand(7, 4);
+  drop.operations = {DropHistoryOf(3)};
+  Receive("raftd", 0, proto::Apply{{{MakeEntry(4, drop), {}}}});
+  Run();
+  Receive("router", 8, proto::Get{.key = Bytes::Copy("k2"), .at = Version(2)});
+  EXPECT_EQ(RunFor<proto::GetReply>("router", 8).error.code, ErrorCode::kVersionCompacted);
+  Receive("router", 9, QueryOf({GetOf("k2")}, 2));
+  EXPECT_EQ(RunFor<proto::QueryReply>("router", 9).error.code, ErrorCode::kVersionCompacted);
+  Receive("router", 10, QueryOf({GetOf("k2")}, 3));
+  EXPECT_EQ(RunFor<proto::QueryReply>("router", 10).result.results.at(0).value, "v2");
+  Receive("router", 11, proto::StorageStatusQuery{});
+  EXPECT_EQ(RunFor<proto::StorageStatus>("router", 11).history_from, Version(3));
+}
+
+TEST_F(StorageCoreTest, AQueryGivesAllItsResultsAtOneVersion) {
+  ApplyQuietly(1, 3);
+  Receive("router", 8, QueryOf({GetOf("k1"), PutOf("k2", "own"), ScanOf("k", "")}));
+  const auto reply = RunFor<proto::QueryReply>("router", 8);
+  EXPECT_TRUE(reply.error.ok());
+  EXPECT_EQ(reply.read_version, Version(3));
+  ASSERT_EQ(reply.result.results.size(), 3u);
+  EXPECT_EQ(reply.result.results[0].value, "v1");
+  EXPECT_EQ(reply.result.results[2].items.at(1).value, "own");
+  EXPECT_EQ(machine_->Get("k2")->value, "v2");
+}
+
+TEST_F(StorageCoreTest, WhatIsNoQueryIsRefused) {
+  Receive("router", 8, proto::Query{.command = Bytes::Copy("no command")});
+  EXPECT_EQ(RunFor<proto::QueryReply>("router", 8).error.code, ErrorCode::kInvalidArgument);
+  Receive("router", 9, QueryOf({DropHistoryOf(1)}));
+  EXPECT_EQ(RunFor<proto::QueryReply>("router", 9).error.code, ErrorCode::kInvalidArgument);
+  std::string later = proto::EncodeCommand(proto::Command{});
+  later[1] = static_cast<char>(proto::kCommandFormat + 1);
+  Receive("router", 10, proto::Query{.command = Bytes(std::move(later))});
+  EXPECT_EQ(RunFor<proto::QueryReply>("router", 10).error.code, ErrorCode::kUnsupportedProtocol);
+}
+
+TEST_F(StorageCoreTest, AQueryThatMeetsDamagedBytesFailsAlone) {
+  ApplyQuietly(1, 3);
+  engine_.get_status = Status::Corruption("000012.sst: block at 4096");
+  Receive("router", 8, QueryOf({GetOf("k1")}));
+  EXPECT_EQ(RunFor<proto::QueryReply>("router", 8).error.code, ErrorCode::kCorruption);
+  EXPECT_EQ(core_.corrupt_reads(), 1u);
+}
+
+TEST_F(StorageCoreTest, ARunEndsAfterAResultThatIsLargeEnough) {
+  proto::Command large = MakeCommand(7, 1);
+  const std::string value(proto::kValueBytesMax / 2, 'v');
+  large.operations = {PutOf("large", value)};
+  Receive("raftd", 0, proto::Apply{{{MakeEntry(1, large), {}}}});
+  Run();
+  for (std::uint64_t i = 0; i < 3; ++i) Receive("router", i, QueryOf({GetOf("large")}));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(Run().size(), 1u);
+  EXPECT_FALSE(more_);
+}
+
+TEST_F(StorageCoreTest, QueriesThatWaitForTheirTurnAreBoundedInBytes) {
+  const std::string value(proto::kValueBytesMax, 'v');
+  std::size_t refused = 0;
+  for (std::uint64_t i = 0; i <= kArrivedReadsBytesMax / value.size(); ++i) {
+    Receive("router", i, QueryOf({PutOf("k", value)}));
+  }
+  for (int i = 0; i < 20; ++i) {
+    for (const auto& message : Run()) {
+      const auto& reply = std::get<proto::QueryReply>(message.message);
+      refused += reply.error.code == ErrorCode::kOverloaded ? 1 : 0;
+    }
+  }
+  EXPECT_GT(refused, 0u);
+  EXPECT_LT(refused, 4u);
+}
+
+TEST_F(StorageCoreTest, TheEngineDropsHistoryOnlyOnceTheMoveIsDurable) {
+  ApplyQuietly(1, 3);
+  proto::Command drop = MakeCommand(7, 4);
+  drop.operations = {DropHistoryOf(3)};
+  Receive("raftd", 0, proto::Apply{{{MakeEntry(4, drop), {}}}});
+  Run();
+  EXPECT_EQ(engine_.watermark(), Version());
+  machine_->StartFlush();
+  core_.EngineProgressed();
+  EXPECT_EQ(engine_.watermark(), Version());
+  engine_.FinishFlush();
+  core_.EngineProgressed();
   EXPECT_EQ(engine_.watermark(), Version(3));
 }
 
