@@ -20,20 +20,26 @@ std::uint64_t DeadlineOf(const Exchange& exchange, const CallContext& context) {
 }
 
 proto::Operation OperationOf(const Plan& plan, std::string_view body) {
+  proto::Operation operation;
+  operation.key = plan.key;
   switch (plan.kind) {
     case Plan::Kind::kPut:
-      return {Kind::kPut, plan.key, body};
+      operation.kind = Kind::kPut;
+      operation.value = body;
+      return operation;
     case Plan::Kind::kDelete:
-      return {Kind::kDelete, plan.key};
+      operation.kind = Kind::kDelete;
+      return operation;
     case Plan::Kind::kDeleteRange:
-      return {Kind::kDeleteRange, plan.range->rest.start, plan.range->rest.end};
-    case Plan::Kind::kScan: {
-      proto::Operation operation{Kind::kScan, plan.range->rest.start, plan.range->rest.end};
+    case Plan::Kind::kScan:
+      operation.key = plan.range->rest.start;
+      operation.value = plan.range->rest.end;
+      operation.kind = plan.kind == Plan::Kind::kScan ? Kind::kScan : Kind::kDeleteRange;
       operation.scan = plan.range->scan;
       return operation;
-    }
     default:
-      return {Kind::kGet, plan.key};
+      operation.kind = Kind::kGet;
+      return operation;
   }
 }
 

@@ -274,16 +274,16 @@ std::vector<proto::Condition> Plan::Conditions() const {
   std::vector<proto::Condition> conditions;
   if (if_match) {
     if (if_match->any) {
-      conditions.push_back({Check::kExists, key, Version()});
+      conditions.push_back({Check::kExists, key, Version(), {}});
     } else {
       Version named = kNoVersion;
       for (const EntityTag& tag : if_match->tags) {
         if (!tag.weak && tag.version) named = tag.version;
       }
-      conditions.push_back({Check::kVersionEquals, key, named});
+      conditions.push_back({Check::kVersionEquals, key, named, {}});
     }
   }
-  if (if_none_match) conditions.push_back({Check::kAbsent, key, Version()});
+  if (if_none_match) conditions.push_back({Check::kAbsent, key, Version(), {}});
   return conditions;
 }
 

@@ -79,11 +79,11 @@ void ReadKeyCondition(Reading& reading, const Place& place, ObjectReader& object
   const std::string_view key = TakeKey(reading, place, object);
   for (const Row& row : kVersions) {
     if (const auto version = object.TakeUnsigned(row.name)) {
-      conditions->push_back({row.kind, key, Version(*version)});
+      conditions->push_back({row.kind, key, Version(*version), {}});
     }
   }
   if (const auto exists = object.TakeBoolean("exists")) {
-    conditions->push_back({*exists ? Kind::kExists : Kind::kAbsent, key, Version()});
+    conditions->push_back({*exists ? Kind::kExists : Kind::kAbsent, key, Version(), {}});
   }
   if (const auto value = object.TakeBytes("value")) {
     conditions->push_back({Kind::kValueEquals, key, Version(), *value});
