@@ -1,19 +1,40 @@
 #include <atomic>
+#include <chrono>
 
 #include "bedrock/db.h"
+#include "bedrock/transaction.h"
 #include "tests/bench/bedrock_bench/store.h"
 
 namespace bedrock::bench {
 namespace {
 
+/// From where on a database's commits were synced, as bytes of its log. Any thread.
+class SyncedFrom {
+ public:
+  void Note(DB* db) {
+    if (noted_.load(std::memory_order_relaxed) || noted_.exchange(true)) return;
+    log_bytes_ = db->Stats().log_bytes;
+  }
+  /// The log is mapped until commits are synced.
+  std::uint64_t MappedBytes(DB* db) const {
+    return noted_ ? log_bytes_.load() : db->Stats().log_bytes;
+  }
+
+ private:
+  std::atomic<bool> noted_ = false;
+  std::atomic<std::uint64_t> log_bytes_ = 0;
+};
+
 class BedrockSession final : public Session {
  public:
-  BedrockSession(DB* db, std::atomic<bool>* synced) : db_(db), synced_(synced) {}
+  BedrockSession(DB* db, SyncedFrom* synced, Transactions transactions) : db_(db), synced_(synced) {
+    transactions_.mode = transactions == Transactions::kOptimistic ? TransactionMode::kOptimistic
+                                                                   : TransactionMode::kPessimistic;
+    transactions_.lock_timeout = std::chrono::milliseconds(kLockTimeoutMs);
+  }
 
   void Put(std::string_view key, std::string_view value, Durability durability) override {
-    const WriteOptions options{.sync = durability == Durability::kDisk ? Sync::kYes : Sync::kNo};
-    if (durability == Durability::kDisk) synced_->store(true, std::memory_order_relaxed);
-    CheckOk(db_->Put(key, value, options).status());
+    CheckOk(db_->Put(key, value, {.sync = SyncFor(durability)}).status());
   }
   void Delete(std::string_view key) override {
     CheckOk(db_->Delete(key, {.sync = Sync::kNo}).status());
@@ -43,10 +64,39 @@ class BedrockSession final : public Session {
     ReadEntries(iterator.get(), nexts + 1, Direction::kForward, tally);
   }
   std::unique_ptr<Walk> NewWalk() override { return NewWalkOver(db_->NewIterator()); }
+  bool TryTransact(const TransactionPlan& plan, Tally* tally) override {
+    transactions_.write.sync = SyncFor(plan.durability);
+    const auto transaction = db_->BeginTransaction(transactions_);
+    for (std::size_t i = 0; i < plan.updates.size(); ++i) {
+      if (!Goes(transaction->GetForUpdate(plan.updates[i].key, &updated_[i]))) return false;
+    }
+    if (!Goes(transaction->Get(plan.read, &read_))) return false;
+    for (const auto& [key, value] : plan.updates) {
+      if (!Goes(transaction->Put(key, value))) return false;
+    }
+    if (!Goes(transaction->Commit().status())) return false;
+    for (const std::string& value : updated_) tally->AddValue(value);
+    tally->AddValue(read_);
+    return true;
+  }
 
  private:
+  Sync SyncFor(Durability durability) {
+    if (durability == Durability::kProcess) return Sync::kNo;
+    synced_->Note(db_);
+    return Sync::kYes;
+  }
+  static bool Goes(const Status& status) {
+    if (status.IsConflict() || status.IsDeadlock() || status.IsTimedOut()) return false;
+    CheckOk(status);
+    return true;
+  }
+
   DB* db_;
-  std::atomic<bool>* synced_;
+  SyncedFrom* synced_;
+  TransactionOptions transactions_;
+  std::array<std::string, 2> updated_;
+  std::string read_;
   ReadOptions reads_;  // which check checksums by default
   WriteBatch batch_;
   PinnedValue value_;
@@ -55,7 +105,7 @@ class BedrockSession final : public Session {
 /// Its files have the size it gives them: there is no option for that.
 class BedrockStore final : public Store {
  public:
-  explicit BedrockStore(const StoreOptions& options) {
+  explicit BedrockStore(const StoreOptions& options) : transactions_(options.transactions) {
     Options settings;
     settings.error_if_exists = true;
     if (options.settings == Settings::kEqual) {
@@ -72,15 +122,15 @@ class BedrockStore final : public Store {
   ~BedrockStore() override { CheckOk(db_->Close()); }
 
   std::unique_ptr<Session> NewSession() override {
-    return std::make_unique<BedrockSession>(db_.get(), &synced_);
+    return std::make_unique<BedrockSession>(db_.get(), &synced_, transactions_);
   }
   void CompactAll() override { CheckOk(db_->CompactRange()); }
   bool Busy() override { return false; }  // seen by its CPU and writes, as LevelDB is
-  /// The log is mapped but for commits that are synced; no database of the benchmark has both.
-  std::uint64_t MappedWriteBytes() override { return synced_ ? 0 : db_->Stats().log_bytes; }
+  std::uint64_t MappedWriteBytes() override { return synced_.MappedBytes(db_.get()); }
 
  private:
-  std::atomic<bool> synced_ = false;
+  const Transactions transactions_;
+  SyncedFrom synced_;
   std::unique_ptr<DB> db_;
 };
 

@@ -5,13 +5,17 @@ namespace bedrock::bench {
 std::vector<Engine> BuiltEngines() {
   std::vector<Engine> engines;
 #ifdef BEDROCK_BENCH_HAVE_BEDROCK
-  engines.push_back({.name = "bedrock", .version = "this tree", .open = OpenBedrock});
+  engines.push_back(
+      {.name = "bedrock", .version = "this tree", .has_transactions = true, .open = OpenBedrock});
 #endif
 #ifdef BEDROCK_BENCH_HAVE_LEVELDB
   engines.push_back({.name = "leveldb", .version = LevelDbVersion(), .open = OpenLevelDb});
 #endif
 #ifdef BEDROCK_BENCH_HAVE_ROCKSDB
-  engines.push_back({.name = "rocksdb", .version = RocksDbVersion(), .open = OpenRocksDb});
+  engines.push_back({.name = "rocksdb",
+                     .version = RocksDbVersion(),
+                     .has_transactions = true,
+                     .open = OpenRocksDb});
   engines.push_back({.name = "rocksdb_mmap",
                      .version = RocksDbVersion(),
                      .variant = "mmap",

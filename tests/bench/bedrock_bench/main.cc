@@ -202,6 +202,7 @@ std::vector<Result> RunInChild(const Choice& choice, const WorkloadSet& set, con
 
 bool TakesPart(const Engine& engine, const WorkloadSet& set, Settings settings) {
   if (settings == Settings::kDefaults && !engine.in_defaults) return false;
+  if (set.transactions != Transactions::kNone && !engine.has_transactions) return false;
   return set.large_values || !engine.large_values_only;
 }
 

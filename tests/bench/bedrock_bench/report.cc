@@ -101,6 +101,7 @@ std::string Table(const Grid& grid, const std::vector<std::string>& extra_column
 std::string SpeedCell(const Result& result) {
   std::string text = Count(result.ops_per_s);
   if (result.writer_ops_per_s > 0) text += " (" + Count(result.writer_ops_per_s) + ")";
+  if (result.aborts_per_op > 0) text += Print(" [%.2g%%]", result.aborts_per_op * 100);
   return text;
 }
 
@@ -131,10 +132,10 @@ std::vector<Result> Medians(const std::vector<Result>& results) {
   constexpr double Result::*kFields[] = {
       &Result::seconds,          &Result::ops_per_s,     &Result::p50_ns,
       &Result::p99_ns,           &Result::p999_ns,       &Result::max_ns,
-      &Result::writer_ops_per_s, &Result::cpu_us_per_op, &Result::peak_rss_bytes,
-      &Result::user_bytes,       &Result::write_bytes,   &Result::settle_seconds,
-      &Result::space_bytes,      &Result::log_bytes,     &Result::steal_cpus,
-      &Result::foreign_cpus};
+      &Result::writer_ops_per_s, &Result::aborts_per_op, &Result::cpu_us_per_op,
+      &Result::peak_rss_bytes,   &Result::user_bytes,    &Result::write_bytes,
+      &Result::settle_seconds,   &Result::space_bytes,   &Result::log_bytes,
+      &Result::steal_cpus,       &Result::foreign_cpus};
   std::vector<Result> medians;
   for (const auto& group : groups) {
     Result median = *group.front();
@@ -189,7 +190,9 @@ std::string MarkdownTables(const std::vector<Result>& medians, const std::string
     }
     return {Print("%.2f", most)};
   };
-  return "Operations a second, " + settings + " settings (in brackets: the writer beside):\n\n" +
+  return "Operations a second, " + settings +
+         " settings (in brackets: the writer beside; in square ones: transactions that had to be "
+         "tried again):\n\n" +
          Table(grid, {subject + " to the best other"}, SpeedCell, ratio) +
          "\np50, p99, p99.9 of an operation; CPUs that others used meanwhile, at most:\n\n" +
          Table(grid, {"foreign CPUs"}, DurationCell, noise) +

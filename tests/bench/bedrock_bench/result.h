@@ -22,6 +22,8 @@ struct Result {
   double p999_ns = 0;
   double max_ns = 0;
   double writer_ops_per_s = 0;  ///< Of the writer beside the readers, where there is one.
+  /// Of transactions: how many attempts had to be made again because of others, a commit.
+  double aborts_per_op = 0;
 
   double cpu_us_per_op = 0;
   double peak_rss_bytes = 0;
@@ -43,8 +45,8 @@ struct Result {
 
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Result, settings, engine, workload, round, ops, seconds,
                                    ops_per_s, p50_ns, p99_ns, p999_ns, max_ns, writer_ops_per_s,
-                                   cpu_us_per_op, peak_rss_bytes, user_bytes, write_bytes,
-                                   settle_seconds, space_bytes, log_bytes, entries, digest,
-                                   comparable, steal_cpus, foreign_cpus)
+                                   aborts_per_op, cpu_us_per_op, peak_rss_bytes, user_bytes,
+                                   write_bytes, settle_seconds, space_bytes, log_bytes, entries,
+                                   digest, comparable, steal_cpus, foreign_cpus)
 
 }  // namespace bedrock::bench

@@ -3,6 +3,9 @@
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/perf_level.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/optimistic_transaction_db.h>
+#include <rocksdb/utilities/transaction.h>
+#include <rocksdb/utilities/transaction_db.h>
 #include <rocksdb/version.h>
 #include <rocksdb/write_batch.h>
 
@@ -14,9 +17,52 @@ namespace {
 
 rocksdb::Slice ToSlice(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
 
+/// A database as it was opened: for pessimistic transactions, for optimistic ones, or for none.
+struct OpenedRocksDb {
+  std::unique_ptr<rocksdb::DB> db;  ///< The same object, where one of the others is set.
+  rocksdb::TransactionDB* pessimistic = nullptr;
+  rocksdb::OptimisticTransactionDB* optimistic = nullptr;
+
+  OpenedRocksDb(const rocksdb::Options& options, const StoreOptions& wanted) {
+    switch (wanted.transactions) {
+      case Transactions::kNone: {
+        rocksdb::DB* opened = nullptr;
+        CheckOk(rocksdb::DB::Open(options, wanted.directory, &opened));
+        db.reset(opened);
+        break;
+      }
+      case Transactions::kPessimistic:
+        CheckOk(rocksdb::TransactionDB::Open(options, rocksdb::TransactionDBOptions(),
+                                             wanted.directory, &pessimistic));
+        db.reset(pessimistic);
+        break;
+      case Transactions::kOptimistic:
+        CheckOk(rocksdb::OptimisticTransactionDB::Open(options, wanted.directory, &optimistic));
+        db.reset(optimistic);
+        break;
+    }
+  }
+
+  /// `previous` is used again, and may be null.
+  std::unique_ptr<rocksdb::Transaction> Begin(
+      const rocksdb::WriteOptions& writes, std::unique_ptr<rocksdb::Transaction> previous) const {
+    if (optimistic != nullptr) {
+      return std::unique_ptr<rocksdb::Transaction>(
+          optimistic->BeginTransaction(writes, {}, previous.release()));
+    }
+    CHECK(pessimistic != nullptr);
+    rocksdb::TransactionOptions options;
+    options.deadlock_detect = true;
+    options.lock_timeout = kLockTimeoutMs;
+    return std::unique_ptr<rocksdb::Transaction>(
+        pessimistic->BeginTransaction(writes, options, previous.release()));
+  }
+};
+
 class RocksDbSession final : public Session {
  public:
-  explicit RocksDbSession(rocksdb::DB* db) : db_(db), family_(db->DefaultColumnFamily()) {
+  explicit RocksDbSession(const OpenedRocksDb& opened)
+      : opened_(opened), db_(opened.db.get()), family_(db_->DefaultColumnFamily()) {
     durable_.sync = true;
   }
 
@@ -62,8 +108,44 @@ class RocksDbSession final : public Session {
     ReadEntries(iterator.get(), nexts + 1, Direction::kForward, tally);
   }
   std::unique_ptr<Walk> NewWalk() override { return NewWalkOver(db_->NewIterator(reads_)); }
+  bool TryTransact(const TransactionPlan& plan, Tally* tally) override {
+    transaction_ = opened_.Begin(plan.durability == Durability::kDisk ? durable_ : writes_,
+                                 std::move(transaction_));
+    const bool done = TryTransactOnce(plan);
+    if (!done) {
+      CheckOk(transaction_->Rollback());
+      return false;
+    }
+    for (const rocksdb::PinnableSlice& value : values_)
+      tally->AddValue({value.data(), value.size()});
+    return true;
+  }
 
  private:
+  static bool Goes(const rocksdb::Status& status) {
+    if (status.IsBusy() || status.IsTimedOut() || status.IsTryAgain()) return false;
+    CheckOk(status);
+    return true;
+  }
+  /// A read that counts for the isolation: a plain Get of a transaction does not.
+  bool Read(std::string_view key, bool exclusive, rocksdb::PinnableSlice* value) {
+    value->Reset();
+    return Goes(transaction_->GetForUpdate(reads_, family_, ToSlice(key), value, exclusive));
+  }
+  bool TryTransactOnce(const TransactionPlan& plan) {
+    values_.resize(plan.updates.size() + 1);
+    for (std::size_t i = 0; i < plan.updates.size(); ++i) {
+      if (!Read(plan.updates[i].key, true, &values_[i])) return false;
+    }
+    if (!Read(plan.read, false, &values_.back())) return false;
+    for (const auto& [key, value] : plan.updates) {
+      if (!Goes(transaction_->Put(family_, ToSlice(key), ToSlice(value)))) return false;
+    }
+    return Goes(transaction_->Commit());
+  }
+
+  const OpenedRocksDb& opened_;
+  std::unique_ptr<rocksdb::Transaction> transaction_;  ///< The last one, for its memory.
   rocksdb::DB* db_;
   rocksdb::ColumnFamilyHandle* family_;
   rocksdb::ReadOptions reads_;  // which check checksums by default
@@ -102,16 +184,14 @@ class RocksDbStore final : public Store {
       settings.min_blob_size = kBlobBytesMin;
       settings.enable_blob_garbage_collection = true;
     }
-    rocksdb::DB* db = nullptr;
-    CheckOk(rocksdb::DB::Open(settings, options.directory, &db));
-    db_.reset(db);
+    opened_ = std::make_unique<OpenedRocksDb>(settings, options);
   }
 
   std::unique_ptr<Session> NewSession() override {
-    return std::make_unique<RocksDbSession>(db_.get());
+    return std::make_unique<RocksDbSession>(*opened_);
   }
   void CompactAll() override {
-    CheckOk(db_->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr));
+    CheckOk(opened_->db->CompactRange(rocksdb::CompactRangeOptions(), nullptr, nullptr));
   }
   bool Busy() override {
     for (const std::string* property : {&rocksdb::DB::Properties::kNumRunningCompactions,
@@ -119,14 +199,14 @@ class RocksDbStore final : public Store {
                                         &rocksdb::DB::Properties::kCompactionPending,
                                         &rocksdb::DB::Properties::kMemTableFlushPending}) {
       std::uint64_t value = 0;
-      CHECK(db_->GetIntProperty(*property, &value));
+      CHECK(opened_->db->GetIntProperty(*property, &value));
       if (value != 0) return true;
     }
     return false;
   }
 
  private:
-  std::unique_ptr<rocksdb::DB> db_;
+  std::unique_ptr<OpenedRocksDb> opened_;
 };
 
 }  // namespace

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -27,6 +28,13 @@ enum class Durability : std::uint8_t {
   kDisk,     ///< And that of the machine, when the call returns.
 };
 
+/// What a store is opened for: some engines open a database for one kind of transactions.
+enum class Transactions : std::uint8_t {
+  kNone,
+  kPessimistic,  ///< Locks are taken as keys are read and written.
+  kOptimistic,   ///< What was read is looked at again at the commit.
+};
+
 enum class Direction : std::uint8_t { kForward, kBackward };
 
 // What equal settings are.
@@ -42,7 +50,23 @@ struct StoreOptions {
   Settings settings = Settings::kEqual;
   /// A way to run the engine: "" is its plain one; others are the engine's own.
   std::string variant;
+  Transactions transactions = Transactions::kNone;
 };
+
+/// What a transaction does: reads a key, reads two others that it says it will write, and puts
+/// these. All reads count for its isolation, which is serializable.
+struct TransactionPlan {
+  struct Update {
+    std::string_view key;
+    std::string_view value;
+  };
+  std::string_view read;
+  std::array<Update, 2> updates;
+  Durability durability = Durability::kProcess;
+};
+
+/// How long a pessimistic transaction waits for a lock. Cycles of waiting ones are found at once.
+inline constexpr std::int64_t kLockTimeoutMs = 5000;
 
 /// Walks all keys of a store in one direction. One thread.
 class Walk {
@@ -71,6 +95,12 @@ class Session {
   /// Makes an iterator, seeks, reads the entry and `nexts` more, destroys the iterator.
   virtual void SeekAndRead(std::string_view key, std::size_t nexts, Tally* tally) = 0;
   virtual std::unique_ptr<Walk> NewWalk() = 0;
+  /// One attempt of a transaction. False: others were in its way, and nothing was done. REQUIRES:
+  /// the store was opened for transactions.
+  virtual bool TryTransact(const TransactionPlan& /*plan*/, Tally* /*tally*/) {
+    CHECK_MSG(false, "not opened for transactions");
+    return false;
+  }
 };
 
 /// An open, at first empty database of some engine. Sessions and walks must be gone before it is
@@ -95,6 +125,7 @@ struct Engine {
   /// Runs only where the variant makes a difference.
   bool large_values_only = false;
   bool in_defaults = true;  ///< Whether the variant has a place in the table of defaults.
+  bool has_transactions = false;
   std::unique_ptr<Store> (*open)(const StoreOptions& options) = nullptr;
 };
 

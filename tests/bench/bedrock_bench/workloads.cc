@@ -70,6 +70,7 @@ struct Worker {
   Sampler sample;
   Tally tally;
   std::uint64_t user_bytes = 0;
+  std::uint64_t aborts = 0;  ///< Attempts of transactions that others were in the way of.
 
   void Put(std::uint64_t id, std::size_t bytes, Durability durability = Durability::kProcess) {
     const std::string_view key = keys.Key(id);
@@ -160,6 +161,14 @@ class Bench {
   Result DeleteSeq();
   Result SeekDeleted();
   Result Compact();
+  struct TransactionMix {
+    unsigned threads = 1;
+    bool zipfian = false;
+    Durability durability = Durability::kProcess;
+  };
+  /// "txn_MODE_DISTRIBUTION_THREADS", behind it "_sync" where commits are durable.
+  static TransactionMix ParseTransactionMix(std::string_view workload);
+  Result Transact(const TransactionMix& mix);
   Result YcsbLoad();
   /// `reads`, `updates`, `inserts`, `scans` in percent; the rest reads, changes and writes back.
   struct YcsbMix {
@@ -203,12 +212,14 @@ Result Bench::Measure(const Plan& plan, const Body& body) {
     histogram.Add(worker->sample.histogram());
     tally.Add(worker->tally);
     result.user_bytes += static_cast<double>(worker->user_bytes);
+    result.aborts_per_op += static_cast<double>(worker->aborts);
   }
   const auto wall_ns = static_cast<double>(after.now_ns - before.now_ns);
   const auto cpu_ns = static_cast<double>(after.cpu_ns - before.cpu_ns);
   result.ops = plan.ops / plan.threads * plan.threads;
   result.seconds = wall_ns * 1e-9;
   result.ops_per_s = static_cast<double>(result.ops) / result.seconds;
+  result.aborts_per_op /= static_cast<double>(std::max<std::uint64_t>(1, result.ops));
   result.p50_ns = static_cast<double>(histogram.Quantile(0.5));
   result.p99_ns = static_cast<double>(histogram.Quantile(0.99));
   result.p999_ns = static_cast<double>(histogram.Quantile(0.999));
@@ -416,6 +427,54 @@ Result Bench::Compact() {
   return result;
 }
 
+Bench::TransactionMix Bench::ParseTransactionMix(std::string_view workload) {
+  constexpr std::string_view kSync = "_sync";
+  TransactionMix mix;
+  if (workload.ends_with(kSync)) {
+    mix.durability = Durability::kDisk;
+    workload.remove_suffix(kSync.size());
+  }
+  mix.zipfian = workload.find("_zipfian_") != workload.npos;
+  mix.threads =
+      static_cast<unsigned>(std::stoul(std::string(workload.substr(workload.rfind('_') + 1))));
+  return mix;
+}
+
+// An operation is a transaction that was committed, however often it had to be tried: at once again
+// with the same keys, its duration is that of all attempts.
+Result Bench::Transact(const TransactionMix& mix) {
+  const Zipfian zipfian(scale_.keys);
+  Plan plan{.threads = mix.threads, .writes = true};
+  plan.ops = mix.durability == Durability::kDisk
+                 ? std::max<std::uint64_t>(16, scale_.keys / 1000) * mix.threads
+                 : scale_.reads / 4;
+  if (mix.durability == Durability::kDisk) plan.stride = kEach;
+  return Measure(plan, [&](Worker& worker, std::uint64_t ops) {
+    std::array<KeyWriter, 3> keys{worker.keys, worker.keys, worker.keys};
+    std::array<std::uint64_t, 3> ids{};
+    const auto draw = [&] {
+      return mix.zipfian ? Scramble(zipfian.Next(&worker.random)) % scale_.keys : RandomId(worker);
+    };
+    for (std::uint64_t i = 0; i < ops; ++i) {
+      ids[0] = draw();
+      do ids[1] = draw();
+      while (ids[1] == ids[0]);
+      do ids[2] = draw();
+      while (ids[2] == ids[0] || ids[2] == ids[1]);
+      const auto update = [&](std::size_t at) -> TransactionPlan::Update {
+        return {keys[at].Key(ids[at]), worker.values.Next(scale_.value_bytes)};
+      };
+      const TransactionPlan transaction{.read = keys[0].Key(ids[0]),
+                                        .updates = {update(1), update(2)},
+                                        .durability = mix.durability};
+      worker.sample([&] {
+        while (!worker.session->TryTransact(transaction, &worker.tally)) ++worker.aborts;
+      });
+    }
+    worker.user_bytes += ops * 2 * (kKeyBytes + scale_.value_bytes);
+  });
+}
+
 Result Bench::YcsbLoad() {
   return Measure(Writes(scale_.keys), [this](Worker& worker, std::uint64_t ops) {
     for (std::uint64_t i = 0; i < ops; ++i) worker.Put(ScrambledId(i), scale_.value_bytes);
@@ -516,6 +575,7 @@ Result Bench::Run(std::string_view workload) {
   if (name == "seekdeleted") return SeekDeleted();
   if (name == "compact") return Compact();
   if (name == "mixgraph") return MixGraph();
+  if (name == "txn") return Transact(ParseTransactionMix(workload));
   CHECK_MSG(false, std::string(workload));
   return {};
 }
@@ -525,6 +585,21 @@ bool IsLoad(std::string_view workload) {
   return workload.starts_with("fill") || workload.starts_with("load") ||
          workload.starts_with("overwrite") || workload == "ycsb_load" || workload == "deleteseq" ||
          workload == "compact";
+}
+
+/// Transactions of one mode on a database of their own; `suffix` is "_sync" where commits are
+/// durable, else empty.
+WorkloadSet TransactionSet(const std::string& mode, Transactions transactions,
+                           const std::string& suffix) {
+  WorkloadSet set{.name = "txn_" + mode + suffix, .workloads = {"load_seq"}};
+  set.transactions = transactions;
+  // One thread first: what comes behind several differs from run to run.
+  for (const char* const threads : {"1", "4", "16"}) {
+    for (const char* const distribution : {"uniform", "zipfian"}) {
+      set.workloads.push_back("txn_" + mode + "_" + distribution + "_" + threads + suffix);
+    }
+  }
+  return set;
 }
 
 }  // namespace
@@ -552,6 +627,10 @@ const std::vector<WorkloadSet>& WorkloadSets() {
        .workloads = {"fillrandom_64k", "readrandom_64k", "seekrandom_64k", "readseq_64k",
                      "overwrite_64k"},
        .large_values = true},
+      TransactionSet("pessimistic", Transactions::kPessimistic, ""),
+      TransactionSet("pessimistic", Transactions::kPessimistic, "_sync"),
+      TransactionSet("optimistic", Transactions::kOptimistic, ""),
+      TransactionSet("optimistic", Transactions::kOptimistic, "_sync"),
   };
   return sets;
 }
@@ -576,7 +655,9 @@ void RunSet(const WorkloadSet& set, const std::vector<std::string>& wanted, cons
   for (std::size_t i = 0; i < set.workloads.size(); ++i) {
     if (is_wanted(set.workloads[i])) last = i + 1;
   }
-  const std::unique_ptr<Store> store = engine.open(options);
+  StoreOptions own_options = options;
+  own_options.transactions = set.transactions;
+  const std::unique_ptr<Store> store = engine.open(own_options);
   Bench bench(store.get(), options, own);
   for (std::size_t i = 0; i < last; ++i) {
     const std::string& workload = set.workloads[i];

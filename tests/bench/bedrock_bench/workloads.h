@@ -27,6 +27,7 @@ struct WorkloadSet {
   std::string name;
   std::vector<std::string> workloads;
   bool large_values = false;
+  Transactions transactions = Transactions::kNone;
 };
 
 /// All sets; their workloads in the order of the tables. One named "load_…" only prepares the next:
