@@ -1,5 +1,6 @@
 #include "storaged/embedded/commit_pipeline.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/base/check.h"
@@ -82,6 +83,7 @@ Result<Version> CommitPipeline::CommitInGroup(Writer& writer) {
 }
 
 CommitPipeline::Writer::Turn CommitPipeline::Queue(Writer& writer) {
+  bool tell = false;
   {
     const MutexLock lock(mutex_);
     if (closed_ || !failure_.ok()) {
@@ -94,7 +96,10 @@ CommitPipeline::Writer::Turn CommitPipeline::Queue(Writer& writer) {
     }
     (queue_last_ == nullptr ? queue_first_ : queue_last_->next) = &writer;
     queue_last_ = &writer;
+    ++queued_;
+    tell = gathering_;
   }
+  if (tell) parts_.waiter.Notify();
   return writer.Sleep();
 }
 
@@ -114,10 +119,29 @@ CommitPipeline::Writer::Turn CommitPipeline::Writer::Sleep() {
 // ---- The leader
 
 void CommitPipeline::Lead(Writer& self) {
+  if (self.sync == Sync::kYes) Gather();
   TakeGroup(self);
   CommitGroup();
   MaintainIfDue();
   EndLead(self);
+}
+
+void CommitPipeline::Gather() {
+  const auto others = [this] {
+    const MutexLock lock(mutex_);
+    gathering_ = true;
+    return queued_;
+  };
+  if (gather_.expected() <= 1 || gather_.gap_us() == 0) return;
+  const std::uint64_t end_us = parts_.clock.MonotonicUs() + gather_.total_us();
+  for (std::size_t seen = others(); seen + 1 < gather_.expected(); seen = others()) {
+    const std::uint64_t now_us = parts_.clock.MonotonicUs();
+    if (now_us >= end_us) break;
+    const std::uint64_t wait_us = std::min(gather_.gap_us(), end_us - now_us);
+    if (!parts_.waiter.Wait([&] { return others() > seen; }, wait_us)) break;
+  }
+  const MutexLock lock(mutex_);
+  gathering_ = false;
 }
 
 void CommitPipeline::TakeGroup(Writer& self) {
@@ -128,6 +152,7 @@ void CommitPipeline::TakeGroup(Writer& self) {
     bytes += queue_first_->changes.size();
     if (bytes > kGroupBytesMax) break;
     group_.push_back(std::exchange(queue_first_, queue_first_->next));
+    --queued_;
   }
   if (queue_first_ == nullptr) queue_last_ = nullptr;
 }
@@ -141,11 +166,13 @@ void CommitPipeline::EndLead(Writer& self) {
   {
     const MutexLock lock(mutex_);
     next = queue_first_;
+    gather_.NoteGroup(done.size(), queued_);
     if (next == nullptr) {
       leading_ = false;
     } else {
       queue_first_ = next->next;
       if (queue_first_ == nullptr) queue_last_ = nullptr;
+      --queued_;
     }
   }
   // The next sync begins while those of this group wake up.
@@ -228,7 +255,9 @@ void CommitPipeline::SyncGroup() {
   if (last == Version()) return;
   // All of the group, as nothing behind what is not durable yet may be shown.
   last = parts_.log.last_version();
+  const std::uint64_t begin_us = parts_.clock.MonotonicUs();
   const Status synced = parts_.log.Sync(parts_.log.position());
+  gather_.NoteSync(parts_.clock.MonotonicUs() - begin_us);
   if (synced.ok()) return;
   const Version left = parts_.log.last_version();
   // Undone, it is as if it had never been appended. Otherwise nobody knows what the disk holds.
@@ -369,9 +398,7 @@ Status CommitPipeline::Close() {
 
 std::size_t CommitPipeline::waiting() const {
   const MutexLock lock(mutex_);
-  std::size_t count = 0;
-  for (const Writer* writer = queue_first_; writer != nullptr; writer = writer->next) ++count;
-  return count;
+  return queued_;
 }
 
 CommitPipeline::Counters CommitPipeline::counters() const {

@@ -20,6 +20,7 @@
 #include "common/env/clock.h"
 #include "common/env/waiter.h"
 #include "storaged/embedded/change.h"
+#include "storaged/embedded/group_gather.h"
 #include "storaged/embedded/history.h"
 #include "storaged/embedded/pending_writes.h"
 #include "storaged/engine/engine.h"
@@ -46,7 +47,8 @@ class Certifier {
 ///                append all of the group ─► one sync ─► apply all ─► wake each ─► next one leads
 ///
 /// Writers that arrive while a group is synced make up the next one (group commit, as LevelDB's
-/// writers queue). Nobody is woken but by its own outcome or to lead.
+/// writers queue), with those that the last group's end sends back (GroupGather). Nobody is woken
+/// but by its own outcome or to lead.
 ///
 /// Whoever holds mutex_ with leading_ false, or has set leading_, is the owner thread of the engine
 /// and the log: nobody else calls what those allow one thread only.
@@ -136,6 +138,8 @@ class CommitPipeline {
   /// Waits in the queue. kLeads: the writer has come to its front, out of it, and leads.
   Writer::Turn Queue(Writer& writer) EXCLUDES(mutex_);
   void Lead(Writer& self) EXCLUDES(mutex_);
+  /// Lets those come that were here a moment ago, and are likely to be back.
+  void Gather() EXCLUDES(mutex_);
   /// `self` and those that wait behind it, as far as a group goes.
   void TakeGroup(Writer& self) EXCLUDES(mutex_);
   /// Wakes whom the group's end concerns. REQUIRES: the caller leads; it does not any more then.
@@ -165,12 +169,15 @@ class CommitPipeline {
   History history_;
   WriteBatch scratch_;
   Group group_;
+  GroupGather gather_;
   PendingWrites pending_;
 
   mutable Mutex mutex_;
   bool leading_ GUARDED_BY(mutex_) = false;
   Writer* queue_first_ GUARDED_BY(mutex_) = nullptr;
   Writer* queue_last_ GUARDED_BY(mutex_) = nullptr;
+  std::size_t queued_ GUARDED_BY(mutex_) = 0;
+  bool gathering_ GUARDED_BY(mutex_) = false;  ///< The leader wants to know who comes.
   bool closed_ GUARDED_BY(mutex_) = false;
   Status failure_ GUARDED_BY(mutex_);
 
