@@ -1,5 +1,5 @@
--- The requests of http_bench.py, for wrk. Arguments: system (bedrock or etcd), operation (fill, put or get), number of
--- keys, value size, first key to fill. fill puts the keys in order, put and get choose any.
+-- The requests of http_bench.py, for wrk. Arguments: system (bedrock or etcd), operation (fill, put, txn or get), number of
+-- keys, value size, first key to fill. fill puts the keys in order, put and get choose any; txn puts three, neighbours, in one transaction.
 
 local system, operation, keys, value, next_fill
 
@@ -38,8 +38,26 @@ local function next_key()
   return (next_fill - 1) % keys + 1
 end
 
+local function name_of(key) return string.format("k%015d", key) end
+
+local function transaction()
+  local first, puts = next_key(), {}
+  for i = 0, 2 do
+    local name = name_of((first + i - 1) % keys + 1)
+    if system == "etcd" then
+      puts[#puts + 1] = '{"requestPut":{"key":"' .. base64(name) .. '","value":"' .. value .. '"}}'
+    else
+      puts[#puts + 1] = '{"put":{"key":"' .. name .. '","value":"' .. value .. '"}}'
+    end
+  end
+  local list = "[" .. table.concat(puts, ",") .. "]"
+  if system == "etcd" then return wrk.format("POST", "/v3/kv/txn", nil, '{"success":' .. list .. '}') end
+  return wrk.format("POST", "/v1/txn", nil, '{"then":' .. list .. '}')
+end
+
 function request()
-  local key = string.format("k%015d", next_key())
+  if operation == "txn" then return transaction() end
+  local key = name_of(next_key())
   if system == "etcd" then
     local name = base64(key)
     if operation == "get" then return wrk.format("POST", "/v3/kv/range", nil, '{"key":"' .. name .. '"}') end

@@ -137,7 +137,7 @@ def fill(system, options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--operations", default="put,get", help="put, get, or both (%(default)s)")
+    parser.add_argument("--operations", default="put,get", help="of put, txn (three puts in one transaction) and get (%(default)s)")
     parser.add_argument("--connections", default="1,16,64,256", help="how many, a round each (%(default)s)")
     parser.add_argument("--seconds", type=int, default=5, help="length of a round (%(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each kind; medians are shown (%(default)s)")
