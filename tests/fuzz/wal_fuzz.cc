@@ -10,7 +10,6 @@
 #include "common/env/manual_clock.h"
 #include "common/env/manual_executor.h"
 #include "common/env/memory_file_system.h"
-#include "common/record/record_format.h"
 #include "storaged/engine/wal/log.h"
 #include "storaged/engine/wal/wal_format.h"
 
@@ -63,12 +62,12 @@ class DiskBuilder {
     std::uint64_t ordinal = header.first_version.value();
     for (unsigned n = Byte() & 7; n > 0; --n) {
       const unsigned lie = Byte();
-      record::AppendRecord(content,
-                           {.type = static_cast<std::uint8_t>(lie & 1 ? 1 + (Byte() & 3) : 1),
-                            .stream = number.value() + (lie & 2 ? Number() : 0),
-                            .ordinal = lie & 4 ? Number() : ordinal++,
-                            .aux = lie & 8 ? Offset() : 0,
-                            .payload = Piece()});
+      const std::uint64_t at = content.size() + (lie & 16 ? Byte() : 0);
+      AppendRecord(content, FileNumber(number.value() + (lie & 2 ? Number() : 0)), at,
+                   {.type = lie & 1 ? RecordType::kClose : RecordType::kCommit,
+                    .ordinal = static_cast<std::uint8_t>(lie & 4 ? Number() : ordinal++),
+                    .durable = lie & 8 ? std::min(Offset(), at) : 0,
+                    .payload = Piece()});
     }
     if (Byte() & 1) content.resize(content.size() + 256, '\0');
     for (unsigned n = Byte() & 3; n > 0; --n) content[(Byte() * 97u + 4000u) % content.size()] ^= 1;

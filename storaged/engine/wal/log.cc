@@ -94,11 +94,10 @@ Status Log::Adopt(const RecoveredSegment& recovered) {
   return Status::Ok();
 }
 
-record::Record Log::RecordOf(RecordType type, Version version, std::string_view payload) const {
-  return {.type = static_cast<std::uint8_t>(type),
-          .stream = active_->number.value(),
-          .ordinal = version.value(),
-          .aux = active_->durable.load(std::memory_order_relaxed),
+WalRecord Log::RecordOf(RecordType type, Version version, std::string_view payload) const {
+  return {.type = type,
+          .ordinal = OrdinalOf(version),
+          .durable = active_->durable.load(std::memory_order_relaxed),
           .payload = payload};
 }
 
@@ -114,10 +113,11 @@ Status Log::Append(Version version, std::string_view payload, Durability durabil
   const bool direct =
       durability == Durability::kProcess && direct_.load(std::memory_order_acquire) &&
       version.value() == next_.load(std::memory_order_relaxed) &&
-      payload.size() <= kPayloadBytesMax && at + record::EncodedSize(payload.size()) <= limit_;
+      payload.size() <= kPayloadBytesMax && at + RecordBytesMax(payload.size()) <= limit_;
   if (!direct) return AppendSlow(version, payload, durability);
-  record::EncodeRecord(active_->map->data() + at, RecordOf(RecordType::kCommit, version, payload));
-  Advance(at + record::EncodedSize(payload.size()), version.Next());
+  const std::size_t bytes = EncodeRecord(active_->map->data() + at, active_->number, at,
+                                         RecordOf(RecordType::kCommit, version, payload));
+  Advance(at + bytes, version.Next());
   return Status::Ok();
 }
 
@@ -127,19 +127,19 @@ Status Log::AppendSlow(Version version, std::string_view payload, Durability dur
                                    " bytes: at most " + std::to_string(kPayloadBytesMax) +
                                    " fit the write-ahead log; split it");
   }
-  const std::uint64_t bytes = record::EncodedSize(payload.size());
+  const std::uint64_t bytes_max = RecordBytesMax(payload.size());
   MutexLock lock(mutex_);
   while (true) {
     RETURN_IF_ERROR(CheckAppend(version));
     // What a running Sync writes has to be in the file before anything behind it counts.
-    if (!flying_ || (durability == Durability::kDisk && !NeedsSegment(bytes))) break;
+    if (!flying_ || (durability == Durability::kDisk && !NeedsSegment(bytes_max))) break;
     lock.Wait(idle_);
   }
-  RETURN_IF_ERROR(MakeRoom(bytes).Prefixed("append to the write-ahead log"));
+  RETURN_IF_ERROR(MakeRoom(bytes_max).Prefixed("append to the write-ahead log"));
   if (durability == Durability::kProcess && staged_.bytes.empty() && active_->map != nullptr) {
     const std::uint64_t at = end_.load(std::memory_order_relaxed);
-    record::EncodeRecord(active_->map->data() + at,
-                         RecordOf(RecordType::kCommit, version, payload));
+    const std::size_t bytes = EncodeRecord(active_->map->data() + at, active_->number, at,
+                                           RecordOf(RecordType::kCommit, version, payload));
     Advance(at + bytes, version.Next());
   } else {
     Stage(version, payload);
@@ -221,7 +221,7 @@ void Log::CloseActive() {
   const std::uint64_t end = end_.load(std::memory_order_relaxed);
   if (!broken_) {
     std::string close;
-    record::AppendRecord(close, RecordOf(RecordType::kClose, last_version(), {}));
+    AppendRecord(close, active_->number, end, RecordOf(RecordType::kClose, last_version(), {}));
     // The next segment's header says the same: a CLOSE that fails is not missed.
     (void)active_->file->WriteAt(end, close);
   }
@@ -237,8 +237,10 @@ void Log::Stage(Version version, std::string_view payload) {
     staged_.at = end;
     staged_.first = version;
   }
-  record::AppendRecord(staged_.bytes, RecordOf(RecordType::kCommit, version, payload));
-  Advance(end + record::EncodedSize(payload.size()), version.Next());
+  const std::size_t before = staged_.bytes.size();
+  AppendRecord(staged_.bytes, active_->number, end,
+               RecordOf(RecordType::kCommit, version, payload));
+  Advance(end + staged_.bytes.size() - before, version.Next());
   direct_.store(false, std::memory_order_relaxed);
 }
 

@@ -145,7 +145,7 @@ class Log {
 
   Status Recover(Version after, const Replay& replay);
   Status Adopt(const RecoveredSegment& recovered);
-  record::Record RecordOf(RecordType type, Version version, std::string_view payload) const;
+  WalRecord RecordOf(RecordType type, Version version, std::string_view payload) const;
   void Advance(std::uint64_t end, Version next);
   Status AppendSlow(Version version, std::string_view payload, Durability durability)
       EXCLUDES(mutex_);

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "common/base/status_macros.h"
-#include "common/record/record_reader.h"
 #include "storaged/engine/wal/wal_format.h"
 
 namespace bedrock::engine::wal {
@@ -129,8 +128,7 @@ class Recovery {
       if (candidate.header) continue;
       if (!candidate.damage.ok()) return candidate.damage;
       RETURN_IF_ERROR(Load(candidate.number));
-      record::RecordReader reader(Records(), kSegmentHeaderBytes, candidate.number.value());
-      if (ProvesBeyond(reader, 0, Version()))
+      if (Reader(candidate.number).FindProof(0))
         return Status::Corruption(At(Path(candidate.number), 0) + ": the header is missing");
     }
     return Status::Ok();
@@ -165,12 +163,9 @@ class Recovery {
     return Status::Ok();
   }
 
-  /// What follows the header, up to a whole number of alignments.
-  std::string_view Records() const {
-    if (content_.size() <= kSegmentHeaderBytes) return {};
-    std::string_view records(content_);
-    records.remove_prefix(kSegmentHeaderBytes);
-    return records.substr(0, records.size() / record::kAlignment * record::kAlignment);
+  /// Of content_.
+  WalRecordReader Reader(FileNumber number) const {
+    return {content_, number, kSegmentHeaderBytes};
   }
 
   /// Hands out the commits of a segment. False: the log ends in it.
@@ -183,24 +178,22 @@ class Recovery {
                              .last = header.first_version.Prev(),
                              .end = kSegmentHeaderBytes,
                              .proved = 0};
-    record::RecordReader reader(Records(), kSegmentHeaderBytes, candidate.number.value());
-    auto finding = record::Finding::kEnd;
+    WalRecordReader reader = Reader(candidate.number);
     bool closed = false;
     while (!closed) {
       if (has_next && segment.last.Next() == next->second.header->first_version) break;
-      finding = reader.Next();
-      if (finding != record::Finding::kRecord) break;
-      const record::Record& record = reader.record();
-      segment.proved = std::max(segment.proved, std::min(record.aux, segment.end));
-      closed = record.type == static_cast<std::uint8_t>(RecordType::kClose);
+      if (!reader.Next()) break;
+      const WalRecord& record = reader.record();
+      segment.proved = std::max(segment.proved, std::min(record.durable, segment.end));
+      closed = record.type == RecordType::kClose;
       RETURN_IF_ERROR(CheckRecord(segment, record));
       if (closed) break;
-      if (Version(record.ordinal) > after_) {
-        RETURN_IF_ERROR(replay_(Version(record.ordinal), record.payload));
-        out_.last = Version(record.ordinal);
-      }
-      segment.last = Version(record.ordinal);
+      segment.last = segment.last.Next();
       segment.end = reader.offset();
+      if (segment.last > after_) {
+        RETURN_IF_ERROR(replay_(segment.last, record.payload));
+        out_.last = segment.last;
+      }
     }
     const bool whole = has_next && segment.last.Next() == next->second.header->first_version;
     if (has_next) {
@@ -216,45 +209,27 @@ class Recovery {
     return whole && out_.salvaged.empty();
   }
 
-  Status CheckRecord(const RecoveredSegment& segment, const record::Record& record) const {
-    const bool commit = record.type == static_cast<std::uint8_t>(RecordType::kCommit);
-    const bool close = record.type == static_cast<std::uint8_t>(RecordType::kClose);
+  Status CheckRecord(const RecoveredSegment& segment, const WalRecord& record) const {
+    const bool close = record.type == RecordType::kClose;
     const Version expected = close ? segment.last : segment.last.Next();
-    if ((!commit && !close) || Version(record.ordinal) != expected) {
-      return Status::Corruption(At(Path(segment.number), segment.end) +
-                                ": a whole record that does not belong there: type " +
-                                std::to_string(record.type) + ", ordinal " +
-                                std::to_string(record.ordinal) + " where " +
-                                std::to_string(expected.value()) + " was expected");
-    }
-    return Status::Ok();
+    if (record.ordinal == OrdinalOf(expected)) return Status::Ok();
+    return Status::Corruption(At(Path(segment.number), segment.end) +
+                              ": a whole record that does not belong there: ordinal " +
+                              std::to_string(record.ordinal) + " where " +
+                              std::to_string(OrdinalOf(expected)) + " was expected");
   }
 
   /// The segment ends before its successor begins, or has none: fine unless something proves that
   /// there was more.
-  Status CheckTail(RecoveredSegment& segment, record::RecordReader& reader) {
+  Status CheckTail(const RecoveredSegment& segment, WalRecordReader& reader) {
     const std::string where = At(Path(segment.number), segment.end);
-    if (segment.proved > segment.end || ProvesBeyond(reader, segment.end, segment.last)) {
+    if (segment.proved > segment.end || reader.FindProof(segment.end)) {
       return Status::Corruption(where + ": a damaged record, with durable ones behind it");
     }
     ASSIGN_OR_RETURN(const bool proved, AnySyncedAfter(segment.number));
     if (proved)
       return Status::Corruption(where + ": a damaged record, with a durable log behind it");
     return Status::Ok();
-  }
-
-  /// A whole record behind the reader's position that was written when this segment was durable
-  /// beyond `end`. (Payloads may hold records; of this very file, with fitting numbers, only by
-  /// intent, and then a torn tail before it is taken for damage, never the other way round.)
-  static bool ProvesBeyond(record::RecordReader& reader, std::uint64_t end, Version last) {
-    while (reader.Resync()) {
-      while (reader.Next() == record::Finding::kRecord) {
-        const record::Record& record = reader.record();
-        if (record.aux > end && record.aux < reader.offset() && record.ordinal > last.value())
-          return true;
-      }
-    }
-    return false;
   }
 
   Result<bool> AnySyncedAfter(FileNumber number) {
@@ -284,13 +259,7 @@ class Recovery {
     // That of `after` itself is in RecoveredSegment::proved.
     if (header.previous != after && header.previous_durable > 0) return true;
     RETURN_IF_ERROR(Load(candidate.number));
-    record::RecordReader reader(Records(), kSegmentHeaderBytes, candidate.number.value());
-    while (true) {
-      while (reader.Next() == record::Finding::kRecord) {
-        if (reader.record().aux > 0) return true;
-      }
-      if (!reader.Resync()) return false;
-    }
+    return Reader(candidate.number).FindProof(0);
   }
 
   FileSystem& files_;

@@ -9,7 +9,7 @@
 #include "bedrock/result.h"
 #include "bedrock/version.h"
 #include "common/base/ids.h"
-#include "common/record/record_format.h"
+#include "storaged/engine/wal/wal_record.h"
 
 namespace bedrock::engine::wal {
 
@@ -22,23 +22,15 @@ namespace bedrock::engine::wal {
 // A segment:
 //
 //   0      header, below
-//   4096   record, record, … (common/record), stream = the file's number:
-//
-//            type      ordinal        aux                    payload
-//            COMMIT 1  its version    durable offset         a commit's
-//            CLOSE  2  last version   durable offset         -         the last record of a segment
-//                                                                      that was filled
-//
-//          Versions are contiguous, within a segment and from one to the next. The durable offset
-//          says up to where this segment was known to be durable when the record was written, 0
-//          before its first sync.
-//   …      zeroes, or in a recycled file what it held before: records of another stream
+//   4096   record, record, … (wal_record.h), end to end: COMMITs, and a CLOSE that ends a segment
+//          that was filled. Versions are contiguous, within a segment and from one to the next
+//   …      zeroes, or in a recycled file what it held before: records of another file number
 //
 // The header (little-endian) lies in one sector, so a crash leaves the old or the new one, whole:
 //
 //   0   8  magic "BRKWALOG"         40  8  first version: its first COMMIT's, once it has one
 //   8   4  CRC-32C of bytes 12..71  48  8  previous segment's number, 0: none
-//   12  4  format version, 1        56  8  where the previous one ends: its CLOSE, or what was
+//   12  4  format version, 2        56  8  where the previous one ends: its CLOSE, or what was
 //   16  8  database id                     written in its place, does not count
 //   24  8  file number              64  8  durable offset of the previous one at that time
 //   32  8  size of the file when it is filled
@@ -48,18 +40,14 @@ namespace bedrock::engine::wal {
 // N's successor; others that name N were given up by a recovery.
 
 inline constexpr std::uint64_t kSegmentHeaderBytes = 4096;
-inline constexpr std::uint32_t kFormatVersion = 1;
-/// No commit is larger. The limit of common/record: the largest value fits, with 64 MiB to spare.
-inline constexpr std::size_t kPayloadBytesMax = record::kPayloadBytesMax;
-/// What CLOSE takes.
-inline constexpr std::uint64_t kCloseBytes = record::EncodedSize(0);
+inline constexpr std::uint32_t kFormatVersion = 2;
+/// What CLOSE takes at most.
+inline constexpr std::uint64_t kCloseBytes = RecordBytesMax(0);
 inline constexpr std::uint64_t kSegmentBytesMin = 2 * kSegmentHeaderBytes;
 /// No segment is larger: what is, isn't ours.
 inline constexpr std::uint64_t kSegmentBytesMax = std::uint64_t{1} << 30;
 inline constexpr std::string_view kLogSuffix = ".log";
 inline constexpr std::string_view kSpareSuffix = ".spare";
-
-enum class RecordType : std::uint8_t { kCommit = 1, kClose = 2 };
 
 struct SegmentHeader {
   std::uint64_t database_id = 0;

@@ -175,7 +175,7 @@ TEST_F(LogTest, TheZeroesGrowAheadInTheBackground) {
   ASSERT_TRUE(AppendAll(34, 5000, Durability::kProcess, 1000).ok());
   executor_.RunAll();
   EXPECT_EQ(Content(Names().at(0)).size(), 8 * kMiB);
-  ASSERT_TRUE(AppendAll(5001, 5200, Durability::kProcess, 1000).ok());
+  ASSERT_TRUE(AppendAll(5001, 5600, Durability::kProcess, 1000).ok());
   executor_.RunAll();
   EXPECT_EQ(Names(kSpareSuffix).size(), 1u);
   EXPECT_EQ(Content(Names(kSpareSuffix).at(0)).size(), 8 * kMiB);
