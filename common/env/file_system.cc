@@ -1,8 +1,22 @@
 #include "common/env/file_system.h"
 
+#include <algorithm>
+
 #include "common/base/status_macros.h"
 
 namespace bedrock {
+
+Status File::Allocate(std::uint64_t end) {
+  constexpr std::uint64_t kPieceBytes = std::uint64_t{1} << 20;
+  static const std::string zeroes(kPieceBytes, '\0');
+  ASSIGN_OR_RETURN(std::uint64_t at, Size());
+  while (at < end) {
+    const std::uint64_t n = std::min(end - at, kPieceBytes);
+    RETURN_IF_ERROR(WriteAt(at, std::string_view(zeroes).substr(0, n)));
+    at += n;
+  }
+  return Status::Ok();
+}
 
 Result<std::string> ReadFile(FileSystem& file_system, const std::string& path,
                              std::uint64_t size_max) {

@@ -27,6 +27,10 @@ class MappedFile {
   /// Prepares pages for being stored to, so that the first store to each costs less. A hint. Any
   /// thread. REQUIRES: the range lies below the file's size.
   virtual void Populate(std::size_t offset, std::size_t n) const = 0;
+  /// Asks for huge pages (kHugePageBytes) from here on, where the file holds whole ones. For bytes
+  /// that are filled from end to end: a store makes all of its page dirty, and a sync then writes
+  /// all of that. A hint, which by default is not taken. Any thread.
+  virtual void PreferHugePages() const {}
 };
 
 /// An open file. Reads and writes name their offset, so there is no position to share; a file may
@@ -68,6 +72,10 @@ class File {
     static_cast<void>(offset);
     static_cast<void>(n);
   }
+  /// Makes the file at least `end` bytes large, and takes the room for all bytes from its size up
+  /// to there, so that writing them later finds room. They read as zeroes. Not durable by itself.
+  /// By default, and where the file system knows no such call, zeroes are written.
+  virtual Status Allocate(std::uint64_t end);
   virtual Status Truncate(std::uint64_t size) = 0;
   virtual Result<std::uint64_t> Size() const = 0;
 };

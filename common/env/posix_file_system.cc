@@ -110,6 +110,11 @@ class PosixMappedFile final : public MappedFile {
     (void)n;
 #endif
   }
+  void PreferHugePages() const override {
+#ifdef MADV_HUGEPAGE
+    (void)madvise(data_, size_, MADV_HUGEPAGE);
+#endif
+  }
 
  private:
   static constexpr std::size_t kPageBytes = 4096;
@@ -188,6 +193,20 @@ class PosixFile final : public File {
     }
     return std::unique_ptr<MappedFile>(
         std::make_unique<PosixMappedFile>(static_cast<char*>(data), bytes));
+  }
+
+  Status Allocate(std::uint64_t end) override {
+    ASSIGN_OR_RETURN(const std::uint64_t size, Size());
+    if (end <= size) return Status::Ok();
+    RETURN_IF_ERROR(CheckOffset("allocate", path_, size, end - size));
+    // Not posix_fallocate, which touches a byte of each block where the file system can't.
+    const int failed = Uninterrupted([&] {
+      return fallocate(descriptor_.get(), 0, static_cast<off_t>(size),
+                       static_cast<off_t>(end - size));
+    });
+    if (failed == 0) return Status::Ok();
+    if (errno == EOPNOTSUPP || errno == ENOSYS) return File::Allocate(end);
+    return ErrorStatusAt(errno, "allocate", path_, end);
   }
 
   Status Truncate(std::uint64_t size) override {

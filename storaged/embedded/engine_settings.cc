@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <limits>
 
+#include "common/env/huge_pages.h"
+
 namespace bedrock::embedded {
 
 engine::EngineOptions EngineSettings(const std::string& directory, const Options& options) {
@@ -29,9 +31,9 @@ engine::EngineOptions EngineSettings(const std::string& directory, const Options
 }
 
 std::uint64_t LogSegmentBytes(std::size_t memtable_bytes) {
-  constexpr std::uint64_t kPageBytes = 4 * kKiB;
-  const std::uint64_t half = memtable_bytes / 2 / kPageBytes * kPageBytes;
-  return std::clamp<std::uint64_t>(half, 256 * kKiB, 64 * kMiB);
+  const std::uint64_t quarter = memtable_bytes / 4;
+  const std::uint64_t unit = quarter >= kHugePageBytes ? kHugePageBytes : 4 * kKiB;
+  return std::clamp<std::uint64_t>(quarter / unit * unit, 256 * kKiB, 64 * kMiB);
 }
 
 }  // namespace bedrock::embedded

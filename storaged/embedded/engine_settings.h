@@ -17,9 +17,9 @@ inline constexpr std::size_t kMemtablesMax = 4;
 /// is fixed apart. REQUIRES: options.Validate().ok().
 engine::EngineOptions EngineSettings(const std::string& directory, const Options& options);
 
-/// The size of a file of the write-ahead log, 256 KiB to 64 MiB: half a memtable, so that what is
-/// kept of the log stays close to what the memtables hold. Whole files are filled with zeroes
-/// ahead, mapped, and kept until all of their commits are in tables.
+/// The size of a file of the write-ahead log, 256 KiB to 64 MiB: a quarter of a memtable, so that
+/// what is kept of the log stays close to what the memtables hold, and of whole huge pages where it
+/// is as large. Files are kept until all of their commits are in tables.
 std::uint64_t LogSegmentBytes(std::size_t memtable_bytes);
 
 }  // namespace bedrock::embedded

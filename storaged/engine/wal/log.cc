@@ -136,7 +136,9 @@ Status Log::AppendSlow(Version version, std::string_view payload, Durability dur
     lock.Wait(idle_);
   }
   RETURN_IF_ERROR(MakeRoom(bytes_max).Prefixed("append to the write-ahead log"));
-  if (durability == Durability::kProcess && staged_.bytes.empty() && active_->map != nullptr) {
+  const bool store = durability == Durability::kProcess && staged_.bytes.empty();
+  if (store && active_->map == nullptr) pool_->Map(*active_);
+  if (store && active_->map != nullptr) {
     const std::uint64_t at = end_.load(std::memory_order_relaxed);
     const std::size_t bytes = EncodeRecord(active_->map->data() + at, active_->number, at,
                                            RecordOf(RecordType::kCommit, version, payload));
@@ -160,7 +162,8 @@ Status Log::CheckAppend(Version version) const {
 }
 
 bool Log::NeedsSegment(std::uint64_t bytes) const {
-  return active_ == nullptr || broken_ ||
+  // Little syncs of huge pages would write all of each.
+  return active_ == nullptr || broken_ || (active_->huge_pages && pool_->serves_syncs()) ||
          end_.load(std::memory_order_relaxed) + bytes + kCloseBytes > active_->bytes;
 }
 
@@ -178,7 +181,6 @@ Status Log::MakeRoom(std::uint64_t bytes) {
     pool_->Prepare(active_);
     mark_ = filled < active_->bytes ? std::max(filled, needed) : kNever;
   }
-  if (filled == active_->bytes && mark_ != kNever) mark_ = std::max(mark_, filled / 2);
   limit_ = std::min(filled - kCloseBytes, mark_);
   return Status::Ok();
 }
@@ -197,7 +199,7 @@ Status Log::BeginSegment(std::uint64_t bytes) {
   active_ = std::move(segment);
   broken_ = false;
   end_.store(kSegmentHeaderBytes, std::memory_order_release);
-  mark_ = active_->filled.load() / 2;
+  mark_ = active_->filled.load() == active_->bytes ? 0 : active_->filled.load() / 2;
   return Status::Ok();
 }
 
@@ -225,6 +227,7 @@ void Log::CloseActive() {
     // The next segment's header says the same: a CLOSE that fails is not missed.
     (void)active_->file->WriteAt(end, close);
   }
+  pool_->Unmap(*active_);
   active_->last = last_version();
   active_->end = end;
   bytes_closed_ += end - kSegmentHeaderBytes;
@@ -298,7 +301,7 @@ Status Log::Sync(Position through) {
     }
     TakeSyncWork(work);
   }
-  pool_->SyncFills();
+  pool_->ServeSyncs();
   Outcome outcome = Outcome::kDone;
   const Status done = RunSync(work, outcome);
   const MutexLock lock(mutex_);

@@ -32,11 +32,12 @@ struct LogOptions {
   /// Size of a file, in bytes; a multiple of 4 KiB from 8 KiB to 1 GiB. A commit that does not fit
   /// gets a file of its own size.
   std::uint64_t segment_bytes = 64 * kMiB;
-  /// What a new file has filled with zeroes before its first commit; from there it doubles in the
+  /// The room that a new file takes before its first commit; from there it doubles in the
   /// background.
   std::uint64_t first_fill_bytes = 256 * kKiB;
-  /// How many files that nobody needs any more are kept to be written again.
-  std::size_t spares_max = 2;
+  /// How many files that nobody needs any more are kept to be written again. Where nobody syncs,
+  /// only while they are written to.
+  std::size_t spares_max = 4;
   /// Opens a damaged log, too: with the commits before the first damage. What follows is gone for
   /// good then.
   Salvage salvage = Salvage::kNo;

@@ -1,6 +1,7 @@
 #include "storaged/engine/wal/segment_pool.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "common/base/status_macros.h"
@@ -8,11 +9,6 @@
 
 namespace bedrock::engine::wal {
 namespace {
-
-const std::string& Zeroes() {
-  static const std::string zeroes(SegmentPool::kFillBytes, '\0');
-  return zeroes;
-}
 
 constexpr std::uint64_t PageAligned(std::uint64_t bytes) {
   return (bytes + kSegmentHeaderBytes - 1) / kSegmentHeaderBytes * kSegmentHeaderBytes;
@@ -23,7 +19,8 @@ constexpr std::uint64_t PageAligned(std::uint64_t bytes) {
 Result<std::shared_ptr<Segment>> SegmentPool::Take(std::uint64_t bytes_min) {
   FileSystem& files = *options_.environment.file_system;
   const FileNumber number = NewNumber();
-  if (auto spare = TakeSpare(bytes_min)) {
+  bool first = false;
+  if (auto spare = TakeSpare(bytes_min, first)) {
     std::string path = JoinPath(options_.directory, SegmentName(number));
     const Status renamed = files.Rename(spare->path, path);
     if (!renamed.ok()) {
@@ -40,8 +37,10 @@ Result<std::shared_ptr<Segment>> SegmentPool::Take(std::uint64_t bytes_min) {
   }
   const std::uint64_t bytes = std::max(options_.segment_bytes, PageAligned(bytes_min));
   ASSIGN_OR_RETURN(auto segment, Create(number, kLogSuffix, bytes));
-  const Status filled =
-      FillTo(*segment, std::min(bytes, std::max(options_.first_fill_bytes, bytes_min)));
+  // Who has filled one file fills another.
+  const std::uint64_t fill = first ? options_.first_fill_bytes : kFillBytes;
+  segment->small_pages = bytes >= kHugePageBytes && fill < kHugePageBytes;
+  const Status filled = FillTo(*segment, std::min(bytes, std::max(fill, bytes_min)));
   if (!filled.ok()) {
     (void)files.Remove(segment->path);  // best effort: a file without a header is no segment
     return filled;
@@ -49,8 +48,11 @@ Result<std::shared_ptr<Segment>> SegmentPool::Take(std::uint64_t bytes_min) {
   return segment;
 }
 
-std::shared_ptr<Segment> SegmentPool::TakeSpare(std::uint64_t bytes_min) {
+std::shared_ptr<Segment> SegmentPool::TakeSpare(std::uint64_t bytes_min, bool& first) {
   const MutexLock lock(mutex_);
+  first = taken_ == 0;
+  ++taken_;
+  if (serves_syncs()) DropHugeSpares();
   for (auto spare = spares_.begin(); spare != spares_.end(); ++spare) {
     // A sync that began before it was retired may still hold it.
     if ((*spare)->bytes < bytes_min || spare->use_count() > 1) continue;
@@ -65,6 +67,14 @@ std::shared_ptr<Segment> SegmentPool::TakeSpare(std::uint64_t bytes_min) {
   return nullptr;
 }
 
+void SegmentPool::DropHugeSpares() {
+  const auto huge = std::stable_partition(spares_.begin(), spares_.end(),
+                                          [](const auto& spare) { return !spare->huge_pages; });
+  std::move(huge, spares_.end(), std::back_inserter(condemned_));
+  spares_.erase(huge, spares_.end());
+  if (preparing_ != nullptr && preparing_->huge_pages) condemned_.push_back(std::move(preparing_));
+}
+
 Result<std::shared_ptr<Segment>> SegmentPool::Create(FileNumber number, std::string_view suffix,
                                                      std::uint64_t bytes) {
   FileSystem& files = *options_.environment.file_system;
@@ -74,12 +84,27 @@ Result<std::shared_ptr<Segment>> SegmentPool::Create(FileNumber number, std::str
   segment->bytes = bytes;
   ASSIGN_OR_RETURN(segment->file, files.Open(segment->path, FileSystem::OpenMode::kCreate));
   ASSIGN_OR_RETURN(segment->filler, files.Open(segment->path, FileSystem::OpenMode::kReadWrite));
-  if (options_.map) {
-    // Where there is no mapping, for whatever reason, there is the way by system calls.
-    auto map = segment->file->Map(bytes);
-    if (map.ok()) segment->map = std::move(map).value();
-  }
   return segment;
+}
+
+void SegmentPool::Map(Segment& segment) {
+  if (!options_.map) return;
+  // Where there is no mapping, for whatever reason, there is the way by system calls.
+  auto mapped = segment.file->Map(segment.bytes);
+  if (!mapped.ok()) return;
+  std::shared_ptr<MappedFile> map = std::move(mapped).value();
+  const bool huge_pages = !serves_syncs() && segment.bytes >= kHugePageBytes;
+  if (huge_pages) map->PreferHugePages();
+  const MutexLock lock(mutex_);
+  segment.map = std::move(map);
+  segment.huge_pages = segment.huge_pages || huge_pages;
+}
+
+void SegmentPool::Unmap(Segment& segment) {
+  const MutexLock lock(mutex_);
+  if (segment.map == nullptr) return;
+  unmapping_.push_back(std::move(segment.map));
+  Post();
 }
 
 Status SegmentPool::FillTo(Segment& segment, std::uint64_t target) {
@@ -102,7 +127,7 @@ Status SegmentPool::FillTo(Segment& segment, std::uint64_t target) {
 Status SegmentPool::FillPart(Segment& segment, std::uint64_t target) {
   const std::uint64_t from = segment.filled.load(std::memory_order_relaxed);
   const std::uint64_t n = std::min(target - from, kFillBytes);
-  RETURN_IF_ERROR(segment.filler->WriteAt(from, std::string_view(Zeroes()).substr(0, n)));
+  RETURN_IF_ERROR(segment.filler->Allocate(from + n));
   segment.filled.store(from + n, std::memory_order_release);
   return Status::Ok();
 }
@@ -124,13 +149,35 @@ void SegmentPool::Retire(std::shared_ptr<Segment> segment) {
   if (growing_ == segment) growing_.reset();
   const bool whole = segment->bytes == options_.segment_bytes &&
                      segment->filled.load(std::memory_order_relaxed) == segment->bytes;
-  const bool keep = whole && !segment->sync_failed.load() && spares_.size() < options_.spares_max;
+  const bool fit = !segment->sync_failed.load() &&
+                   !(serves_syncs() ? segment->huge_pages : segment->small_pages);
+  const bool keep = whole && fit && spares_.size() < options_.spares_max;
   (keep ? spares_ : condemned_).push_back(std::move(segment));
+  WatchIdle();
+  Post();
+}
+
+void SegmentPool::WatchIdle() {
+  if (watching_ || closed_ || spares_.empty()) return;
+  watching_ = true;
+  options_.environment.executor->PostAfter(
+      kIdleMs, Executor::Priority::kLow,
+      [self = shared_from_this(), taken = taken_] { self->DropIdleSpares(taken); });
+}
+
+void SegmentPool::DropIdleSpares(std::uint64_t taken_before) {
+  const MutexLock lock(mutex_);
+  watching_ = false;
+  if (taken_ != taken_before) return WatchIdle();
+  if (serves_syncs()) return;
+  std::move(spares_.begin(), spares_.end(), std::back_inserter(condemned_));
+  spares_.clear();
   Post();
 }
 
 bool SegmentPool::HasWork() const {
-  return growing_ != nullptr || preparing_ != nullptr || spare_wanted_ || !condemned_.empty();
+  return growing_ != nullptr || preparing_ != nullptr || spare_wanted_ || !condemned_.empty() ||
+         !unmapping_.empty();
 }
 
 void SegmentPool::Post() {
@@ -158,9 +205,11 @@ Status SegmentPool::RunStep() {
   std::shared_ptr<Segment> growing;
   std::shared_ptr<Segment> preparing;
   std::shared_ptr<Segment> condemned;
+  std::vector<std::shared_ptr<MappedFile>> unmapping;
   std::uint64_t target = 0;
   {
     const MutexLock lock(mutex_);
+    unmapping.swap(unmapping_);
     if (growing_ != nullptr) {
       growing = growing_;
       target = growth_target_;
@@ -186,6 +235,7 @@ Status SegmentPool::RunStep() {
   if (preparing_ == preparing && preparing->filled.load() == preparing->bytes) {
     preparing->filler.reset();
     spares_.push_back(std::move(preparing_));
+    WatchIdle();
   }
   return Status::Ok();
 }
@@ -197,6 +247,7 @@ Status SegmentPool::PrepareSpare() {
     spare_wanted_ = false;
   }
   ASSIGN_OR_RETURN(auto spare, Create(NewNumber(), kSpareSuffix, options_.segment_bytes));
+  if (!serves_syncs()) Map(*spare);
   const MutexLock lock(mutex_);
   preparing_ = std::move(spare);
   return Status::Ok();
@@ -204,21 +255,24 @@ Status SegmentPool::PrepareSpare() {
 
 Status SegmentPool::FillInBackground(const std::shared_ptr<Segment>& segment,
                                      std::uint64_t target) {
+  std::shared_ptr<MappedFile> map;
   {
     MutexLock lock(mutex_);
     while (filling_) lock.Wait(idle_);
     if (segment->filled.load(std::memory_order_acquire) >= target) return Status::Ok();
     filling_ = true;
+    map = segment->map;
   }
   const std::uint64_t from = segment->filled.load(std::memory_order_relaxed);
   Status filled = FillPart(*segment, target);
-  if (filled.ok() && segment->map != nullptr) segment->map->Populate(from, kFillBytes);
+  if (filled.ok() && map != nullptr) map->Populate(from, std::min(target - from, kFillBytes));
+  map.reset();
   {
     const MutexLock lock(mutex_);
     filling_ = false;
     idle_.notify_all();
   }
-  if (!filled.ok() || !sync_fills_.load(std::memory_order_relaxed)) return filled;
+  if (!filled.ok() || !serves_syncs()) return filled;
   filled = segment->filler->Sync();
   if (!filled.ok()) segment->sync_failed.store(true);
   return filled;

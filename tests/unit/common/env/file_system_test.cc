@@ -131,6 +131,17 @@ TEST_P(FileSystemTest, WriteAtAndSyncWritesAndGrows) {
   EXPECT_FALSE(Open("a", OpenMode::kRead)->WriteAtAndSync(0, "x").ok());
 }
 
+TEST_P(FileSystemTest, AllocateGrowsByZeroesAndChangesNothingThatIsThere) {
+  const auto file = Open("a", OpenMode::kCreate);
+  ASSERT_TRUE(file->WriteAt(0, "hello").ok());
+  ASSERT_TRUE(file->Allocate(3).ok());
+  EXPECT_EQ(Get("a"), "hello");
+  ASSERT_TRUE(file->Allocate(3'000'001).ok());
+  EXPECT_TRUE(ReadFile(fs(), Path("a"), 3'000'001).value() ==
+              "hello" + std::string(2'999'996, '\0'));
+  EXPECT_FALSE(Open("a", OpenMode::kRead)->Allocate(4'000'000).ok());
+}
+
 TEST_P(FileSystemTest, AMappingIsTheFileOrUnavailable) {
   const auto file = Open("a", OpenMode::kCreate);
   ASSERT_TRUE(file->WriteAt(0, "hello").ok());

@@ -34,11 +34,12 @@ class LogPosixTest : public testing::Test {
 
   /// Opens with what stands in the folder, checking each commit.
   std::unique_ptr<Log> Open(ThreadExecutor& executor, Version after = Version(),
-                            UseMapping mapping = UseMapping::kYes) {
+                            UseMapping mapping = UseMapping::kYes,
+                            std::uint64_t segment_bytes = 1 << 20) {
     LogOptions options;
     options.directory = directory_;
     options.database_id = 1;
-    options.segment_bytes = 1 << 20;
+    options.segment_bytes = segment_bytes;
     options.first_fill_bytes = 64 << 10;
     options.mapping = mapping;
     auto log = Log::Open({&files_, &clock_, &executor}, options, after,
@@ -82,6 +83,62 @@ TEST_F(LogPosixTest, ReleasedSegmentsAreRecycledWithTheirMapping) {
     if (v % 1000 == 0) log->ReleaseThrough(Version(v - 500));
   }
   EXPECT_EQ(Open(executor, Version(49'500))->last_version(), Version(50'000));
+}
+
+/// A sync of a few bytes in a huge page would write all of it.
+TEST_F(LogPosixTest, ASegmentWithHugePagesEndsWithTheFirstSync) {
+  ThreadExecutor executor(1);
+  auto log = Open(executor, Version(), UseMapping::kYes, 2 * kHugePageBytes);
+  ASSERT_TRUE(log->Append(Version(1), PayloadOf(1), Durability::kProcess).ok());
+  EXPECT_EQ(log->stats().segments, 1u);
+  for (std::uint64_t v = 2; v <= 20; ++v) {
+    ASSERT_TRUE(log->Sync(log->position()).ok());
+    const auto durability = v % 3 == 0 ? Durability::kProcess : Durability::kDisk;
+    ASSERT_TRUE(log->Append(Version(v), PayloadOf(v), durability).ok());
+    EXPECT_EQ(log->stats().segments, 2u);
+  }
+  ASSERT_TRUE(log->Sync(log->position()).ok());
+  log.reset();
+  EXPECT_EQ(Open(executor)->last_version(), Version(20));
+}
+
+TEST_F(LogPosixTest, ALogThatOnlySyncsKeepsItsSegment) {
+  ThreadExecutor executor(1);
+  const auto log = Open(executor, Version(), UseMapping::kYes, 2 * kHugePageBytes);
+  for (std::uint64_t v = 1; v <= 20; ++v) {
+    ASSERT_TRUE(log->Append(Version(v), PayloadOf(v), Durability::kDisk).ok());
+    ASSERT_TRUE(log->Sync(log->position()).ok());
+  }
+  EXPECT_EQ(log->stats().segments, 1u);
+}
+
+/// Threads store, sync and release at once: spares with huge pages are let go meanwhile.
+TEST_F(LogPosixTest, TheFirstSyncComesWhileTheLogIsFilled) {
+  for (int round = 0; round < 3; ++round) {
+    ThreadExecutor executor(2);
+    const Version after(static_cast<std::uint64_t>(round) * 200'000);
+    const auto log = Open(executor, after, UseMapping::kYes, kHugePageBytes);
+    Mutex commit;
+    std::thread syncer([&] {
+      while (log->last_version().value() < after.value() + 100'000) std::this_thread::yield();
+      for (int i = 0; i < 20; ++i) {
+        Position position;
+        {
+          const MutexLock lock(commit);
+          position = log->position();
+        }
+        EXPECT_TRUE(log->Sync(position).ok());
+      }
+    });
+    for (std::uint64_t v = after.value() + 1; v <= after.value() + 200'000; ++v) {
+      const MutexLock lock(commit);
+      ASSERT_TRUE(log->Append(Version(v), PayloadOf(v), Durability::kProcess).ok());
+      if (v % 5000 == 0) log->ReleaseThrough(Version(v - 2500));
+    }
+    syncer.join();
+  }
+  ThreadExecutor executor(1);
+  EXPECT_EQ(Open(executor, Version(597'500))->last_version(), Version(600'000));
 }
 
 /// What a killed process appended is all there. The child tells how far it came by a pipe, before

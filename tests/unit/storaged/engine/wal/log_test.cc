@@ -164,7 +164,7 @@ TEST_F(LogTest, TheFirstCommitNeedsNoWholeSegment) {
   EXPECT_EQ(Content(Names().at(0)).size(), 256 * kKiB);
 }
 
-TEST_F(LogTest, TheZeroesGrowAheadInTheBackground) {
+TEST_F(LogTest, TheRoomGrowsAheadInTheBackground) {
   LogOptions options = SmallOptions();
   options.segment_bytes = 8 * kMiB;
   options.first_fill_bytes = 64 * kKiB;
@@ -175,10 +175,48 @@ TEST_F(LogTest, TheZeroesGrowAheadInTheBackground) {
   ASSERT_TRUE(AppendAll(34, 5000, Durability::kProcess, 1000).ok());
   executor_.RunAll();
   EXPECT_EQ(Content(Names().at(0)).size(), 8 * kMiB);
-  ASSERT_TRUE(AppendAll(5001, 5600, Durability::kProcess, 1000).ok());
+  ASSERT_TRUE(AppendAll(5001, 6500, Durability::kProcess, 1000).ok());
   executor_.RunAll();
   EXPECT_EQ(Names(kSpareSuffix).size(), 1u);
   EXPECT_EQ(Content(Names(kSpareSuffix).at(0)).size(), 8 * kMiB);
+}
+
+TEST_F(LogTest, SparesAreGivenBackOnceNobodyWrites) {
+  ASSERT_TRUE(Open().ok());
+  for (std::uint64_t v = 1; v <= 1000; ++v) {
+    ASSERT_TRUE(Append(v, Durability::kProcess, 100).ok());
+    log_->ReleaseThrough(Version(v));
+    executor_.RunAll();
+  }
+  EXPECT_GT(log_->stats().spares, 0u);
+  // Once to see that somebody wrote, once to see that nobody does.
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_GT(log_->stats().spares, 0u);
+    executor_.AdvanceMs(SegmentPool::kIdleMs);
+    executor_.RunAll();
+  }
+  EXPECT_EQ(log_->stats().spares, 0u);
+  EXPECT_EQ(fs().List("db")->size(), log_->stats().segments);
+  ASSERT_TRUE(AppendAll(1001, 1500, Durability::kProcess, 100).ok());
+  Crash(CrashMode::kProcessOnly);
+  ASSERT_TRUE(Open(Version(1000)).ok());
+  EXPECT_EQ(found_, Expected(1001, 1500, 100));
+}
+
+TEST_F(LogTest, SparesStayWhereSomebodySyncs) {
+  ASSERT_TRUE(Open().ok());
+  for (std::uint64_t v = 1; v <= 1000; ++v) {
+    ASSERT_TRUE(Append(v, Durability::kDisk, 100).ok() && Sync().ok());
+    log_->ReleaseThrough(Version(v));
+    executor_.RunAll();
+  }
+  const std::size_t spares = log_->stats().spares;
+  EXPECT_GT(spares, 0u);
+  for (int i = 0; i < 3; ++i) {
+    executor_.AdvanceMs(SegmentPool::kIdleMs);
+    executor_.RunAll();
+  }
+  EXPECT_EQ(log_->stats().spares, spares);
 }
 
 TEST_F(LogTest, OpenRemovesSparesAndObsoleteSegments) {
