@@ -8,8 +8,8 @@
 #include "bedrock/result.h"
 #include "common/base/ids.h"
 #include "proto/command.h"
-#include "storaged/core/recent_commits.h"
 #include "storaged/engine/engine.h"
+#include "storaged/txn/recent_commits.h"
 
 namespace bedrock::storage {
 
@@ -39,7 +39,7 @@ class Certifier {
 
  private:
   const engine::Engine& engine_;
-  RecentCommits recent_;
+  txn::RecentCommits recent_;
 };
 
 /// The version that a read was made at.

@@ -1,4 +1,4 @@
-#include "storaged/core/recent_commits.h"
+#include "storaged/txn/recent_commits.h"
 
 #include <gtest/gtest.h>
 
@@ -9,7 +9,7 @@
 
 #include "common/env/random.h"
 
-namespace bedrock::storage {
+namespace bedrock::txn {
 namespace {
 
 TEST(RecentCommitsTest, KnowsWhatItWasToldAndNothingBefore) {
@@ -113,4 +113,4 @@ TEST(RecentCommitsTest, NeverMissesAChange) {
 }
 
 }  // namespace
-}  // namespace bedrock::storage
+}  // namespace bedrock::txn

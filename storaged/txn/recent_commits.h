@@ -10,7 +10,7 @@
 
 #include "common/base/ids.h"
 
-namespace bedrock::storage {
+namespace bedrock::txn {
 
 inline constexpr std::size_t kRecentSlots = 65'536;  ///< A power of two.
 inline constexpr std::size_t kRecentKeysMax = 8'192;
@@ -67,4 +67,4 @@ class RecentCommits {
   Version ranges_lost_at_;
 };
 
-}  // namespace bedrock::storage
+}  // namespace bedrock::txn

@@ -1,4 +1,4 @@
-#include "storaged/core/recent_commits.h"
+#include "storaged/txn/recent_commits.h"
 
 #include <algorithm>
 #include <cstring>
@@ -6,7 +6,7 @@
 
 #include "storaged/txn/key_range.h"
 
-namespace bedrock::storage {
+namespace bedrock::txn {
 namespace {
 
 std::size_t SlotOf(std::string_view key) {
@@ -47,7 +47,7 @@ bool RecentCommits::MayHaveChanged(std::string_view key, Version since) const {
   if (since < begun_at_ || since < ranges_lost_at_) return true;
   if (slots_[SlotOf(key)] > since) return true;
   for (auto range = ranges_.rbegin(); range != ranges_.rend() && range->version > since; ++range) {
-    if (txn::IsWithin(key, range->begin, range->end)) return true;
+    if (IsWithin(key, range->begin, range->end)) return true;
   }
   return false;
 }
@@ -56,7 +56,7 @@ bool RecentCommits::MayHaveChangedIn(std::string_view begin, std::string_view en
                                      Version since) const {
   if (since < keys_lost_at_ || since < ranges_lost_at_) return true;
   for (auto range = ranges_.rbegin(); range != ranges_.rend() && range->version > since; ++range) {
-    if (txn::Overlap(begin, end, range->begin, range->end)) return true;
+    if (Overlap(begin, end, range->begin, range->end)) return true;
   }
   std::size_t at = next_key_;
   for (std::size_t n = 0; n < keys_.size(); ++n) {
@@ -74,4 +74,4 @@ bool RecentCommits::Key::MayBeIn(std::string_view begin, std::string_view end) c
   return known >= (size > kShown ? begin.substr(0, kShown) : begin);
 }
 
-}  // namespace bedrock::storage
+}  // namespace bedrock::txn
