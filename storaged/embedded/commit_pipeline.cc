@@ -268,7 +268,9 @@ void CommitPipeline::SyncGroup() {
 
 Status CommitPipeline::Prepare(Writer& writer) {
   RETURN_IF_ERROR(Admit(writer.changes));
-  return writer.certifier == nullptr ? Status() : writer.certifier->Certify(pending_);
+  if (writer.certifier == nullptr) return {};
+  BeginRecording();
+  return writer.certifier->Certify({.pending = pending_, .recent = *recent_});
 }
 
 Status CommitPipeline::Admit(std::string_view changes) {
@@ -312,7 +314,30 @@ void CommitPipeline::ApplyGroup() {
 }
 
 Status CommitPipeline::Apply(Version version, std::string_view changes) {
+  if (recorded_ < kRecordedMax) Record(version, changes);
   return parts_.engine.ApplyAdmitted(changes, {LogIndex(version.value()), Term()});
+}
+
+void CommitPipeline::BeginRecording() {
+  if (!recent_.has_value()) {
+    recent_.emplace(parts_.engine.newest());
+  } else if (recorded_ == kRecordedMax) {
+    recent_->SkipTo(parts_.engine.newest());
+  }
+  recorded_ = 0;
+}
+
+void CommitPipeline::Record(Version version, std::string_view changes) {
+  ++recorded_;
+  std::size_t told = 0;
+  for (engine::ChangeReader reader(changes); reader.Next();) {
+    if (++told > kRecordedChangesMax) return recent_->SkipTo(version);
+    if (reader.kind() == Change::Kind::kDeleteRange) {
+      recent_->AddRange(reader.key(), reader.value(), version);
+    } else {
+      recent_->AddKey(reader.key(), version);
+    }
+  }
 }
 
 void CommitPipeline::CountCommit(std::size_t user_bytes) {

@@ -25,6 +25,7 @@
 #include "storaged/embedded/pending_writes.h"
 #include "storaged/engine/engine.h"
 #include "storaged/engine/wal/log.h"
+#include "storaged/txn/recent_commits.h"
 
 namespace bedrock::embedded {
 
@@ -32,10 +33,16 @@ namespace bedrock::embedded {
 class Certifier {
  public:
   virtual ~Certifier() = default;
-  /// ok, or why the commit is refused. The engine shows every commit before this one but those of
-  /// `pending`, which will be made whatever this answers. Called by whoever leads, with no lock
-  /// held; the only call at that time.
-  virtual Status Certify(const PendingWrites& pending) = 0;
+  /// What there is to look at.
+  struct Commits {
+    /// Will be made before this one, whatever is answered, and can't be seen yet.
+    const PendingWrites& pending;
+    /// Of those that the engine shows, which are all others before this one.
+    const txn::RecentCommits& recent;
+  };
+  /// ok, or why the commit is refused. Called by whoever leads, with no lock held; the only call at
+  /// that time.
+  virtual Status Certify(const Commits& commits) = 0;
 };
 
 /// The one way of changes into the database: gives each commit its version, writes it to the log,
@@ -129,6 +136,11 @@ class CommitPipeline {
   };
   using Group = std::vector<Writer*>;
 
+  /// Who writes without transactions pays next to nothing for their index.
+  static constexpr std::size_t kRecordedMax = 1000;
+  /// A larger commit is not told key by key.
+  static constexpr std::size_t kRecordedChangesMax = 1000;
+
   /// The fast way, for a commit that waits for nothing: nullopt where it takes a leader. `changes`
   /// are made under the lock, by `encode`.
   template <typename Encode>
@@ -155,6 +167,9 @@ class CommitPipeline {
   void SyncGroup() EXCLUDES(mutex_);
   void ApplyGroup() EXCLUDES(mutex_);
   Status Apply(Version version, std::string_view changes);
+  /// Before a certifier is asked.
+  void BeginRecording();
+  void Record(Version version, std::string_view changes);
   void CountCommit(std::size_t user_bytes);
   void FlushIfWanted();
   void StartFlushAsOwner();
@@ -171,6 +186,9 @@ class CommitPipeline {
   Group group_;
   GroupGather gather_;
   PendingWrites pending_;
+  /// None until somebody asks; while nobody has asked for kRecordedMax commits it is not told.
+  std::optional<txn::RecentCommits> recent_;
+  std::size_t recorded_ = kRecordedMax;  ///< Commits since somebody asked.
 
   mutable Mutex mutex_;
   bool leading_ GUARDED_BY(mutex_) = false;

@@ -43,6 +43,12 @@ void RecentCommits::AddRange(std::string_view begin, std::string_view end, Versi
   ranges_.push_back({version, std::string(begin), std::string(end)});
 }
 
+void RecentCommits::SkipTo(Version version) {
+  begun_at_ = version;
+  keys_lost_at_ = version;
+  ranges_lost_at_ = version;
+}
+
 bool RecentCommits::MayHaveChanged(std::string_view key, Version since) const {
   if (since < begun_at_ || since < ranges_lost_at_) return true;
   if (slots_[SlotOf(key)] > since) return true;

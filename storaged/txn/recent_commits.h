@@ -36,6 +36,9 @@ class RecentCommits {
   /// [begin, end); an empty end is unbounded.
   void AddRange(std::string_view begin, std::string_view end, Version version);
 
+  /// What came up to `version` was not told, or would be too much to tell.
+  void SkipTo(Version version);
+
   /// False: nothing was written to or deleted from `key` after `since`.
   bool MayHaveChanged(std::string_view key, Version since) const;
   /// False: the same for all of [begin, end).

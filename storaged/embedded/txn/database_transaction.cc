@@ -23,7 +23,7 @@ class DatabaseTransaction::ReadCertifier final : public Certifier {
  public:
   ReadCertifier(const ReadSet& reads, const engine::Engine& engine)
       : reads_(reads), engine_(engine) {}
-  Status Certify(const PendingWrites& pending) override { return reads_.Check(engine_, pending); }
+  Status Certify(const Commits& commits) override { return reads_.Check(engine_, commits); }
 
  private:
   const ReadSet& reads_;

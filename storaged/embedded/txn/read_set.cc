@@ -28,6 +28,12 @@ Status CheckKey(const engine::Engine& engine, std::string_view key, const ReadSe
   return now.found ? KeyConflict(key) : Status();
 }
 
+Status CheckRange(const engine::Engine& engine, const ReadSet::RangeRead& range) {
+  ASSIGN_OR_RETURN(const bool changed,
+                   engine.ChangedSince({range.begin, range.end}, range.at.version()));
+  return changed ? RangeConflict(range) : Status();
+}
+
 }  // namespace
 
 Status ReadSet::Add(std::string_view key, const KeyRead& read) {
@@ -62,22 +68,22 @@ Status ReadSet::CheckRoom() const {
 
 Status ReadSet::Check(const engine::Engine& engine) const {
   for (const auto& [key, read] : keys_) RETURN_IF_ERROR(CheckKey(engine, key, read));
-  for (const RangeRead& range : ranges_) {
-    ASSIGN_OR_RETURN(const bool changed,
-                     engine.ChangedSince({range.begin, range.end}, range.at.version()));
-    if (changed) return RangeConflict(range);
-  }
+  for (const RangeRead& range : ranges_) RETURN_IF_ERROR(CheckRange(engine, range));
   return {};
 }
 
-Status ReadSet::Check(const engine::Engine& engine, const PendingWrites& pending) const {
+Status ReadSet::Check(const engine::Engine& engine, const Certifier::Commits& commits) const {
+  const auto& [pending, recent] = commits;
   for (const auto& [key, read] : keys_) {
     if (pending.Touch(key)) return KeyConflict(key);
+    if (recent.MayHaveChanged(key, read.at)) RETURN_IF_ERROR(CheckKey(engine, key, read));
   }
   for (const RangeRead& range : ranges_) {
     if (pending.TouchRange(range.begin, range.end)) return RangeConflict(range);
+    if (recent.MayHaveChangedIn(range.begin, range.end, range.at.version()))
+      RETURN_IF_ERROR(CheckRange(engine, range));
   }
-  return Check(engine);
+  return {};
 }
 
 }  // namespace bedrock::embedded

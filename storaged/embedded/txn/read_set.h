@@ -9,7 +9,7 @@
 #include "bedrock/snapshot.h"
 #include "bedrock/status.h"
 #include "bedrock/version.h"
-#include "storaged/embedded/pending_writes.h"
+#include "storaged/embedded/commit_pipeline.h"
 #include "storaged/engine/engine.h"
 
 namespace bedrock::embedded {
@@ -45,8 +45,9 @@ class ReadSet {
   /// where commits go on meanwhile: what held when the reads ended and holds at the call held at
   /// every moment between.
   Status Check(const engine::Engine& engine) const;
-  /// The same, against commits that will be made before as well.
-  Status Check(const engine::Engine& engine, const PendingWrites& pending) const;
+  /// The same, against commits that will be made before as well. The engine is asked only of what
+  /// may have changed.
+  Status Check(const engine::Engine& engine, const Certifier::Commits& commits) const;
 
  private:
   Status CheckRoom() const;

@@ -220,8 +220,8 @@ TEST_F(CommitPipelineTest, TasksRunBetweenCommits) {
 class Verdict final : public Certifier {
  public:
   explicit Verdict(std::string key) : key_(std::move(key)) {}
-  Status Certify(const PendingWrites& pending) override {
-    pending_ = pending.Touch(key_);
+  Status Certify(const Commits& commits) override {
+    pending_ = commits.pending.Touch(key_);
     return pending_ ? Status::Conflict("pending") : Status();
   }
   bool pending() const { return pending_; }

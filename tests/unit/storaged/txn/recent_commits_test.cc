@@ -37,6 +37,18 @@ TEST(RecentCommitsTest, ARangeTouchesKeysAndRanges) {
   EXPECT_TRUE(recent.MayHaveChanged("zzz", Version(11)));
 }
 
+TEST(RecentCommitsTest, OfWhatWasSkippedNothingIsKnown) {
+  RecentCommits recent(Version(10));
+  recent.AddKey("a", Version(11));
+  recent.SkipTo(Version(20));
+  recent.AddKey("b", Version(21));
+  EXPECT_TRUE(recent.MayHaveChanged("c", Version(19)));
+  EXPECT_TRUE(recent.MayHaveChangedIn("c", "d", Version(19)));
+  EXPECT_FALSE(recent.MayHaveChanged("a", Version(20)));
+  EXPECT_FALSE(recent.MayHaveChangedIn("a", "b", Version(20)));
+  EXPECT_TRUE(recent.MayHaveChanged("b", Version(20)));
+}
+
 TEST(RecentCommitsTest, LongKeysAreTakenForAllThatBeginLikeThem) {
   RecentCommits recent(Version(1));
   const std::string head(40, 'k');
