@@ -49,8 +49,9 @@ class DatabaseTransaction::ReadRecorder final : public txn::WalkRecorder {
 DatabaseTransaction::DatabaseTransaction(std::shared_ptr<TransactionHost> host,
                                          const TransactionOptions& options)
     : host_(std::move(host)), options_(options), begin_(host_->engine().GetSnapshot()) {
-  if (!options_.read_only && options_.mode == TransactionMode::kPessimistic)
-    locks_.emplace(host_->locks());
+  if (options_.read_only) return;
+  reads_ = host_->NewReadSet();
+  if (options_.mode == TransactionMode::kPessimistic) locks_.emplace(host_->locks());
 }
 
 DatabaseTransaction::~DatabaseTransaction() { Rollback(); }
@@ -91,7 +92,7 @@ Status DatabaseTransaction::ReadCommitted(std::string_view key, std::string* val
   PinnedValue pinned;
   Status status = engine.Get(key, settings, &pinned);
   if (!status.ok() && !status.IsNotFound()) return status;
-  if (!options_.read_only)
+  if (reads_ != nullptr)
     RETURN_IF_ERROR(reads_->Add(key, {at, status.ok() ? pinned.version() : Version()}));
   if (status.ok()) value->assign(pinned.value());
   return status;
@@ -108,7 +109,7 @@ std::unique_ptr<Iterator> DatabaseTransaction::NewIterator(Range bounds) {
   return txn::NewMergedIterator({
       .base = host_->engine().NewIterator(settings, bounds),
       .writes = writes_,
-      .recorder = options_.read_only ? nullptr : std::make_unique<ReadRecorder>(reads_, at),
+      .recorder = reads_ == nullptr ? nullptr : std::make_unique<ReadRecorder>(reads_, at),
       .bounds = bounds,
   });
 }
@@ -203,14 +204,16 @@ Result<Version> DatabaseTransaction::CommitReads() {
   if (!IsPessimistic()) return begin_.version();
   // Its reads were at different times: they are all true of this version, or refused.
   const Version version = host_->engine().newest();
-  RETURN_IF_ERROR(reads_->Check(host_->engine()));
+  if (reads_ != nullptr) RETURN_IF_ERROR(reads_->Check(host_->engine()));
   return version;
 }
 
 Result<Version> DatabaseTransaction::CommitWrites() {
   ASSIGN_OR_RETURN(const std::size_t user_bytes, CheckBatch(writes_->batch()));
-  ReadCertifier certifier(*reads_, host_->engine());
-  return host_->pipeline().Commit(writes_->batch(), user_bytes, options_.write.sync, &certifier);
+  std::optional<ReadCertifier> certifier;
+  if (reads_ != nullptr) certifier.emplace(*reads_, host_->engine());
+  return host_->pipeline().Commit(writes_->batch(), user_bytes, options_.write.sync,
+                                  certifier.has_value() ? &*certifier : nullptr);
 }
 
 void DatabaseTransaction::Rollback() {
@@ -237,7 +240,7 @@ void DatabaseTransaction::End(Status why) {
   if (IsPessimistic()) host_->locks().ReleaseAll(*locks_);
   // What iterators share lives on with them.
   writes_ = std::make_shared<txn::OwnWrites>();
-  reads_ = std::make_shared<ReadSet>();
+  reads_.reset();
   savepoints_.clear();
   begin_ = Snapshot(Version(), nullptr);
 }

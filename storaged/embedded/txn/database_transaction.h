@@ -24,6 +24,9 @@ class TransactionHost {
   virtual CommitPipeline& pipeline() = 0;
   /// Lives as long as the host.
   virtual LockTable& locks() = 0;
+  /// Where a transaction notes what it reads, for its certification. Null: nothing is noted, and
+  /// nothing certified (tests that show what happens then).
+  virtual std::shared_ptr<ReadSet> NewReadSet() { return std::make_shared<ReadSet>(); }
 };
 
 /// A transaction of a database: reads with what they saw, writes in a batch, locks where it is
@@ -79,7 +82,7 @@ class DatabaseTransaction final : public Transaction {
   Snapshot begin_;                         ///< The newest state when it began.
   Status over_;                            ///< Not ok: it is over.
   std::optional<LockTable::Owner> locks_;  ///< Of a pessimistic one.
-  std::shared_ptr<ReadSet> reads_ = std::make_shared<ReadSet>();
+  std::shared_ptr<ReadSet> reads_;         ///< Null: nobody asks what was read.
   std::shared_ptr<txn::OwnWrites> writes_ = std::make_shared<txn::OwnWrites>();
   std::vector<std::size_t> savepoints_;  ///< batch().count() of then.
 };
