@@ -73,8 +73,16 @@ std::string Metrics::Render(const CoreGauges& core, std::size_t connections) con
          "Connections turned away at the bound on open ones.", connections_rejected_, &out);
   Single("bedrock_router_reads_in_flight", "gauge", "Reads that wait for an answer.",
          core.reads_in_flight, &out);
+  Single("bedrock_router_queries_in_flight", "gauge",
+         "Of the reads, those of several keys, of ranges, or inside a transaction.",
+         core.queries_in_flight, &out);
   Single("bedrock_router_writes_in_flight", "gauge", "Writes that wait for an answer.",
          core.writes_in_flight, &out);
+  Single("bedrock_router_transactions_open", "gauge",
+         "Interactive transactions that this router holds.", core.transactions_open, &out);
+  Single("bedrock_router_locks_waited_for", "gauge",
+         "Locks that transactions of this router have asked for and wait for.",
+         core.locks_waited_for, &out);
   Single("bedrock_router_resends_total", "counter",
          "Commands sent again after a refusal, a new leader or silence.", core.resends, &out);
   Single("bedrock_router_leader_known", "gauge", "1 where this router knows a leader.",

@@ -39,10 +39,16 @@ TEST(MetricsTest, ShowsTheCoresGauges) {
   gauges.reads_in_flight = 3;
   gauges.writes_in_flight = 4;
   gauges.resends = 5;
+  gauges.queries_in_flight = 2;
+  gauges.transactions_open = 7;
+  gauges.locks_waited_for = 8;
   const std::string text = Metrics().Render(gauges, 6);
   EXPECT_TRUE(Has(text, "bedrock_router_reads_in_flight 3"));
   EXPECT_TRUE(Has(text, "bedrock_router_writes_in_flight 4"));
   EXPECT_TRUE(Has(text, "bedrock_router_resends_total 5"));
+  EXPECT_TRUE(Has(text, "bedrock_router_queries_in_flight 2"));
+  EXPECT_TRUE(Has(text, "bedrock_router_transactions_open 7"));
+  EXPECT_TRUE(Has(text, "bedrock_router_locks_waited_for 8"));
   EXPECT_TRUE(Has(text, "bedrock_http_connections 6"));
   EXPECT_TRUE(Has(text, "bedrock_router_leader_known 0"));
   gauges.leader = NodeId(1);
