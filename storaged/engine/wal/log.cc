@@ -395,6 +395,20 @@ void Log::ReleaseThrough(Version version) {
     pool_->Retire(std::move(closed_.front()));
     closed_.pop_front();
   }
+  if (closed_.empty() && last_version() <= version) ReleaseActive();
+}
+
+/// Nothing in the log is needed: a database at rest keeps no file of it. Where somebody syncs the
+/// file stays, as it is written already.
+void Log::ReleaseActive() {
+  const std::uint64_t end = end_.load(std::memory_order_relaxed);
+  const bool written = active_ != nullptr && end > kSegmentHeaderBytes;
+  if (!written || !staged_.bytes.empty() || flying_ || pool_->serves_syncs()) return;
+  bytes_closed_ += end - kSegmentHeaderBytes;
+  pool_->Unmap(*active_);
+  pool_->Retire(std::move(active_));
+  active_.reset();
+  RefreshDirect();
 }
 
 LogStats Log::stats() const {

@@ -112,7 +112,7 @@ class Log {
   Status Sync(Position through) EXCLUDES(mutex_);
 
   /// Commits up to `version` are durable elsewhere: files that hold no others are written again as
-  /// new ones, or removed in the background.
+  /// new ones, or removed in the background. Where nobody syncs, that may be the last one.
   void ReleaseThrough(Version version);
 
   Version last_version() const { return Version(next_.load(std::memory_order_acquire)).Prev(); }
@@ -161,6 +161,7 @@ class Log {
   void Undo(const Batch& batch, const Status& why) REQUIRES(mutex_);
   bool WasUndone(Position position) const REQUIRES(mutex_);
   void RefreshDirect() REQUIRES(mutex_);
+  void ReleaseActive() REQUIRES(mutex_);
 
   void TakeSyncWork(SyncWork& work) REQUIRES(mutex_);
   Status RunSync(const SyncWork& work, Outcome& outcome);

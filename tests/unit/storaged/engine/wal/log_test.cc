@@ -147,7 +147,7 @@ TEST_F(LogTest, AReleasedLogWithoutBackgroundWorkGoesOn) {
   ASSERT_TRUE(Open().ok());
   for (std::uint64_t v = 1; v <= 1000; ++v) {
     ASSERT_TRUE(Append(v, Durability::kProcess, 100).ok());
-    log_->ReleaseThrough(Version(v));
+    log_->ReleaseThrough(Version(v < 10 ? 0 : v - 10));
   }
   Crash(CrashMode::kProcessOnly);
   ASSERT_TRUE(Open(Version(990)).ok());
@@ -201,6 +201,30 @@ TEST_F(LogTest, SparesAreGivenBackOnceNobodyWrites) {
   Crash(CrashMode::kProcessOnly);
   ASSERT_TRUE(Open(Version(1000)).ok());
   EXPECT_EQ(found_, Expected(1001, 1500, 100));
+}
+
+TEST_F(LogTest, ALogThatIsAllReleasedKeepsNoFile) {
+  ASSERT_TRUE(Open().ok());
+  for (std::uint64_t last = 100; last <= 300; last += 100) {
+    ASSERT_TRUE(AppendAll(last - 99, last, Durability::kProcess).ok());
+    const std::uint64_t bytes = log_->stats().bytes;
+    log_->ReleaseThrough(Version(last - 1));
+    EXPECT_EQ(log_->stats().segments, 1u);
+    log_->ReleaseThrough(Version(last));
+    EXPECT_EQ(log_->stats().segments, 0u);
+    EXPECT_EQ(log_->stats().bytes, bytes);
+    executor_.RunAll();
+    executor_.AdvanceMs(SegmentPool::kIdleMs);
+    executor_.RunAll();
+    EXPECT_TRUE(fs().List("db")->empty());
+    EXPECT_EQ(log_->last_version(), Version(last));
+  }
+  EXPECT_TRUE(Sync().ok());
+  EXPECT_EQ(log_->durable_version(), Version(300));
+  ASSERT_TRUE(AppendAll(301, 310, Durability::kDisk).ok() && Sync().ok());
+  Crash(CrashMode::kLoseUnsynced);
+  ASSERT_TRUE(Open(Version(300)).ok());
+  EXPECT_EQ(found_, Expected(301, 310));
 }
 
 TEST_F(LogTest, SparesStayWhereSomebodySyncs) {
