@@ -2,10 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace bedrock::engine {
 
@@ -36,7 +36,7 @@ class BloomFilterBuilder {
 
  private:
   std::uint32_t bits_per_key_;
-  std::vector<std::uint64_t> hashes_;
+  std::deque<std::uint64_t> hashes_;  ///< Of a large table some MiB: not copied as they grow.
 };
 
 /// A filter to ask. One that makes no sense, as one without any bytes, lets everything pass.
