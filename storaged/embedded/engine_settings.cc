@@ -14,6 +14,9 @@ engine::EngineOptions EngineSettings(const std::string& directory, const Options
   settings.memtable_bytes = options.memtable_bytes.value_or(
       std::max<std::size_t>(for_memtables / kMemtablesMax, 64 * kKiB));
   settings.memtables_max = kMemtablesMax;
+  // What is given back when the disk is full has to be enough for a flush: it frees the log of its
+  // memtable, and with that there is room for the next one.
+  settings.reserve_bytes = std::max(settings.reserve_bytes, settings.memtable_bytes);
   settings.block_cache_bytes =
       options.block_cache_bytes.value_or(options.memory_budget - for_memtables);
   // Fixed apart, it is for blocks alone.
