@@ -17,7 +17,7 @@ namespace bedrock::engine::wal {
 //
 //   NNNNNN.log     a segment. N in decimal, at least six digits: ascending, drawn for every file
 //                  once, so that gaps are normal
-//   NNNNNN.spare   a zero-filled file that becomes a segment; removed at open
+//   NNNNNN.spare   a file with its room that becomes a segment; removed at open
 //
 // A segment:
 //
