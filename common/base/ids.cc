@@ -52,6 +52,10 @@ std::string RoutingIdPrefix(std::string_view program, NodeId node) {
 }
 }  // namespace
 
+std::string FormatTransactionName(NodeId node, BootId router, std::uint64_t number) {
+  return FormatNodeId(node) + "-" + FormatHex(router.value()) + "-" + std::to_string(number);
+}
+
 std::string RoutingId(std::string_view program, NodeId node, BootId boot) {
   return RoutingIdPrefix(program, node) + FormatHex(boot.value());
 }

@@ -46,8 +46,10 @@ class ReadService {
   void Stop(proto::Error error);
   /// Answers what can be answered, up to the bounds of one run.
   void Run(std::uint64_t now_ms, std::vector<Outgoing>& out);
-  /// A command, encoded, on the newest applied state. Not bounded by the run; what it reads counts.
+  /// A command, encoded, on the newest applied state. What it reads counts for this run.
   proto::QueryReply QueryNewest(std::string_view command);
+  /// Whether this run has not read its fill.
+  bool MayRead() const { return read_bytes_ < kReadBytesPerRunMax; }
 
   /// Run can do more at once.
   bool HasMore() const;
@@ -57,7 +59,6 @@ class ReadService {
   const std::string& last_corruption() const { return last_corruption_; }
 
  private:
-  bool MayRead() const { return read_bytes_ < kReadBytesPerRunMax; }
   void AnswerWaiting(std::uint64_t now_ms, std::vector<Outgoing>& out);
   void AnswerArrived(std::vector<Outgoing>& out);
   void Answer(const WaitingRead& read, std::vector<Outgoing>& out);

@@ -19,6 +19,7 @@ StorageCore::StorageCore(engine::Engine& engine, StateMachine& machine, Options 
       options_(std::move(options)),
       applier_(engine, machine),
       reads_(machine),
+      locks_(engine.applied().term),
       engine_health_(engine.health()) {}
 
 void StorageCore::Receive(std::string_view from, proto::Frame frame, std::uint64_t now_ms) {
@@ -43,6 +44,10 @@ void StorageCore::Receive(std::string_view from, proto::Frame frame, std::uint64
                     .min_version = message.min_version,
                     .at = message.at},
                    now_ms);
+          } else if constexpr (std::is_same_v<T, proto::Lock>) {
+            OnLock(from, frame, packet, message, now_ms);
+          } else if constexpr (std::is_same_v<T, proto::Unlock>) {
+            locks_.Unlock(message.transaction, now_ms);
           } else if constexpr (std::is_same_v<T, proto::StorageStatusQuery>) {
             Send(from, packet.request, StatusNow());
           } else if constexpr (std::is_same_v<T, proto::UnknownKind>) {
@@ -115,6 +120,17 @@ void StorageCore::OnRead(std::string_view from, const proto::Packet& packet, Wai
   reads_.Receive(std::move(read), out_);
 }
 
+void StorageCore::OnLock(std::string_view from, const proto::Frame& frame,
+                         const proto::Packet& packet, const proto::Lock& lock,
+                         std::uint64_t now_ms) {
+  locks_.Lock({.from = std::string(from),
+               .request = packet.request,
+               .node = frame.header.node,
+               .lock = lock,
+               .wait_ms = packet.timeout_ms},
+              now_ms);
+}
+
 void StorageCore::EngineProgressed() {
   engine_health_ = engine_.health();
   machine_.EngineProgressed();
@@ -126,6 +142,7 @@ bool StorageCore::Run(std::uint64_t now_ms, std::vector<Outgoing>& out) {
   if (retry_at_ms_ && *retry_at_ms_ <= now_ms) applier_.Unblock();
   ApplyPending(now_ms);
   if (progress_due_) ReportProgress();
+  AnswerLocks(now_ms);
   reads_.Run(now_ms, out_);
   if (out.empty()) {
     out.swap(out_);
@@ -137,7 +154,7 @@ bool StorageCore::Run(std::uint64_t now_ms, std::vector<Outgoing>& out) {
 }
 
 bool StorageCore::HasMore() const {
-  return applier_.state() == Applier::State::kMore || reads_.HasMore();
+  return applier_.state() == Applier::State::kMore || reads_.HasMore() || locks_.has_answers();
 }
 
 void StorageCore::ApplyPending(std::uint64_t now_ms) {
@@ -155,7 +172,27 @@ void StorageCore::ApplyPending(std::uint64_t now_ms) {
   if (machine_.applied() != before) progress_due_ = true;
   if (state == Applier::State::kHalted && state_before != state) {
     progress_due_ = true;
-    if (!stopping_) reads_.Stop(MakeError(ErrorCode::kStorageUnavailable, health_detail()));
+    if (!stopping_) {
+      reads_.Stop(MakeError(ErrorCode::kStorageUnavailable, health_detail()));
+      locks_.Stop(MakeError(ErrorCode::kStorageUnavailable, health_detail()));
+    }
+  }
+}
+
+void StorageCore::AnswerLocks(std::uint64_t now_ms) {
+  locks_.Advance(engine_.applied().term);
+  locks_.Expire(now_ms);
+  while (locks_.has_answers() && reads_.MayRead()) {
+    LockService::Answer answer = locks_.TakeAnswer();
+    proto::LockReply reply;
+    reply.read_version = machine_.newest();
+    reply.error = std::move(answer.error);
+    if (reply.error.ok() && !answer.query.empty()) {
+      proto::QueryReply read = reads_.QueryNewest(answer.query.view());
+      reply.error = std::move(read.error);
+      reply.result = std::move(read.result);
+    }
+    Send(answer.to, answer.request, std::move(reply));
   }
 }
 
@@ -171,6 +208,7 @@ void StorageCore::ReportProgress() {
 
 std::optional<std::uint64_t> StorageCore::NextWakeup() const {
   auto next = reads_.NextDeadline();
+  if (const auto lock = locks_.NextDeadline(); lock && (!next || *lock < *next)) next = lock;
   if (retry_at_ms_ && (!next || *retry_at_ms_ < *next)) next = retry_at_ms_;
   return next;
 }
@@ -178,6 +216,7 @@ std::optional<std::uint64_t> StorageCore::NextWakeup() const {
 void StorageCore::BeginStop() {
   stopping_ = true;
   reads_.Stop(MakeError(ErrorCode::kShuttingDown, "storaged is stopping"));
+  locks_.Stop(MakeError(ErrorCode::kShuttingDown, "storaged is stopping"));
   applier_.Stop();
 }
 
@@ -221,6 +260,7 @@ proto::StorageStatus StorageCore::StatusNow() const {
   }
   status.software = options_.software;
   status.history_from = machine_.history_from();
+  status.locks = locks_.size();
   return status;
 }
 

@@ -10,6 +10,7 @@
 #include "proto/errors.h"
 #include "proto/frame.h"
 #include "storaged/core/applier.h"
+#include "storaged/core/lock_service.h"
 #include "storaged/core/outgoing.h"
 #include "storaged/core/read_service.h"
 #include "storaged/core/state_machine.h"
@@ -25,8 +26,9 @@ inline constexpr std::uint64_t kBusyRetryMs = 20;
 /// messages come out. The shell calls Receive for each frame of a turn and Run at its end:
 ///
 ///   Receive…   entries into the applier, reads and queries noted
-///   Run        apply; command replies; ApplyProgress to raftd; then the reads that are ready, so
-///              that a read that came with the entries it needs is answered in the same turn
+///   Run        apply; command replies; ApplyProgress to raftd; then locks that were given, and the
+///              reads that are ready, so that a read that came with the entries it needs is
+///              answered in the same turn
 ///
 /// One thread, the engine's owner thread. Borrows engine and state machine.
 class StorageCore {
@@ -78,7 +80,11 @@ class StorageCore {
   void OnRead(std::string_view from, const proto::Packet& packet, WaitingRead read,
               std::uint64_t now_ms);
 
+  void OnLock(std::string_view from, const proto::Frame& frame, const proto::Packet& packet,
+              const proto::Lock& lock, std::uint64_t now_ms);
+
   void ApplyPending(std::uint64_t now_ms);
+  void AnswerLocks(std::uint64_t now_ms);
   void ReportProgress();
   /// There is work that needs no event.
   bool HasMore() const;
@@ -90,6 +96,7 @@ class StorageCore {
   Options options_;
   Applier applier_;
   ReadService reads_;
+  LockService locks_;
   std::vector<Applier::Reply> replies_;  // of one Run; kept for its memory
   std::vector<Outgoing> out_;
 

@@ -54,6 +54,17 @@ class StorageCoreTest : public ::testing::Test {
     command.operations = std::move(operations);
     return {.command = Bytes(proto::EncodeCommand(command)), .at = Version(at)};
   }
+  static proto::TransactionName LockName(std::uint64_t number) { return {BootId(0xb007), number}; }
+  static proto::Lock LockOf(std::uint64_t transaction, std::string_view key) {
+    proto::Lock lock;
+    lock.transaction = LockName(transaction);
+    lock.begun_ms = transaction;
+    lock.hold_ms = 10'000;
+    lock.term = Term(1);
+    lock.mode = proto::LockMode::kExclusive;
+    lock.what.key = Bytes::Copy(key);
+    return lock;
+  }
   std::vector<Outgoing> Run() {
     std::vector<Outgoing> out;
     more_ = core_.Run(now_ms_, out);
@@ -443,6 +454,79 @@ TEST_F(StorageCoreTest, TheEngineDropsHistoryOnlyOnceTheMoveIsDurable) {
   engine_.FinishFlush();
   core_.EngineProgressed();
   EXPECT_EQ(engine_.watermark(), Version(3));
+}
+
+// ---- Locks
+
+TEST_F(StorageCoreTest, ALockIsAnsweredWithWhatIsReadUnderIt) {
+  ApplyQuietly(1, 2);
+  proto::Lock lock = LockOf(1, "k1");
+  lock.query = QueryOf({GetOf("k1")}).command;
+  Receive("router", 8, lock);
+  const auto reply = RunFor<proto::LockReply>("router", 8);
+  EXPECT_TRUE(reply.error.ok());
+  EXPECT_EQ(reply.read_version, Version(2));
+  EXPECT_EQ(reply.result.results.at(0).value, "v1");
+}
+
+TEST_F(StorageCoreTest, ALockThatWaitedReadsWhatWasCommittedMeanwhile) {
+  ApplyQuietly(1, 1);
+  Receive("router", 8, LockOf(1, "k2"));
+  Run();
+  proto::Lock second = LockOf(2, "k2");
+  second.query = QueryOf({GetOf("k2")}).command;
+  Receive("router", 9, second, 1'000);
+  EXPECT_TRUE(Run().empty());
+  Receive("raftd", 0, Puts(2, 2));
+  Receive("router", 0, proto::Unlock{LockName(1)});
+  const auto out = Run();
+  ASSERT_EQ(out.size(), 3u);
+  const auto& reply = std::get<proto::LockReply>(out[2].message);
+  EXPECT_EQ(reply.read_version, Version(2));
+  EXPECT_EQ(reply.result.results.at(0).value, "v2");
+}
+
+TEST_F(StorageCoreTest, AWaitForALockWakesTheLoopAtItsDeadline) {
+  Receive("router", 8, LockOf(1, "k"));
+  Run();
+  Receive("router", 9, LockOf(2, "k"), 500);
+  EXPECT_TRUE(Run().empty());
+  EXPECT_EQ(core_.NextWakeup(), now_ms_ + 500);
+  now_ms_ += 500;
+  const auto reply = RunFor<proto::LockReply>("router", 9);
+  EXPECT_EQ(reply.error.code, ErrorCode::kLockTimeout);
+  EXPECT_EQ(reply.error.blocked_by, "n1-000000000000b007-1");
+}
+
+TEST_F(StorageCoreTest, AnEntryOfALaterTermEndsLocks) {
+  Receive("router", 8, LockOf(1, "k"));
+  Run();
+  Receive("router", 9, LockOf(2, "k"), 500);
+  raft::Entry entry = Noop(1);
+  entry.term = Term(2);
+  Receive("raftd", 0, proto::Apply{{{entry, {}}}});
+  const auto out = Run();
+  ASSERT_EQ(out.size(), 2u);
+  EXPECT_EQ(std::get<proto::LockReply>(out[1].message).error.code, ErrorCode::kNotLeader);
+  Receive("router", 11, proto::StorageStatusQuery{});
+  EXPECT_EQ(RunFor<proto::StorageStatus>("router", 11).locks, 0u);
+}
+
+TEST_F(StorageCoreTest, TheStatusCountsLocks) {
+  Receive("router", 8, LockOf(1, "a"));
+  Receive("router", 9, LockOf(2, "b"));
+  Receive("router", 10, LockOf(2, "a"), 500);
+  Run();
+  Receive("router", 11, proto::StorageStatusQuery{});
+  EXPECT_EQ(RunFor<proto::StorageStatus>("router", 11).locks, 3u);
+}
+
+TEST_F(StorageCoreTest, StoppingEndsWaitsForLocks) {
+  Receive("router", 8, LockOf(1, "a"));
+  Run();
+  Receive("router", 9, LockOf(2, "a"), 500);
+  core_.BeginStop();
+  EXPECT_EQ(RunFor<proto::LockReply>("router", 9).error.code, ErrorCode::kShuttingDown);
 }
 
 TEST_F(StorageCoreTest, AnotherClusterIsRefusedRequestByRequest) {
