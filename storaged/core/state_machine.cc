@@ -128,7 +128,7 @@ Status StateMachine::Decide(const proto::Command& command, CommandResult& result
   return Evaluate(ViewAt(newest()), command, result, effects_);
 }
 
-Status StateMachine::Certify(const proto::Command& command, CommandResult& result) const {
+Status StateMachine::Certify(const proto::Command& command, CommandResult& result) {
   // All before the first look at the engine, which below the watermark may have forgotten.
   for (const auto& read : command.reads) {
     if (VersionOf(read, command.read_version) >= history_.watermark()) continue;

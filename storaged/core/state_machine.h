@@ -98,7 +98,7 @@ class StateMachine {
   /// Steps 3 to 5, into effects_. `result` comes in as a success.
   Status Decide(const proto::Command& command, proto::CommandResult& result);
   /// Step 4. kOk in `result` where nothing was changed.
-  Status Certify(const proto::Command& command, proto::CommandResult& result) const;
+  Status Certify(const proto::Command& command, proto::CommandResult& result);
   /// Adds the idempotency record to the batch. False: there is no room for it.
   bool KeepReply(const proto::Idempotency& idempotency, const proto::CommandResult& result);
   /// Step 6: applies effects_, and what every entry does beside them.

@@ -51,6 +51,7 @@ class Replica {
     machine_->EngineProgressed();
     return ran;
   }
+  void StartFlush() { machine_->StartFlush(); }
   void Flush() {
     executor_->RunAll();  // so that there is room for one more memtable
     machine_->StartFlush();
