@@ -93,7 +93,10 @@ class FileLock {
 class FileSystem {
  public:
   enum class OpenMode : std::uint8_t {
-    kRead,       ///< Must exist; not_found otherwise.
+    kRead,  ///< Must exist; not_found otherwise.
+    /// As kRead, for a file that is whole and that nobody changes any more: a file system may read
+    /// it through a mapping.
+    kReadFinished,
     kReadWrite,  ///< Must exist.
     kCreate,     ///< Makes an empty file; whatever stood there is emptied.
   };

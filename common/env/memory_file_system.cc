@@ -282,7 +282,8 @@ class MemoryFileSystem::MemoryFile final : public File {
   Status CheckWritable(std::string_view action, std::uint64_t offset) const
       REQUIRES(state_->mutex) {
     RETURN_IF_ERROR(CheckAlive(action, offset));
-    if (mode_ != OpenMode::kRead || action == "sync") return Status::Ok();
+    const bool writable = mode_ != OpenMode::kRead && mode_ != OpenMode::kReadFinished;
+    if (writable || action == "sync") return Status::Ok();
     return Status::IoError(std::string(action) + " " + At(path_, offset) +
                            ": opened for reading only");
   }

@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -18,6 +20,26 @@
 #include "common/base/status_macros.h"
 
 namespace bedrock {
+
+class MappingBudget {
+ public:
+  explicit MappingBudget(std::uint64_t bytes_max) : bytes_max_(bytes_max) {}
+
+  /// False: there is no room for so many.
+  bool Take(std::uint64_t bytes) {
+    std::uint64_t taken = taken_.load(std::memory_order_relaxed);
+    do {
+      if (bytes > bytes_max_ - taken) return false;
+    } while (!taken_.compare_exchange_weak(taken, taken + bytes, std::memory_order_relaxed));
+    return true;
+  }
+  void Give(std::uint64_t bytes) { taken_.fetch_sub(bytes, std::memory_order_relaxed); }
+  std::uint64_t taken() const { return taken_.load(std::memory_order_relaxed); }
+
+ private:
+  const std::uint64_t bytes_max_;
+  std::atomic<std::uint64_t> taken_{0};
+};
 
 namespace {
 
@@ -123,13 +145,55 @@ class PosixMappedFile final : public MappedFile {
   const std::size_t size_;
 };
 
+/// All of a file that does not change, mapped for reading.
+class ReadMapping {
+ public:
+  /// Null: the budget has no room, or the file can't be mapped.
+  static std::unique_ptr<const ReadMapping> Make(int fd, std::uint64_t size,
+                                                 const std::shared_ptr<MappingBudget>& budget) {
+    if (size == 0 || !budget->Take(size)) return nullptr;
+    void* const data = mmap(nullptr, size, PROT_READ, MAP_SHARED, fd, 0);
+    if (data == MAP_FAILED) {
+      budget->Give(size);
+      return nullptr;
+    }
+    return std::make_unique<const ReadMapping>(static_cast<char*>(data), size, budget);
+  }
+  ReadMapping(char* data, std::uint64_t size, std::shared_ptr<MappingBudget> budget)
+      : data_(data), size_(size), budget_(std::move(budget)) {}
+  ~ReadMapping() {
+    munmap(data_, size_);
+    budget_->Give(size_);
+  }
+  ReadMapping(const ReadMapping&) = delete;
+  ReadMapping& operator=(const ReadMapping&) = delete;
+
+  std::size_t ReadAt(std::uint64_t offset, std::size_t n, char* out) const {
+    if (offset >= size_) return 0;
+    const auto there = static_cast<std::size_t>(std::min<std::uint64_t>(n, size_ - offset));
+    std::memcpy(out, data_ + offset, there);
+    return there;
+  }
+  /// Lets go of whole pages, which are then the page cache's alone. REQUIRES: page-aligned `begin`.
+  void Drop(std::uint64_t begin, std::uint64_t end) const {
+    if (begin < size_) madvise(data_ + begin, std::min(end, size_) - begin, MADV_DONTNEED);
+  }
+
+ private:
+  char* const data_;
+  const std::uint64_t size_;
+  const std::shared_ptr<MappingBudget> budget_;
+};
+
 class PosixFile final : public File {
  public:
-  PosixFile(std::string path, Descriptor descriptor)
-      : path_(std::move(path)), descriptor_(std::move(descriptor)) {}
+  PosixFile(std::string path, Descriptor descriptor,
+            std::unique_ptr<const ReadMapping> mapping = nullptr)
+      : path_(std::move(path)), descriptor_(std::move(descriptor)), mapping_(std::move(mapping)) {}
 
   Result<std::size_t> ReadAt(std::uint64_t offset, std::size_t n, char* out) const override {
     RETURN_IF_ERROR(CheckOffset("read", path_, offset, n));
+    if (mapping_ != nullptr) return mapping_->ReadAt(offset, n, out);
     std::size_t done = 0;
     while (done < n) {
       const ssize_t got = Uninterrupted([&] {
@@ -223,6 +287,8 @@ class PosixFile final : public File {
     const auto page = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
     const std::uint64_t begin = offset / page * page;
     const std::uint64_t end = (offset + n + page - 1) / page * page;
+    // The page cache keeps what is mapped.
+    if (mapping_ != nullptr) mapping_->Drop(begin, end);
     static_cast<void>(posix_fadvise(descriptor_.get(), static_cast<off_t>(begin),
                                     static_cast<off_t>(end - begin), POSIX_FADV_DONTNEED));
   }
@@ -236,6 +302,7 @@ class PosixFile final : public File {
  private:
   const std::string path_;
   const Descriptor descriptor_;
+  const std::unique_ptr<const ReadMapping> mapping_;  ///< Null: pread.
 };
 
 class PosixFileLock final : public FileLock {
@@ -249,6 +316,7 @@ class PosixFileLock final : public FileLock {
 int OpenFlags(FileSystem::OpenMode mode) {
   switch (mode) {
     case FileSystem::OpenMode::kRead:
+    case FileSystem::OpenMode::kReadFinished:
       return O_RDONLY;
     case FileSystem::OpenMode::kReadWrite:
       return O_RDWR;
@@ -278,13 +346,24 @@ std::string ReadHolder(const PosixFile& file) {
 
 }  // namespace
 
+PosixFileSystem::PosixFileSystem(std::uint64_t mapped_bytes_max)
+    : mappings_(std::make_shared<MappingBudget>(mapped_bytes_max)) {}
+
+std::uint64_t PosixFileSystem::mapped_bytes() const { return mappings_->taken(); }
+
 Result<std::unique_ptr<File>> PosixFileSystem::Open(const std::string& path, OpenMode mode) {
   ASSIGN_OR_RETURN(auto descriptor, OpenDescriptor(path, OpenFlags(mode)));
   struct stat info;
   if (fstat(descriptor.get(), &info) != 0) return ErrorStatus(errno, "stat", path);
   // Linux opens folders for reading; a folder is no file here.
   if (S_ISDIR(info.st_mode)) return ErrorStatus(EISDIR, "open", path);
-  return std::unique_ptr<File>(std::make_unique<PosixFile>(path, std::move(descriptor)));
+  std::unique_ptr<const ReadMapping> mapping;
+  if (mode == OpenMode::kReadFinished) {
+    mapping =
+        ReadMapping::Make(descriptor.get(), static_cast<std::uint64_t>(info.st_size), mappings_);
+  }
+  return std::unique_ptr<File>(
+      std::make_unique<PosixFile>(path, std::move(descriptor), std::move(mapping)));
 }
 
 Status PosixFileSystem::CreateDirectories(const std::string& path) {

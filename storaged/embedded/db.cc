@@ -13,7 +13,8 @@ Result<std::unique_ptr<DB>> DB::Open(const std::string& directory, const Options
   RETURN_IF_ERROR(options.Validate());
   std::unique_ptr<embedded::LocalEnvironment> local;
   if (options.env == nullptr)
-    local = std::make_unique<embedded::LocalEnvironment>(options.background_threads);
+    local = std::make_unique<embedded::LocalEnvironment>(options.background_threads,
+                                                         options.mapped_bytes_max);
   const Environment environment = local == nullptr ? *options.env : local->environment();
   // A simulation has to come out the same each time.
   const std::uint64_t seed =

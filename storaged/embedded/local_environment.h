@@ -12,7 +12,9 @@ namespace bedrock::embedded {
 /// This machine's files, clock and threads, for one database. Its destructor lets running jobs end.
 class LocalEnvironment {
  public:
-  explicit LocalEnvironment(std::size_t threads) : executor_(threads) {}
+  /// `mapped_bytes_max` of files are mapped for reading, at most.
+  LocalEnvironment(std::size_t threads, std::size_t mapped_bytes_max)
+      : file_system_(mapped_bytes_max), executor_(threads) {}
 
   Environment environment() {
     return {.file_system = &file_system_, .clock = &clock_, .executor = &executor_};

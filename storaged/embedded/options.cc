@@ -30,6 +30,7 @@ Status Options::Validate() const {
     bad = in_bounds("memtable_bytes", *memtable_bytes, 64 * kKiB, std::size_t{4} << 30);
   if (bad.ok() && block_cache_bytes.has_value())
     bad = in_bounds("block_cache_bytes", *block_cache_bytes, 0, kBytesMax);
+  if (bad.ok()) bad = in_bounds("mapped_bytes_max", mapped_bytes_max, 0, kBytesMax);
   if (bad.ok()) bad = in_bounds("block_bytes", block_bytes, 512, 1 * kMiB);
   if (bad.ok()) bad = in_bounds("filter_bits_per_key", filter_bits_per_key, 0, 30);
   // A value that is as large as any may be is as good as a bound of "never" above it.

@@ -20,7 +20,7 @@ Result<std::shared_ptr<const BlobReader>> BlobReader::Open(FileSystem& file_syst
                                                            const std::string& directory,
                                                            const BlobFile& blob) {
   std::string path = JoinPath(directory, BlobName(blob.number));
-  auto file = file_system.Open(path, FileSystem::OpenMode::kRead);
+  auto file = file_system.Open(path, FileSystem::OpenMode::kReadFinished);
   if (!file.ok()) {
     if (!file.status().IsNotFound()) return std::move(file).status();
     return Status::Corruption(path + ": the file is missing");

@@ -17,7 +17,7 @@
 namespace bedrock::engine {
 
 /// One live blob file, opened. Immutable: any thread. Keeps nothing in memory and uses no cache: a
-/// value is read by one pread into memory that is handed out; what is read often stays in the
+/// value is read at once into memory that is handed out; what is read often stays in the
 /// system's page cache. Errors name the file and the offset.
 class BlobReader {
  public:

@@ -30,7 +30,7 @@ Result<std::shared_ptr<const TableReader>> TableReader::Open(FileSystem& file_sy
                                                              const TableMetadata& metadata,
                                                              std::shared_ptr<BlockCache> cache) {
   std::string path = JoinPath(directory, TableName(metadata.number));
-  auto file = file_system.Open(path, FileSystem::OpenMode::kRead);
+  auto file = file_system.Open(path, FileSystem::OpenMode::kReadFinished);
   if (!file.ok()) {
     if (file.status().IsNotFound()) return Status::Corruption(path + ": a live table is missing");
     return std::move(file).status();

@@ -37,6 +37,15 @@ struct Options {
   /// Fixes the memory for blocks read from files, in bytes, apart from memory_budget; may be 0.
   std::optional<std::size_t> block_cache_bytes;
 
+  /// Reads up to so many bytes of files through memory maps instead of by system calls, beside
+  /// memory_budget; 0: none. Makes reads of what is in the system's page cache but not in the block
+  /// cache faster, by a fifth to a third. The pages that were read count as this process's resident
+  /// memory, though the system may take them back at any time. And a disk that fails to give a
+  /// page, or somebody who cuts a file of the database short while it is open, then ends the
+  /// process with SIGBUS, where otherwise the read gets an error: so it is off unless asked for.
+  /// Ignored with an `env`.
+  std::size_t mapped_bytes_max = 0;
+
   /// Size of a data block before compression, in bytes; 512 to 1 MiB. Larger ones compress better
   /// and make smaller indexes, smaller ones read less for a single key.
   std::size_t block_bytes = std::size_t{4} << 10;

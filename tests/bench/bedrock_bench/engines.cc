@@ -7,6 +7,11 @@ std::vector<Engine> BuiltEngines() {
 #ifdef BEDROCK_BENCH_HAVE_BEDROCK
   engines.push_back(
       {.name = "bedrock", .version = "this tree", .has_transactions = true, .open = OpenBedrock});
+  engines.push_back({.name = "bedrock_mmap",
+                     .version = "this tree",
+                     .variant = "mmap",
+                     .in_defaults = false,
+                     .open = OpenBedrock});
 #endif
 #ifdef BEDROCK_BENCH_HAVE_LEVELDB
   engines.push_back({.name = "leveldb", .version = LevelDbVersion(), .open = OpenLevelDb});

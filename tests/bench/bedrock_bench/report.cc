@@ -171,16 +171,28 @@ std::vector<std::string> Disagreements(const std::vector<Result>& results) {
 std::string MarkdownTables(const std::vector<Result>& medians, const std::string& settings,
                            const std::string& subject) {
   const Grid grid(medians, settings);
-  const auto ratio = [&](const std::string& workload) -> std::vector<std::string> {
-    const Result* own = grid.At(workload, subject);
+  // The subject and its variants, each beside the others.
+  std::vector<std::string> own;
+  std::vector<std::string> others;
+  for (const std::string& engine : grid.engines()) {
+    (engine == subject || engine.starts_with(subject + "_") ? own : others).push_back(engine);
+  }
+  const auto ratio = [&](const std::string& workload) {
     const Result* best = nullptr;
-    for (const std::string& engine : grid.engines()) {
-      const Result* result = engine == subject ? nullptr : grid.At(workload, engine);
+    for (const std::string& engine : others) {
+      const Result* result = grid.At(workload, engine);
       if (result && (best == nullptr || result->ops_per_s > best->ops_per_s)) best = result;
     }
-    if (own == nullptr || best == nullptr) return {""};
-    return {Ratio(own->ops_per_s / best->ops_per_s)};
+    std::vector<std::string> ratios;
+    for (const std::string& engine : own) {
+      const Result* result = grid.At(workload, engine);
+      ratios.push_back(
+          result == nullptr || best == nullptr ? "" : Ratio(result->ops_per_s / best->ops_per_s));
+    }
+    return ratios;
   };
+  std::vector<std::string> ratio_names;
+  for (const std::string& engine : own) ratio_names.push_back(engine + " to the best other");
   const auto noise = [&](const std::string& workload) -> std::vector<std::string> {
     double most = 0;
     for (const std::string& engine : grid.engines()) {
@@ -193,7 +205,7 @@ std::string MarkdownTables(const std::vector<Result>& medians, const std::string
   return "Operations a second, " + settings +
          " settings (in brackets: the writer beside; in square ones: transactions that had to be "
          "tried again):\n\n" +
-         Table(grid, {subject + " to the best other"}, SpeedCell, ratio) +
+         Table(grid, ratio_names, SpeedCell, ratio) +
          "\np50, p99, p99.9 of an operation; CPUs that others used meanwhile, at most:\n\n" +
          Table(grid, {"foreign CPUs"}, DurationCell, noise) +
          "\nCPU an operation (background work included), peak RSS in MB, MB on disk/of that logs, "

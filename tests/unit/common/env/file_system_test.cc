@@ -11,6 +11,7 @@
 
 #include "common/env/memory_file_system.h"
 #include "common/env/posix_file_system.h"
+#include "common/env/random.h"
 
 namespace bedrock {
 namespace {
@@ -37,7 +38,7 @@ class PosixSubject final : public Subject {
   std::string directory() const override { return directory_; }
 
  private:
-  PosixFileSystem file_system_;
+  PosixFileSystem file_system_{1 << 20};
   std::string directory_;
 };
 
@@ -203,6 +204,32 @@ TEST_P(FileSystemTest, AFileOpenedForReadingRefusesWrites) {
   EXPECT_EQ(Get("a"), "x");
 }
 
+TEST_P(FileSystemTest, AFinishedFileIsReadAsAnyOther) {
+  Random random(1);
+  std::string content(100'000, '\0');
+  for (char& byte : content) byte = static_cast<char>(random.Below(256));
+  Put("a", content);
+  Put("empty", "");
+  const auto finished = Open("a", OpenMode::kReadFinished);
+  EXPECT_EQ(*finished->Size(), content.size());
+  EXPECT_TRUE(finished->WriteAt(0, "y").IsIOError());
+  for (int i = 0; i < 1000; ++i) {
+    const std::size_t offset = random.Below(content.size() + 10);
+    const std::size_t n = random.Below(5000);
+    std::string out(n, '\0');
+    if (i % 10 == 0) finished->DropCached(offset, n);
+    const auto got = finished->ReadAt(offset, n, out.data());
+    ASSERT_TRUE(got.ok()) << got.status().ToString();
+    ASSERT_EQ(out.substr(0, *got), offset < content.size() ? content.substr(offset, n) : "");
+  }
+  char byte = 0;
+  EXPECT_EQ(*Open("empty", OpenMode::kReadFinished)->ReadAt(0, 1, &byte), 0u);
+  ASSERT_TRUE(fs().Remove(Path("a")).ok());
+  ASSERT_EQ(*finished->ReadAt(5, 1, &byte), 1u) << "it lives as long as it is open";
+  EXPECT_EQ(byte, content[5]);
+  EXPECT_TRUE(fs().Open(Path("a"), OpenMode::kReadFinished).status().IsNotFound());
+}
+
 TEST_P(FileSystemTest, AFolderIsNoFile) {
   ASSERT_TRUE(fs().CreateDirectories(Path("d")).ok());
   EXPECT_TRUE(fs().Open(Path("d"), OpenMode::kRead).status().IsIOError());
@@ -334,6 +361,38 @@ TEST(PosixFileSystemTest, TheLockFileNamesItsHolder) {
   EXPECT_EQ(pid.back(), '\n');
   const Status refused = subject.file_system().Lock(path).status();
   EXPECT_NE(refused.message().find(pid.substr(0, pid.size() - 1)), std::string_view::npos);
+}
+
+TEST(PosixFileSystemTest, MapsFinishedFilesAsFarAsItMay) {
+  PosixSubject subject;
+  const auto path = [&](const std::string& name) { return JoinPath(subject.directory(), name); };
+  for (const char* name : {"a", "b", "c"}) {
+    auto file = subject.file_system().Open(path(name), OpenMode::kCreate);
+    ASSERT_TRUE((*file)->WriteAt(0, std::string(10'000, *name)).ok());
+  }
+  std::unique_ptr<File> last;
+  {
+    PosixFileSystem mapping(25'000);
+    EXPECT_TRUE(mapping.Open(path("a"), OpenMode::kRead).ok());
+    EXPECT_EQ(mapping.mapped_bytes(), 0u);
+    auto a = mapping.Open(path("a"), OpenMode::kReadFinished);
+    auto b = mapping.Open(path("b"), OpenMode::kReadFinished);
+    EXPECT_EQ(mapping.mapped_bytes(), 20'000u);
+    auto c = mapping.Open(path("c"), OpenMode::kReadFinished);
+    EXPECT_EQ(mapping.mapped_bytes(), 20'000u);
+    char byte = 0;
+    ASSERT_TRUE((*c)->ReadAt(9'999, 1, &byte).ok());
+    EXPECT_EQ(byte, 'c') << "without room it is read";
+    a->reset();
+    EXPECT_EQ(mapping.mapped_bytes(), 10'000u);
+    c = mapping.Open(path("c"), OpenMode::kReadFinished);
+    EXPECT_EQ(mapping.mapped_bytes(), 20'000u);
+    last = std::move(*b);
+  }
+  char byte = 0;
+  ASSERT_TRUE(last->ReadAt(0, 1, &byte).ok());
+  EXPECT_EQ(byte, 'b') << "files outlive the file system";
+  EXPECT_FALSE(last->ReadAt(UINT64_MAX, 2, &byte).ok());
 }
 
 TEST(PosixFileSystemTest, AFullDeviceIsNoSpace) {

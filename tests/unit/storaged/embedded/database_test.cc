@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <set>
 #include <string>
 #include <thread>
@@ -339,6 +340,45 @@ TEST_F(DatabaseTest, ReadOptionsCheckChecksumsUnlessTheyAreToldNotTo) {
   options.fill_cache = false;
   EXPECT_EQ(GetOr(*db_, "a", "-", options), "1");
   EXPECT_THAT(ReadAll(*db_, options), ElementsAre(Pair("a", "1")));
+}
+
+TEST_F(DatabaseTest, MappedFilesAreCheckedAsOthersAre) {
+  Options options;
+  options.mapped_bytes_max = std::size_t{1} << 30;
+  options.block_cache_bytes = 0;
+  Open(options);
+  const std::string large(20'000, 'L');
+  for (int i = 0; i < 1000; ++i) Put("key" + std::to_string(i), std::string(100, 'v'));
+  Put("large", large);
+  ASSERT_TRUE(db_->Flush().ok());
+  EXPECT_EQ(GetOr(*db_, "key7", "-"), std::string(100, 'v'));
+  EXPECT_EQ(GetOr(*db_, "large", "-"), large);
+  EXPECT_EQ(ReadAll(*db_).size(), 1001u);
+  // What is done to the file is seen through the mapping.
+  for (const auto& file : std::filesystem::directory_iterator(path_)) {
+    const std::string kind = file.path().extension();
+    if (kind != ".sst" && kind != ".blob") continue;
+    std::fstream bytes(file.path(), std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekp(5000);
+    bytes.put('\x17');
+  }
+  PinnedValue value;
+  const Status bad_blob = db_->Get("large", &value);
+  EXPECT_TRUE(bad_blob.IsCorruption()) << bad_blob.ToString();
+  EXPECT_THAT(bad_blob.message(), HasSubstr(".blob"));
+  int corrupt = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const Status status = db_->Get("key" + std::to_string(i), &value);
+    if (status.ok()) {
+      ASSERT_EQ(value.value(), std::string(100, 'v'));
+      continue;
+    }
+    ASSERT_TRUE(status.IsCorruption()) << status.ToString();
+    ASSERT_THAT(status.message(), HasSubstr(".sst"));
+    ++corrupt;
+  }
+  EXPECT_GT(corrupt, 0);
+  EXPECT_LT(corrupt, 200) << "one block";
 }
 
 // ---- Snapshots and versions

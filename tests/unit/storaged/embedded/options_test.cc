@@ -22,6 +22,7 @@ TEST(OptionsTest, EachBoundIsCheckedAndNamesItsField) {
       {"memtable_bytes", [](Options& o) { o.memtable_bytes = (64 << 10) - 1; }},
       {"memtable_bytes", [](Options& o) { o.memtable_bytes = (std::size_t{4} << 30) + 1; }},
       {"block_cache_bytes", [](Options& o) { o.block_cache_bytes = (std::size_t{1} << 50) + 1; }},
+      {"mapped_bytes_max", [](Options& o) { o.mapped_bytes_max = (std::size_t{1} << 50) + 1; }},
       {"block_bytes", [](Options& o) { o.block_bytes = 511; }},
       {"block_bytes", [](Options& o) { o.block_bytes = (1 << 20) + 1; }},
       {"compression", [](Options& o) { o.compression = static_cast<Compression>(3); }},
@@ -45,6 +46,7 @@ TEST(OptionsTest, BoundsThemselvesAreValid) {
   options.memory_budget = 1 << 20;
   options.memtable_bytes = 64 << 10;
   options.block_cache_bytes = 0;
+  options.mapped_bytes_max = std::size_t{1} << 50;
   options.block_bytes = 512;
   options.compression = Compression::kZstd;
   options.filter_bits_per_key = 30;

@@ -261,5 +261,14 @@ TEST(EngineModelPosixTest, AnswersLikeAMapOfVersionsOnARealDisk) {
   std::filesystem::remove_all(folder);
 }
 
+TEST(EngineModelPosixTest, AnswersLikeAMapOfVersionsWithSomeFilesMapped) {
+  std::string folder = testing::TempDir() + "bedrock_engine_XXXXXX";
+  ASSERT_NE(mkdtemp(folder.data()), nullptr);
+  PosixFileSystem disk(10'000);
+  Driver(disk, folder + "/db", 98).Run(3000);
+  EXPECT_EQ(disk.mapped_bytes(), 0u) << "nothing is open any more";
+  std::filesystem::remove_all(folder);
+}
+
 }  // namespace
 }  // namespace bedrock::engine
