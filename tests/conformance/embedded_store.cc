@@ -220,7 +220,7 @@ EmbeddedStore::EmbeddedStore(const Environment& environment, std::optional<Break
 EmbeddedStore::~EmbeddedStore() = default;
 
 std::unique_ptr<Session> EmbeddedStore::NewSession() {
-  const bool first = std::exchange(first_, false);
+  const bool first = first_.exchange(false);
   TransactionSession::Kind kind{.core = core_, .environment = environment_, .mode = std::nullopt};
   if (broken_.has_value()) {
     switch (*broken_) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 
@@ -27,7 +28,7 @@ class EmbeddedStore final : public Store {
   const std::optional<Breakage> broken_;
   std::shared_ptr<embedded::Core> core_;
   std::shared_ptr<embedded::Database> db_;
-  bool first_ = true;
+  std::atomic<bool> first_ = true;
 };
 
 /// What the library's status is in the suite's words.
