@@ -91,11 +91,8 @@ struct Plan {
   /// Asks the core for something.
   bool needs_core() const { return kind >= Kind::kRead && kind <= Kind::kCompact; }
   /// Nothing of the same connection may run beside it: it writes, takes a step of a transaction
-  /// (each sees those before it), or sends its reply in pieces.
-  bool runs_alone() const {
-    return (needs_core() && kind != Kind::kRead && kind != Kind::kScan) || streams() ||
-           !transaction.empty();
-  }
+  /// (each sees those before it), or has a reply of many MiB, of which one at a time is enough.
+  bool runs_alone() const { return needs_core() && (kind != Kind::kRead || !transaction.empty()); }
   bool takes_body() const { return body_limit > 0; }
   /// The conditions of a PUT or DELETE, in the command's terms. They borrow `key`.
   std::vector<proto::Condition> Conditions() const;

@@ -36,6 +36,8 @@ bool IsVisibleAscii(std::string_view text) {
 HttpSession::HttpSession(SessionContext& context, std::uint32_t number)
     : context_(context), number_(number) {}
 
+HttpSession::~HttpSession() { context_.body_bytes -= counted_body_; }
+
 CallContext HttpSession::CallContextOf(const Exchange& exchange) const {
   CallContext context;
   context.gateway = context_.gateway;
@@ -93,6 +95,7 @@ bool HttpSession::Take(std::string_view* rest) {
     held_.reset();
     Start(std::move(exchange));
     parser_.Reset();
+    AdmitBody();
     return true;
   }
   if (Paused() || rest->empty()) return false;
@@ -100,6 +103,7 @@ bool HttpSession::Take(std::string_view* rest) {
   rest->remove_prefix(step.consumed);
   switch (step.progress) {
     case RequestParser::Progress::kNeedMore:
+      if (!AdmitBody()) OnError(TooManyBodies());
       return false;
     case RequestParser::Progress::kHead:
       OnHead();
@@ -107,11 +111,12 @@ bool HttpSession::Take(std::string_view* rest) {
       if (!reading_ || parser_.head().has_body()) return true;
       [[fallthrough]];
     case RequestParser::Progress::kDone:
+      AdmitBody();  // it is here: too late to refuse
       held_ = std::move(reading_);
       reading_.reset();
       return true;
     case RequestParser::Progress::kError:
-      OnError();
+      OnError(parser_.error());
       return false;
   }
   return false;
@@ -152,6 +157,9 @@ void HttpSession::OnHead() {
                                                                     : "the body is too large";
     plan.error.limit = plan.body_limit;
     plan.error.actual = length;
+  } else if (wanted && length > kFreeBodyBytes &&
+             context_.body_bytes + length > context_.body_bytes_max) {
+    plan.error = TooManyBodies();
   }
   if (!wanted) {  // a body means nothing here
     parser_.LimitBody(kDiscardBytesMax, ErrorCode::kRequestTooLarge);
@@ -179,14 +187,30 @@ void HttpSession::OnHead() {
   }
 }
 
-void HttpSession::OnError() {
+bool HttpSession::AdmitBody() {
+  const std::uint64_t size = parser_.body().size();
+  const bool grows = size > counted_body_;
+  context_.body_bytes += size - counted_body_;
+  counted_body_ = size;
+  return !grows || size <= kFreeBodyBytes || context_.body_bytes <= context_.body_bytes_max;
+}
+
+proto::Error HttpSession::TooManyBodies() const {
+  proto::Error error;
+  error.code = ErrorCode::kOverloaded;
+  error.detail = "this node is reading too many large requests";
+  error.limit = context_.body_bytes_max;
+  return error;
+}
+
+void HttpSession::OnError(const proto::Error& error) {
   if (!reading_) BeginExchange();
   Exchange exchange = std::move(*reading_);
   reading_.reset();
   exchange.keep_alive = false;
   // The plan goes on telling what was asked; the error tells why it was not done. What was refused
   // before its body came was so for that first reason.
-  if (exchange.plan.error.ok()) exchange.plan.error = parser_.error();
+  if (exchange.plan.error.ok()) exchange.plan.error = error;
   closing_ = true;
   Start(std::move(exchange));
 }

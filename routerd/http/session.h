@@ -33,13 +33,15 @@ struct SessionContext {
   std::size_t connections = 0;
   std::string date;            ///< The value of the Date header now.
   bool shutting_down = false;  ///< Whoever comes now is refused.
+  std::uint64_t body_bytes_max = 256 * kMiB;
+  std::uint64_t body_bytes = 0;  ///< Of request bodies that are being read, of all connections.
 };
 
 /// One connection's HTTP/1.x conversation, without the socket: bytes in, bytes out.
 ///
 /// Requests may be pipelined and are answered in their order. Reads of one connection run side by
 /// side; a write waits for all before it and all after it wait for the write, as RFC 9112 9.3.2
-/// wants it; likewise steps of transactions and streams. At most kPipelineMax run at once, and none
+/// wants it; likewise steps of transactions and scans. At most kPipelineMax run at once, and none
 /// is begun, nor a stream's next page asked for, while kOutputPauseBytes wait to be sent: meanwhile
 /// input stays where it is.
 ///
@@ -48,6 +50,8 @@ class HttpSession {
  public:
   static constexpr std::size_t kPipelineMax = 32;
   static constexpr std::size_t kOutputPauseBytes = 1 * kMiB;
+  /// A body up to this size is always read, however much the others have sent.
+  static constexpr std::uint64_t kFreeBodyBytes = 64 * kKiB;
   /// A refused request's body up to this size is read and dropped, so that the connection lives on.
   static constexpr std::uint64_t kDiscardBytesMax = 64 * kKiB;
 
@@ -56,6 +60,9 @@ class HttpSession {
 
   /// `number` names the session in tickets.
   HttpSession(SessionContext& context, std::uint32_t number);
+  ~HttpSession();
+  HttpSession(const HttpSession&) = delete;
+  HttpSession& operator=(const HttpSession&) = delete;
 
   /// Bytes that arrived. Keeps what it can't use yet.
   void Receive(std::string_view bytes);
@@ -85,7 +92,10 @@ class HttpSession {
   /// Uses bytes of `rest`; false: stop for now.
   bool Take(std::string_view* rest);
   void OnHead();
-  void OnError();
+  void OnError(const proto::Error& error);
+  /// Counts what has come of the body. False: it is one too many for all connections together.
+  bool AdmitBody();
+  proto::Error TooManyBodies() const;
   void BeginExchange();
   bool MayStart(const Exchange& exchange) const;
   void Start(Exchange exchange);
@@ -119,7 +129,8 @@ class HttpSession {
   std::optional<Exchange> held_;     // complete, and waits for its turn
   std::deque<Exchange> exchanges_;   // running or answered, in order
   std::uint32_t next_exchange_ = 0;
-  bool continue_owed_ = false;  // "100 Continue" goes out when all before is answered
+  std::uint64_t counted_body_ = 0;  // of this session, in context_.body_bytes
+  bool continue_owed_ = false;      // "100 Continue" goes out when all before is answered
   bool closing_ = false;
 };
 

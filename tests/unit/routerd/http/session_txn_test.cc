@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -127,6 +128,51 @@ TEST_F(SessionTxnTest, ABodyOverTheLimitIsRefusedByItsLength) {
   chunked.Receive(
       "POST /v1/txn HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n1000001\r\n");
   EXPECT_THAT(chunked.output(), HasSubstr("request_too_large"));
+}
+
+std::string ChunkedTxn(std::size_t bytes) {
+  std::ostringstream head;
+  head << "POST /v1/txn HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"
+       << std::hex << bytes << "\r\n";
+  return head.str() + std::string(bytes, ' ');
+}
+
+TEST_F(SessionTxnTest, LargeBodiesOfAllConnectionsTogetherAreBounded) {
+  context_.body_bytes_max = 300'000;
+  {
+    HttpSession other(context_, 6);
+    other.Receive(ChunkedTxn(250'000));
+    EXPECT_EQ(context_.body_bytes, 250'000U);
+    EXPECT_EQ(other.output(), "");
+    const std::string by_length =
+        Ask("POST /v1/txn HTTP/1.1\r\nHost: h\r\nContent-Length: 70000\r\n\r\n");
+    EXPECT_THAT(by_length, StartsWith("HTTP/1.1 429"));
+    EXPECT_THAT(by_length, HasSubstr("\"outcome\":\"none\""));
+    HttpSession third(context_, 7);
+    third.Receive(ChunkedTxn(70'000));
+    EXPECT_THAT(third.output(), StartsWith("HTTP/1.1 429"));
+    EXPECT_TRUE(third.finished());
+    HttpSession small(context_, 8);
+    small.Receive(Request("POST /v1/txn", "", "{}"));
+    EXPECT_EQ(gateway_.asked.size(), 1U) << "who sends little is not kept out";
+  }
+  EXPECT_EQ(context_.body_bytes, 0U);
+}
+
+TEST_F(SessionTxnTest, ABodyIsCountedUntilItsRequestIsUnderWay) {
+  const std::string txn = "{}" + std::string(100'000, ' ');
+  session_.Receive(Request("GET /v1/kv/a") + Request("POST /v1/txn", "", txn));
+  EXPECT_EQ(context_.body_bytes, txn.size()) << "it waits for the read before it";
+  Complete(FakeGateway::Absent(gateway_.asked.at(0)));
+  EXPECT_EQ(gateway_.asked.size(), 2U);
+  EXPECT_EQ(context_.body_bytes, 0U);
+}
+
+TEST_F(SessionTxnTest, PipelinedScansRunOneAfterTheOther) {
+  session_.Receive(Request("GET /v1/kv") + Request("GET /v1/kv"));
+  ASSERT_EQ(gateway_.asked.size(), 1U);
+  Complete(FakeGateway::Read(gateway_.asked[0], {Page({})}));
+  EXPECT_EQ(gateway_.asked.size(), 2U);
 }
 
 TEST_F(SessionTxnTest, ErrorsOfTheCoreKeepWhatTheyTell) {
