@@ -31,7 +31,7 @@ Result<Version> CommitPipeline::CommitOne(const Change& change, Sync sync) {
           change.AddTo(scratch_);
           return scratch_.encoded();
         },
-        change.bytes());
+        change.bytes(), nullptr);
     if (committed.has_value()) return *std::move(committed);
   }
   WriteBatch batch;
@@ -42,8 +42,8 @@ Result<Version> CommitPipeline::CommitOne(const Change& change, Sync sync) {
 
 Result<Version> CommitPipeline::Commit(const WriteBatch& batch, std::size_t user_bytes, Sync sync,
                                        Certifier* certifier) {
-  if (sync == Sync::kNo && certifier == nullptr) {
-    auto committed = TryCommitAlone([&] { return batch.encoded(); }, user_bytes);
+  if (sync == Sync::kNo) {
+    auto committed = TryCommitAlone([&] { return batch.encoded(); }, user_bytes, certifier);
     if (committed.has_value()) return *std::move(committed);
   }
   Writer writer{
@@ -53,14 +53,19 @@ Result<Version> CommitPipeline::Commit(const WriteBatch& batch, std::size_t user
 
 template <typename Encode>
 std::optional<Result<Version>> CommitPipeline::TryCommitAlone(const Encode& encode,
-                                                              std::size_t user_bytes) {
+                                                              std::size_t user_bytes,
+                                                              Certifier* certifier) {
   Status failed;
   {
-    const MutexLock lock(mutex_);
+    const SpinningLock lock(mutex_);
     if (leading_ || closed_ || !failure_.ok()) return std::nullopt;
     if (parts_.engine.writes_slowed()) return std::nullopt;
     const std::string_view changes = encode();
     if (!parts_.engine.Admit(changes).ok()) return std::nullopt;
+    if (certifier != nullptr) {
+      if (Status certified = Certify(*certifier); !certified.ok())
+        return Result<Version>(std::move(certified));
+    }
     const Version version = parts_.engine.newest().Next();
     Status appended = parts_.log.Append(version, changes, Durability::kProcess);
     if (!appended.ok()) return Result<Version>(std::move(appended));
@@ -85,7 +90,7 @@ Result<Version> CommitPipeline::CommitInGroup(Writer& writer) {
 CommitPipeline::Writer::Turn CommitPipeline::Queue(Writer& writer) {
   bool tell = false;
   {
-    const MutexLock lock(mutex_);
+    const SpinningLock lock(mutex_);
     if (closed_ || !failure_.ok()) {
       writer.status = WhyClosed();
       return Writer::Turn::kDone;
@@ -128,7 +133,7 @@ void CommitPipeline::Lead(Writer& self) {
 
 void CommitPipeline::Gather() {
   const auto others = [this] {
-    const MutexLock lock(mutex_);
+    const SpinningLock lock(mutex_);
     gathering_ = true;
     return queued_;
   };
@@ -140,14 +145,14 @@ void CommitPipeline::Gather() {
     const std::uint64_t wait_us = std::min(gather_.gap_us(), end_us - now_us);
     if (!parts_.waiter.Wait([&] { return others() > seen; }, wait_us)) break;
   }
-  const MutexLock lock(mutex_);
+  const SpinningLock lock(mutex_);
   gathering_ = false;
 }
 
 void CommitPipeline::TakeGroup(Writer& self) {
   group_.assign(1, &self);
   std::size_t bytes = self.changes.size();
-  const MutexLock lock(mutex_);
+  const SpinningLock lock(mutex_);
   while (queue_first_ != nullptr && group_.size() < kGroupWritersMax) {
     bytes += queue_first_->changes.size();
     if (bytes > kGroupBytesMax) break;
@@ -164,7 +169,7 @@ void CommitPipeline::EndLead(Writer& self) {
   group_.reserve(kGroupWritersMax);
   Writer* next = nullptr;
   {
-    const MutexLock lock(mutex_);
+    const SpinningLock lock(mutex_);
     next = queue_first_;
     gather_.NoteGroup(done.size(), queued_);
     if (next == nullptr) {
@@ -184,7 +189,7 @@ void CommitPipeline::EndLead(Writer& self) {
 
 void CommitPipeline::CommitGroup() {
   {
-    const MutexLock lock(mutex_);
+    const SpinningLock lock(mutex_);
     if (closed_ || !failure_.ok()) {
       for (Writer* writer : group_) writer->status = WhyClosed();
       return;
@@ -268,9 +273,12 @@ void CommitPipeline::SyncGroup() {
 
 Status CommitPipeline::Prepare(Writer& writer) {
   RETURN_IF_ERROR(Admit(writer.changes));
-  if (writer.certifier == nullptr) return {};
+  return writer.certifier == nullptr ? Status() : Certify(*writer.certifier);
+}
+
+Status CommitPipeline::Certify(Certifier& certifier) {
   BeginRecording();
-  return writer.certifier->Certify({.pending = pending_, .recent = *recent_});
+  return certifier.Certify({.pending = pending_, .recent = *recent_});
 }
 
 Status CommitPipeline::Admit(std::string_view changes) {
@@ -374,7 +382,7 @@ Status CommitPipeline::StartFlush() {
 void CommitPipeline::Maintain() {
   maintenance_due_.store(true);
   {
-    const MutexLock lock(mutex_);
+    const SpinningLock lock(mutex_);
     if (!leading_ && !closed_) MaintainIfDue();
   }
   // A leader that waits for room looks after it.
@@ -401,7 +409,7 @@ Status CommitPipeline::WhyClosed() const {
 
 void CommitPipeline::Fail(const Status& why) {
   {
-    const MutexLock lock(mutex_);
+    const SpinningLock lock(mutex_);
     if (!failure_.ok()) return;
     failure_ = why.Prefixed("the database has to be opened again");
   }
@@ -409,12 +417,12 @@ void CommitPipeline::Fail(const Status& why) {
 }
 
 Status CommitPipeline::failure() const {
-  const MutexLock lock(mutex_);
+  const SpinningLock lock(mutex_);
   return failure_;
 }
 
 Status CommitPipeline::Close() {
-  const MutexLock lock(mutex_);
+  const SpinningLock lock(mutex_);
   CHECK(!leading_);
   if (std::exchange(closed_, true)) return {};
   if (!failure_.ok()) return failure_;
@@ -422,7 +430,7 @@ Status CommitPipeline::Close() {
 }
 
 std::size_t CommitPipeline::waiting() const {
-  const MutexLock lock(mutex_);
+  const SpinningLock lock(mutex_);
   return queued_;
 }
 

@@ -15,6 +15,7 @@
 #include "bedrock/status.h"
 #include "bedrock/version.h"
 #include "bedrock/write_batch.h"
+#include "common/base/spinning_mutex.h"
 #include "common/base/thread_annotations.h"
 #include "common/base/units.h"
 #include "common/env/clock.h"
@@ -40,8 +41,8 @@ class Certifier {
     /// Of those that the engine shows, which are all others before this one.
     const txn::RecentCommits& recent;
   };
-  /// ok, or why the commit is refused. Called by whoever leads, with no lock held; the only call at
-  /// that time.
+  /// ok, or why the commit is refused. Called by the owner of the engine, the only call at that
+  /// time; nobody commits meanwhile. It may read, and calls nothing of the pipeline.
   virtual Status Certify(const Commits& commits) = 0;
 };
 
@@ -142,10 +143,10 @@ class CommitPipeline {
   static constexpr std::size_t kRecordedChangesMax = 1000;
 
   /// The fast way, for a commit that waits for nothing: nullopt where it takes a leader. `changes`
-  /// are made under the lock, by `encode`.
+  /// are made under the lock, by `encode`; `certifier` may be null.
   template <typename Encode>
-  std::optional<Result<Version>> TryCommitAlone(const Encode& encode, std::size_t user_bytes)
-      EXCLUDES(mutex_);
+  std::optional<Result<Version>> TryCommitAlone(const Encode& encode, std::size_t user_bytes,
+                                                Certifier* certifier) EXCLUDES(mutex_);
   Result<Version> CommitInGroup(Writer& writer) EXCLUDES(mutex_);
   /// Waits in the queue. kLeads: the writer has come to its front, out of it, and leads.
   Writer::Turn Queue(Writer& writer) EXCLUDES(mutex_);
@@ -167,7 +168,7 @@ class CommitPipeline {
   void SyncGroup() EXCLUDES(mutex_);
   void ApplyGroup() EXCLUDES(mutex_);
   Status Apply(Version version, std::string_view changes);
-  /// Before a certifier is asked.
+  Status Certify(Certifier& certifier);
   void BeginRecording();
   void Record(Version version, std::string_view changes);
   void CountCommit(std::size_t user_bytes);
@@ -190,7 +191,7 @@ class CommitPipeline {
   std::optional<txn::RecentCommits> recent_;
   std::size_t recorded_ = kRecordedMax;  ///< Commits since somebody asked.
 
-  mutable Mutex mutex_;
+  mutable SpinningMutex mutex_;
   bool leading_ GUARDED_BY(mutex_) = false;
   Writer* queue_first_ GUARDED_BY(mutex_) = nullptr;
   Writer* queue_last_ GUARDED_BY(mutex_) = nullptr;

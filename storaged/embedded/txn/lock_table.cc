@@ -29,27 +29,39 @@ Status LockTable::LockRange(Owner& owner, std::string_view begin, std::string_vi
 Status LockTable::Lock(Owner& owner, const txn::LockSpan& span, LockMode mode,
                        const Patience& patience) {
   txn::LockRequestId request;
-  std::optional<Wait> wait;
+  std::shared_ptr<Wait> wait;
+  std::optional<Status> at_once;
+  Waits ended;
   {
-    const MutexLock lock(mutex_);
-    std::optional<Status> at_once = Ask(owner, span, mode, patience.detect_deadlock, &request);
-    if (at_once.has_value()) return *std::move(at_once);
-    waits_.emplace(request.value(), &wait.emplace(executor_));
+    const SpinningLock lock(mutex_);
+    at_once = Ask(owner, span, mode, patience.detect_deadlock, &request);
+    if (!at_once.has_value()) {
+      wait = std::make_shared<Wait>(executor_);
+      waits_.emplace(request.value(), wait);
+    }
+    ended.swap(ended_);
   }
-  const auto is_over = [&] {
-    const MutexLock lock(mutex_);
-    return wait->outcome.has_value();
-  };
-  (void)wait->waiter.Wait(is_over, patience.timeout_us);
-  // Whoever ended the wait still held the mutex when it notified: from here on nobody knows it any
-  // more.
-  const MutexLock lock(mutex_);
-  if (!wait->outcome.has_value()) {
+  Wake(ended);
+  if (at_once.has_value()) return *std::move(at_once);
+  if (wait->waiter.Wait([&] { return wait->over.load(std::memory_order_acquire); },
+                        patience.timeout_us)) {
+    return *std::move(wait->outcome);
+  }
+  GiveUp(request, *wait);
+  return *std::move(wait->outcome);
+}
+
+void LockTable::GiveUp(txn::LockRequestId request, const Wait& wait) {
+  Waits ended;
+  {
+    const SpinningLock lock(mutex_);
+    if (wait.outcome.has_value()) return;  // just in time
     const auto waited_for = locks_.Describe(request, clock_.MonotonicMs());
     EndWait(request, txn::LockTimedOut(waited_for.value()));
-    WakeGranted(locks_.Cancel(request));
+    EndGranted(locks_.Cancel(request));
+    ended.swap(ended_);
   }
-  return *std::move(wait->outcome);
+  Wake(ended);
 }
 
 std::optional<Status> LockTable::Ask(Owner& owner, const txn::LockSpan& span, LockMode mode,
@@ -57,7 +69,7 @@ std::optional<Status> LockTable::Ask(Owner& owner, const txn::LockSpan& span, Lo
   if (closed_) return Closed();
   const Acquisition acquired =
       locks_.Acquire(owner.locks_, span, mode, clock_.MonotonicMs(), detect);
-  WakeGranted(acquired.granted);
+  EndGranted(acquired.granted);
   std::optional<Status> own;
   for (const txn::Deadlock& deadlock : acquired.deadlocks) {
     if (deadlock.victim_order == owner.id()) {
@@ -83,38 +95,53 @@ std::optional<Status> LockTable::Ask(Owner& owner, const txn::LockSpan& span, Lo
 
 void LockTable::EndWait(txn::LockRequestId request, Status outcome) {
   const auto at = waits_.find(request.value());
-  Wait& wait = *at->second;
+  std::shared_ptr<Wait> wait = std::move(at->second);
   waits_.erase(at);
-  wait.outcome = std::move(outcome);
-  wait.waiter.Notify();
+  wait->outcome = std::move(outcome);
+  wait->over.store(true, std::memory_order_release);
+  ended_.push_back(std::move(wait));
 }
 
-void LockTable::WakeGranted(const std::vector<txn::LockRequestId>& granted) {
+void LockTable::EndGranted(const std::vector<txn::LockRequestId>& granted) {
   for (const txn::LockRequestId request : granted) EndWait(request, Status::Ok());
 }
 
+void LockTable::Wake(const Waits& ended) {
+  for (const auto& wait : ended) wait->waiter.Notify();
+}
+
 void LockTable::ReleaseAll(Owner& owner) {
-  const MutexLock lock(mutex_);
-  WakeGranted(locks_.Release(owner.locks_));
+  Waits ended;
+  {
+    const SpinningLock lock(mutex_);
+    EndGranted(locks_.Release(owner.locks_));
+    ended.swap(ended_);
+  }
+  Wake(ended);
 }
 
 void LockTable::Close() {
-  const MutexLock lock(mutex_);
-  closed_ = true;
-  std::vector<txn::LockRequestId> requests;
-  for (const auto& [number, wait] : waits_) requests.emplace_back(number);
-  for (const txn::LockRequestId request : requests) EndWait(request, Closed());
-  // What some of them are granted by that, nobody hears of any more.
-  for (const txn::LockRequestId request : requests) (void)locks_.Cancel(request);
+  Waits ended;
+  {
+    const SpinningLock lock(mutex_);
+    closed_ = true;
+    std::vector<txn::LockRequestId> requests;
+    for (const auto& [number, wait] : waits_) requests.emplace_back(number);
+    for (const txn::LockRequestId request : requests) EndWait(request, Closed());
+    // What some of them are granted by that, nobody hears of any more.
+    for (const txn::LockRequestId request : requests) (void)locks_.Cancel(request);
+    ended.swap(ended_);
+  }
+  Wake(ended);
 }
 
 std::size_t LockTable::size() const {
-  const MutexLock lock(mutex_);
+  const SpinningLock lock(mutex_);
   return locks_.locked_keys() + locks_.locked_ranges() + locks_.waiting();
 }
 
 std::size_t LockTable::waiting() const {
-  const MutexLock lock(mutex_);
+  const SpinningLock lock(mutex_);
   return locks_.waiting();
 }
 

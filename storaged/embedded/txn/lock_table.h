@@ -3,12 +3,14 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "bedrock/status.h"
+#include "common/base/spinning_mutex.h"
 #include "common/base/thread_annotations.h"
 #include "common/env/clock.h"
 #include "common/env/waiter.h"
@@ -70,29 +72,38 @@ class LockTable {
   std::size_t waiting() const EXCLUDES(mutex_);
 
  private:
-  /// Somebody who waits, on its stack.
+  /// Somebody who waits. Shared: it is woken when the mutex is free again, and may be gone by then.
   struct Wait {
     explicit Wait(Executor& executor) : waiter(executor) {}
     Waiter waiter;
-    /// Set once, by whoever ends the wait; guarded by the table's mutex.
+    /// Set once, by whoever ends the wait, under the table's mutex; then `over` says that it may be
+    /// read.
     std::optional<Status> outcome;
+    std::atomic<bool> over = false;
   };
+  using Waits = std::vector<std::shared_ptr<Wait>>;
 
   Status Lock(Owner& owner, const txn::LockSpan& span, LockMode mode, const Patience& patience)
       EXCLUDES(mutex_);
   /// Asks, and tells others what comes of it. Nullopt: it is in waits_ now, under `request`.
   std::optional<Status> Ask(Owner& owner, const txn::LockSpan& span, LockMode mode,
                             DetectDeadlock detect, txn::LockRequestId* request) REQUIRES(mutex_);
+  /// The patience of who waits has come to its end.
+  void GiveUp(txn::LockRequestId request, const Wait& wait) EXCLUDES(mutex_);
   void EndWait(txn::LockRequestId request, Status outcome) REQUIRES(mutex_);
-  void WakeGranted(const std::vector<txn::LockRequestId>& granted) REQUIRES(mutex_);
+  void EndGranted(const std::vector<txn::LockRequestId>& granted) REQUIRES(mutex_);
+  /// Apart from ending them: a thread that is woken while the mutex is held runs into it.
+  static void Wake(const Waits& ended);
 
   Executor& executor_;
   const Clock& clock_;
   std::atomic<std::uint64_t> last_id_ = 0;
-  mutable Mutex mutex_;
+  mutable SpinningMutex mutex_;
   bool closed_ GUARDED_BY(mutex_) = false;
   txn::LockManager locks_ GUARDED_BY(mutex_);
-  std::unordered_map<std::uint64_t, Wait*> waits_ GUARDED_BY(mutex_);  ///< By request.
+  /// By request.
+  std::unordered_map<std::uint64_t, std::shared_ptr<Wait>> waits_ GUARDED_BY(mutex_);
+  Waits ended_ GUARDED_BY(mutex_);  ///< For whoever has the mutex to be woken after it.
 };
 
 }  // namespace bedrock::embedded
