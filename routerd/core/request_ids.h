@@ -11,10 +11,17 @@ namespace bedrock::router {
 // it, so that an answer finds its record without a search and a late answer of an old attempt is
 // known as such:
 //
-//    63  62 61                           28 27          12 11          0
-//   [ kind | generation of the slot (34)   | slot (16)    | attempt (12) ]
+//    63  61 60                           28 27          12 11          0
+//   [ kind | generation of the slot (33)   | slot (16)    | attempt (12) ]
 
-enum class RequestKind : std::uint8_t { kWrite = 0, kRead = 1, kReadIndex = 2, kStatus = 3 };
+enum class RequestKind : std::uint8_t {
+  kWrite = 0,
+  kRead = 1,
+  kReadIndex = 2,
+  kStatus = 3,
+  kLock = 4,
+  kForward = 5,
+};
 
 inline constexpr std::uint64_t kAttemptsMax = 1 << 12;
 
@@ -27,7 +34,7 @@ struct RequestName {
 };
 
 inline RequestId MakeRequestId(const RequestName& name) {
-  return RequestId((static_cast<std::uint64_t>(name.kind) << 62) |
+  return RequestId((static_cast<std::uint64_t>(name.kind) << 61) |
                    ((name.handle.generation & kGenerationMask) << 28) |
                    (static_cast<std::uint64_t>(name.handle.slot) << 12) |
                    (name.attempt % kAttemptsMax));
@@ -35,7 +42,7 @@ inline RequestId MakeRequestId(const RequestName& name) {
 
 inline RequestName ParseRequestId(RequestId id) {
   const std::uint64_t bits = id.value();
-  return {static_cast<RequestKind>(bits >> 62),
+  return {static_cast<RequestKind>(bits >> 61),
           {static_cast<std::uint32_t>((bits >> 12) & 0xFFFF), (bits >> 28) & kGenerationMask},
           static_cast<std::uint32_t>(bits & (kAttemptsMax - 1))};
 }

@@ -2,15 +2,37 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <utility>
 #include <variant>
 
 #include "common/base/check.h"
+#include "routerd/core/transaction_id.h"
 
 namespace bedrock::router {
+namespace {
+
+/// The id of the core's own tickets that are not a transaction's (a packed handle is never 0).
+constexpr std::uint64_t kHistoryTicket = 0;
+constexpr std::uint64_t kHistoryTimeoutMs = 10'000;
+
+proto::Error NotFound(const char* detail) {
+  proto::Error error;
+  error.code = proto::ErrorCode::kTransactionNotFound;
+  error.detail = detail;
+  return error;
+}
+
+}  // namespace
 
 RouterCore::RouterCore(const CoreOptions& options)
-    : options_(options), nodes_(options_), writes_(options_, nodes_), reads_(options_, nodes_) {
+    : options_(options),
+      nodes_(options_),
+      writes_(options_, nodes_),
+      reads_(options_, nodes_),
+      transactions_(options_, nodes_, reads_, writes_),
+      forwards_(options_, nodes_),
+      history_(options_.history_ms) {
   CHECK(options_.session && !options_.members.empty());
   CHECK(options_.commands_in_flight_max <= kSlotsMax && options_.reads_in_flight_max <= kSlotsMax);
 }
@@ -30,8 +52,8 @@ void RouterCore::Write(WriteRequest request, std::uint64_t now_ms) {
   command.otherwise = std::move(request.otherwise);
   command.idempotency.key = request.idempotency_key;
   if (!request.idempotency_key.empty() || proto::Writes(command)) {
-    return writes_.Begin(request.ticket, std::move(command), request.deadline_ms, now_ms,
-                         &effects_);
+    writes_.Begin(request.ticket, std::move(command), request.deadline_ms, now_ms, &effects_);
+    return;
   }
   // Nothing to write, and nobody who would ask again: no entry of the log.
   QueryRequest query;
@@ -46,36 +68,70 @@ void RouterCore::Write(const ClientCommand& request, std::uint64_t now_ms) {
 }
 
 void RouterCore::Transact(TransactionStep step, std::uint64_t now_ms) {
+  const bool begins = step.step.action == proto::ClientTransaction::Action::kBegin;
+  if (begins) return transactions_.Begin(std::move(step), now_ms, &effects_);
+  const auto id = ParseTransactionId(step.step.id);
+  if (id && id->node == options_.self && id->boot == options_.boot) {
+    return transactions_.Step(id->number, std::move(step), now_ms, &effects_);
+  }
+  const bool is_member =
+      id && std::any_of(options_.members.begin(), options_.members.end(),
+                        [&id](const MemberSeed& member) { return member.id == id->node; });
+  if (is_member && id->node != options_.self && !step.passed_on) {
+    return forwards_.Begin(std::move(step), id->node, now_ms, &effects_);
+  }
   Completion completion;
   completion.ticket = step.ticket;
-  completion.transaction = step.step.id;
-  completion.error.code = proto::ErrorCode::kTransactionNotFound;
-  completion.error.detail = "no such transaction is open";
+  completion.is_write = step.step.action == proto::ClientTransaction::Action::kCommit;
+  completion.error = id && id->node == options_.self
+                         ? NotFound("the router that held the transaction has begun anew since")
+                         : NotFound("no transaction has this id");
+  // One of an earlier life may have committed.
+  if (id && completion.is_write) completion.error.outcome = proto::Outcome::kUnknown;
+  completion.transaction = std::move(step.step.id);
   completion.leader = nodes_.leader(now_ms).node;
   effects_.completions.push_back(std::move(completion));
 }
 
-void RouterCore::CompactHistory(const CompactRequest& request, std::uint64_t now_ms) {
+void RouterCore::DropHistory(const Ticket& ticket, Version version, std::uint64_t deadline_ms,
+                             std::uint64_t now_ms) {
   proto::Command command;
   command.operations.emplace_back();
   command.operations.back().kind = proto::Operation::Kind::kDropHistory;
-  command.operations.back().version = request.version;
-  writes_.Begin(request.ticket, std::move(command), request.deadline_ms, now_ms, &effects_);
+  command.operations.back().version = version;
+  writes_.Begin(ticket, std::move(command), deadline_ms, now_ms, &effects_);
 }
+
+void RouterCore::CompactHistory(const CompactRequest& request, std::uint64_t now_ms) {
+  DropHistory(request.ticket, request.version, request.deadline_ms, now_ms);
+}
+
+void RouterCore::ProposeHistory(std::uint64_t now_ms) {
+  if (!history_.IsTime(now_ms) || nodes_.leader(now_ms).node != options_.self) return;
+  if (const auto version = history_.Due(transactions_.OldestReadVersion(), now_ms)) {
+    DropHistory({Ticket::Front::kCore, kHistoryTicket}, *version, now_ms + kHistoryTimeoutMs,
+                now_ms);
+  }
+}
+
+void RouterCore::Shutdown(std::uint64_t now_ms) { transactions_.Shutdown(now_ms, &effects_); }
 
 CoreGauges RouterCore::Gauges(std::uint64_t now_ms) const {
   CoreGauges gauges;
   gauges.reads_in_flight = reads_.in_flight();
   gauges.queries_in_flight = reads_.queries_in_flight();
   gauges.writes_in_flight = writes_.in_flight();
+  gauges.transactions_open = transactions_.open();
+  gauges.locks_waited_for = transactions_.locks_waited_for();
   gauges.resends = writes_.resends();
   gauges.leader = nodes_.leader(now_ms).node;
   return gauges;
 }
 
 void RouterCore::OnPacket(NodeId from, Daemon daemon, proto::Packet packet, std::uint64_t now_ms) {
-  nodes_.OnHeard(from, daemon, now_ms);
   const RequestName name = ParseRequestId(packet.request);
+  if (daemon == Daemon::kRouterd) return OnRouterPacket(from, name, std::move(packet), now_ms);
+  nodes_.OnHeard(from, daemon, now_ms);
   const auto is = [&name](RequestKind kind) { return name.kind == kind; };
   if (auto* reply = std::get_if<proto::CommandReply>(&packet.message)) {
     if (is(RequestKind::kWrite)) writes_.OnReply(from, name, std::move(*reply), now_ms, &effects_);
@@ -97,8 +153,25 @@ void RouterCore::OnPacket(NodeId from, Daemon daemon, proto::Packet packet, std:
   } else if (const auto* storage = std::get_if<proto::StorageStatus>(&packet.message)) {
     nodes_.OnStorageStatus(from, *storage, now_ms);
     reads_.OnStorageStatus(from, *storage);
+    if (from == options_.self) {
+      history_.OnApplied(Version(storage->applied.value()), storage->history_from, now_ms);
+    }
+  } else if (auto* locked = std::get_if<proto::LockReply>(&packet.message)) {
+    if (is(RequestKind::kLock)) {
+      transactions_.OnLockReply(from, name, std::move(*locked), now_ms, &effects_);
+    }
   } else if (const auto* refusal = std::get_if<proto::Refusal>(&packet.message)) {
     OnRefusal(from, name, refusal->error, now_ms);
+  }
+}
+
+void RouterCore::OnRouterPacket(NodeId from, const RequestName& name, proto::Packet packet,
+                                std::uint64_t now_ms) {
+  if (name.kind != RequestKind::kForward) return;
+  if (auto* reply = std::get_if<proto::ClientTransactionReply>(&packet.message)) {
+    forwards_.OnReply(from, name, std::move(*reply), now_ms, &effects_);
+  } else if (const auto* refusal = std::get_if<proto::Refusal>(&packet.message)) {
+    forwards_.OnRefused(name, refusal->error, now_ms, &effects_);
   }
 }
 
@@ -110,6 +183,9 @@ void RouterCore::OnRefusal(NodeId from, const RequestName& name, const proto::Er
     case RequestKind::kRead:
     case RequestKind::kReadIndex:
       return reads_.OnFailed(from, name, error, now_ms, &effects_);
+    case RequestKind::kLock:
+      return transactions_.OnLockFailed(name, error, now_ms);
+    case RequestKind::kForward:
     case RequestKind::kStatus:
       return;
   }
@@ -117,7 +193,9 @@ void RouterCore::OnRefusal(NodeId from, const RequestName& name, const proto::Er
 
 void RouterCore::OnUnsent(NodeId to, Daemon daemon, RequestId request, std::uint64_t now_ms) {
   const RequestName name = ParseRequestId(request);
-  if (name.kind == RequestKind::kStatus) return;
+  // What expects no answer (Unlock) has the id 0.
+  if (name.kind == RequestKind::kStatus || request == RequestId()) return;
+  if (name.kind == RequestKind::kForward) return forwards_.OnUnsent(name, now_ms);
   nodes_.OnFailed(to, daemon, now_ms);
   if (name.kind == RequestKind::kWrite) return writes_.OnUnsent(name, now_ms);
   proto::Error error;
@@ -125,6 +203,7 @@ void RouterCore::OnUnsent(NodeId to, Daemon daemon, RequestId request, std::uint
   error.detail = (daemon == Daemon::kRaftd ? "no connection to raftd of node "
                                            : "no connection to storaged of node ") +
                  FormatNodeId(to);
+  if (name.kind == RequestKind::kLock) return transactions_.OnLockFailed(name, error, now_ms);
   reads_.OnFailed(to, name, error, now_ms, &effects_);
 }
 
@@ -143,12 +222,34 @@ void RouterCore::Poll(std::uint64_t now_ms, Effects* effects) {
     next_status_ms_ = now_ms + kStatusIntervalMs;
     AskForStatus();
   }
+  ProposeHistory(now_ms);
   writes_.Advance(now_ms, &effects_);
+  TakeOwnCompletions(now_ms);  // a commit that is decided is not out of time
+  transactions_.Advance(now_ms, &effects_);
+  forwards_.Advance(now_ms, &effects_);
   reads_.Advance(now_ms, &effects_);
+  TakeOwnCompletions(now_ms);
   std::move(effects_.sends.begin(), effects_.sends.end(), std::back_inserter(effects->sends));
   std::move(effects_.completions.begin(), effects_.completions.end(),
             std::back_inserter(effects->completions));
   effects_.Clear();
+}
+
+void RouterCore::TakeOwnCompletions(std::uint64_t now_ms) {
+  const auto is_own = [](const Completion& completion) {
+    return completion.ticket.front == Ticket::Front::kCore;
+  };
+  // What a completion sets off (the next step of its transaction) may complete at once, too.
+  for (std::size_t i = 0; i < effects_.completions.size(); ++i) {
+    if (!is_own(effects_.completions[i])) continue;
+    Completion own = std::move(effects_.completions[i]);
+    if (own.ticket.id != kHistoryTicket) {
+      transactions_.OnCompletion(std::move(own), now_ms, &effects_);
+    } else {
+      history_.OnProposed(own.error.ok() ? std::optional<Version>(own.version) : std::nullopt);
+    }
+  }
+  std::erase_if(effects_.completions, is_own);
 }
 
 }  // namespace bedrock::router

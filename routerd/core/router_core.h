@@ -5,9 +5,12 @@
 
 #include "common/base/ids.h"
 #include "proto/frame.h"
+#include "routerd/core/forward_ledger.h"
 #include "routerd/core/gateway.h"
+#include "routerd/core/history_keeper.h"
 #include "routerd/core/node_table.h"
 #include "routerd/core/read_ledger.h"
+#include "routerd/core/transaction_table.h"
 #include "routerd/core/types.h"
 #include "routerd/core/write_ledger.h"
 
@@ -44,7 +47,14 @@ class RouterCore {
   /// something went in between.
   void Poll(std::uint64_t now_ms, Effects* effects);
 
-  bool idle() const { return reads_.in_flight() == 0 && writes_.in_flight() == 0; }
+  /// From here on no transaction begins, and those that are open end, but for commits under way.
+  void Shutdown(std::uint64_t now_ms);
+
+  /// Nothing is in flight and no transaction is open.
+  bool idle() const {
+    return reads_.in_flight() == 0 && writes_.in_flight() == 0 && forwards_.in_flight() == 0 &&
+           transactions_.open() == 0;
+  }
   std::size_t reads_in_flight() const { return reads_.in_flight(); }
   std::size_t writes_in_flight() const { return writes_.in_flight(); }
   std::uint64_t resends() const { return writes_.resends(); }
@@ -54,14 +64,24 @@ class RouterCore {
   const CoreOptions& options() const { return options_; }
 
  private:
+  void OnRouterPacket(NodeId from, const RequestName& name, proto::Packet packet,
+                      std::uint64_t now_ms);
   void OnRefusal(NodeId from, const RequestName& name, const proto::Error& error,
                  std::uint64_t now_ms);
   void AskForStatus();
+  void ProposeHistory(std::uint64_t now_ms);
+  void DropHistory(const Ticket& ticket, Version version, std::uint64_t deadline_ms,
+                   std::uint64_t now_ms);
+  /// Hands the core its own completions, which may make more.
+  void TakeOwnCompletions(std::uint64_t now_ms);
 
   const CoreOptions options_;
   NodeTable nodes_;
   WriteLedger writes_;
   ReadLedger reads_;
+  TransactionTable transactions_;
+  ForwardLedger forwards_;
+  HistoryKeeper history_;
   Effects effects_;  // gathered since the last Poll
   std::uint64_t next_status_ms_ = 0;
 };

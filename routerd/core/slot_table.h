@@ -10,10 +10,10 @@
 namespace bedrock::router {
 
 inline constexpr std::size_t kSlotsMax = 1 << 16;
-inline constexpr std::uint64_t kGenerationMask = (std::uint64_t{1} << 34) - 1;
+inline constexpr std::uint64_t kGenerationMask = (std::uint64_t{1} << 33) - 1;
 
 /// Names one use of one slot. A slot's generation grows with each use, from 1, so that a stale
-/// handle finds nothing (until 2^34 uses of one slot later).
+/// handle finds nothing (until 2^33 uses of one slot later).
 struct SlotHandle {
   std::uint32_t slot = 0;
   std::uint64_t generation = 0;

@@ -111,7 +111,11 @@ struct Completion {
   std::string transaction;  ///< Steps: its id.
 };
 
-enum class Daemon : std::uint8_t { kRaftd = 0, kStoraged = 1 };
+enum class Daemon : std::uint8_t {
+  kRaftd = 0,
+  kStoraged = 1,
+  kRouterd = 2,  ///< Of another node, at its client endpoint.
+};
 
 /// One message for one daemon.
 struct Send {
@@ -147,6 +151,10 @@ struct CoreOptions {
   NodeId self;
   std::vector<MemberSeed> members;  ///< With self.
   SessionId session;                ///< Random, drawn at start; never 0.
+  BootId boot;                      ///< As above; part of transactions' ids.
+  /// What to add to the core's time for the wall clock's: among transactions of different routers
+  /// who began last is a deadlock's victim.
+  std::uint64_t wall_offset_ms = 0;
   std::uint64_t value_bytes_max = proto::kValueBytesDefault;
 
   std::size_t commands_in_flight_max = 4096;
@@ -157,6 +165,14 @@ struct CoreOptions {
   /// How far the newest own sequence number may run ahead of the oldest unanswered one: bounds the
   /// replies that the state machine keeps for this session.
   std::uint64_t sequence_window_max = 65'536;
+
+  std::size_t transactions_open_max = 10'000;
+  /// What all of them have read, written and asked for and not got yet, roughly.
+  std::uint64_t transaction_bytes_max = 256 * kMiB;
+  std::size_t transactions_ended_max = 65'536;  ///< Remembered.
+
+  /// How long versions that newer ones cover are kept, at least. 0: nothing is ever dropped.
+  std::uint64_t history_ms = 600'000;
 
   std::uint64_t write_attempt_ms = 1000;  ///< Doubles with each attempt, up to four times.
   std::uint64_t read_attempt_ms = 500;    ///< As above; for storaged's answer to a read.

@@ -92,8 +92,8 @@ void WriteLedger::Refuse(const Ticket& ticket, Error error, std::uint64_t now_ms
   effects->completions.push_back(std::move(completion));
 }
 
-void WriteLedger::Begin(const Ticket& ticket, proto::Command command, std::uint64_t deadline_ms,
-                        std::uint64_t now_ms, Effects* effects) {
+SlotHandle WriteLedger::Begin(const Ticket& ticket, proto::Command command,
+                              std::uint64_t deadline_ms, std::uint64_t now_ms, Effects* effects) {
   command.session = options_.session;
   command.sequence = window_.low_water() + window_.span();  // what Take() will give
   command.low_water = window_.low_water();
@@ -103,18 +103,20 @@ void WriteLedger::Begin(const Ticket& ticket, proto::Command command, std::uint6
     command.idempotency.fingerprint = fingerprint;
   }
   if (Error error = proto::CheckCommand(command, options_.value_bytes_max); !error.ok()) {
-    return Refuse(ticket, std::move(error), now_ms, effects);
+    Refuse(ticket, std::move(error), now_ms, effects);
+    return {};
   }
   // Admission knows the command's rough size before anything is encoded.
   if (Error error = Admit(BytesOf(command)); !error.ok()) {
-    return Refuse(ticket, std::move(error), now_ms, effects);
+    Refuse(ticket, std::move(error), now_ms, effects);
+    return {};
   }
   Write write;
   write.ticket = ticket;
   write.sequence = window_.Take();
   write.deadline_ms = deadline_ms;
   write.command = Bytes(proto::EncodeCommand(command));
-  Start(std::move(write), now_ms, effects);
+  return Start(std::move(write), now_ms, effects);
 }
 
 void WriteLedger::Begin(const ClientCommand& request, std::uint64_t now_ms, Effects* effects) {
@@ -140,12 +142,30 @@ void WriteLedger::Begin(const ClientCommand& request, std::uint64_t now_ms, Effe
   Start(std::move(write), now_ms, effects);
 }
 
-void WriteLedger::Start(Write write, std::uint64_t now_ms, Effects* effects) {
+SlotHandle WriteLedger::Start(Write write, std::uint64_t now_ms, Effects* effects) {
   bytes_ += write.command.size();
   const SlotHandle handle = writes_.Insert(std::move(write));
   Write* stored = writes_.Find(handle);
-  if (now_ms >= stored->deadline_ms) return Expire(handle, *stored, now_ms, effects);
-  Dispatch(handle, stored, now_ms, effects);
+  if (now_ms >= stored->deadline_ms) {
+    Expire(handle, *stored, now_ms, effects);
+  } else {
+    Dispatch(handle, stored, now_ms, effects);
+  }
+  return handle;
+}
+
+std::optional<Error> WriteLedger::Withdraw(SlotHandle handle, std::uint64_t now_ms) {
+  const Write* write = writes_.Find(handle);
+  if (write == nullptr || write->Open()) return std::nullopt;
+  Error why = WhyExpired(*write, now_ms);
+  Erase(handle, *write);
+  return why;
+}
+
+void WriteLedger::Erase(SlotHandle handle, const Write& write) {
+  bytes_ -= write.command.size();
+  if (write.sequence != 0) window_.Finish(write.sequence);
+  writes_.Erase(handle);
 }
 
 void WriteLedger::Wake(SlotHandle handle, Write* write, std::uint64_t at_ms) {
@@ -305,9 +325,7 @@ void WriteLedger::Finish(SlotHandle handle, Completion completion, std::uint64_t
   completion.ticket = write->ticket;
   completion.is_write = true;
   completion.leader = nodes_.leader(now_ms).node;
-  bytes_ -= write->command.size();
-  if (write->sequence != 0) window_.Finish(write->sequence);
-  writes_.Erase(handle);
+  Erase(handle, *write);
   effects->completions.push_back(std::move(completion));
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "common/base/bytes.h"
 #include "common/base/ids.h"
@@ -38,8 +39,9 @@ class WriteLedger {
 
   /// A command of the router's own: gets its session and a sequence number here, and the
   /// fingerprint of its idempotency key. The views are read during the call only.
-  void Begin(const Ticket& ticket, proto::Command command, std::uint64_t deadline_ms,
-             std::uint64_t now_ms, Effects* effects);
+  /// The handle is for Withdraw.
+  SlotHandle Begin(const Ticket& ticket, proto::Command command, std::uint64_t deadline_ms,
+                   std::uint64_t now_ms, Effects* effects);
   void Begin(const ClientCommand& request, std::uint64_t now_ms, Effects* effects);
 
   void OnReply(NodeId from, const RequestName& name, proto::CommandReply reply,
@@ -48,6 +50,10 @@ class WriteLedger {
                  std::uint64_t now_ms, Effects* effects);
   /// The attempt never left this process.
   void OnUnsent(const RequestName& name, std::uint64_t now_ms);
+
+  /// Ends a write without a completion where nothing of it can commit any more, and says why it got
+  /// nowhere. nullopt: it may commit, or it has its completion.
+  std::optional<proto::Error> Withdraw(SlotHandle handle, std::uint64_t now_ms);
 
   /// Deadlines, attempts' time-outs, and whether another leader is known than before.
   void Advance(std::uint64_t now_ms, Effects* effects);
@@ -75,7 +81,7 @@ class WriteLedger {
 
   /// kOk, or why one more command of `bytes` can't be taken.
   proto::Error Admit(std::uint64_t bytes) const;
-  void Start(Write write, std::uint64_t now_ms, Effects* effects);
+  SlotHandle Start(Write write, std::uint64_t now_ms, Effects* effects);
   void Refuse(const Ticket& ticket, proto::Error error, std::uint64_t now_ms, Effects* effects);
   void Dispatch(SlotHandle handle, Write* write, std::uint64_t now_ms, Effects* effects);
   void Wake(SlotHandle handle, Write* write, std::uint64_t at_ms);
@@ -84,6 +90,7 @@ class WriteLedger {
   void FollowLeader(std::uint64_t now_ms, Effects* effects);
   /// What a write that ran out of time is told.
   proto::Error WhyExpired(const Write& write, std::uint64_t now_ms) const;
+  void Erase(SlotHandle handle, const Write& write);
   void Expire(SlotHandle handle, const Write& write, std::uint64_t now_ms, Effects* effects);
   void Finish(SlotHandle handle, Completion completion, std::uint64_t now_ms, Effects* effects);
 
