@@ -20,6 +20,8 @@ namespace bedrock {
 namespace {
 
 constexpr const char* kProgram = "routerd";
+constexpr std::uint64_t kHistoryMsMin = 1000;
+constexpr std::uint64_t kHistoryMsMax = 30ULL * 24 * 3600 * 1000;
 
 struct Options {
   config::NodeConfig node;
@@ -31,6 +33,9 @@ struct Options {
   std::uint64_t max_value_bytes = proto::kValueBytesDefault;
   /// Each takes 16 KiB and more, and a file descriptor.
   std::uint64_t max_connections = 4096;
+  /// Longer: reads may ask for older versions, and overwritten values take space for longer. The
+  /// same on every node, for whichever leads has its word.
+  std::uint64_t history_ms = 600'000;
 
   std::vector<std::string> Http() const {
     if (!http.empty()) return http;
@@ -43,6 +48,9 @@ struct Options {
   Status Validate() const {
     if (max_value_bytes == 0 || max_value_bytes > proto::kValueBytesMax) {
       return Status::InvalidArgument("--max-value-bytes must be from 1 to 8MiB");
+    }
+    if (history_ms < kHistoryMsMin || history_ms > kHistoryMsMax) {
+      return Status::InvalidArgument("--history must be from 1s to 720h");
     }
     for (const std::string& address : Http()) {
       if (const auto parsed = config::ParseHostPort(address); !parsed.ok()) {
@@ -74,6 +82,11 @@ void AddFlags(config::FlagSet& flags, Options& options) {
                  options.max_value_bytes);
   flags.Number("max-connections", "HTTP connections at a time; more are turned away.",
                options.max_connections, 1, 1'000'000);
+  flags.Duration(
+      "history",
+      "How long versions of values are kept once newer ones cover them; the same on every "
+      "node.",
+      options.history_ms);
   flags.Check([&options] { return options.Validate(); });
 }
 
@@ -90,6 +103,7 @@ router::ServerOptions ServerOptionsOf(const Options& options) {
   server.client_endpoints = options.ClientEndpoints();
   server.value_bytes_max = options.max_value_bytes;
   server.connections_max = options.max_connections;
+  server.history_ms = options.history_ms;
   server.software = BEDROCK_VERSION;
   return server;
 }

@@ -69,26 +69,31 @@ void ClientFront::OnFrame(std::string_view from, const Bytes& frame) {
                 MakeError(ErrorCode::kWrongCluster,
                           "this node belongs to cluster " + FormatClusterId(options_.cluster))});
     } else {
-      OnPacket(client, packet, frame.size());
+      OnPacket({client, packet, decoded->header.node, frame.size()});
     }
   }
 }
 
-void ClientFront::OnPacket(const std::string& from, const proto::Packet& packet,
-                           std::size_t frame_bytes) {
+void ClientFront::OnPacket(const Arrival& arrival) {
+  const proto::Packet& packet = arrival.packet;
   if (const auto* get = std::get_if<proto::ClientGet>(&packet.message)) {
-    Get(from, packet, *get);
+    Get(arrival, *get);
   } else if (const auto* write = std::get_if<proto::ClientWrite>(&packet.message)) {
-    Write(from, packet, *write, frame_bytes);
+    Write(arrival, *write);
+  } else if (const auto* query = std::get_if<proto::ClientQuery>(&packet.message)) {
+    Query(arrival, *query);
+  } else if (const auto* step = std::get_if<proto::ClientTransaction>(&packet.message)) {
+    Transact(arrival, *step);
   } else if (std::holds_alternative<proto::RaftStatusQuery>(packet.message)) {
-    Reply(from, packet.request, Status());
+    Reply(arrival.client, packet.request, Status());
   } else if (!std::holds_alternative<proto::Refusal>(packet.message)) {
     // A Refusal is never answered: two that refuse each other would never end.
     const bool unknown = std::holds_alternative<proto::UnknownKind>(packet.message);
-    Reply(from, packet.request,
+    Reply(arrival.client, packet.request,
           proto::Refusal{
               MakeError(unknown ? ErrorCode::kUnsupportedProtocol : ErrorCode::kInvalidArgument,
-                        "clients may send ClientGet, ClientWrite and RaftStatusQuery")});
+                        "clients may send ClientGet, ClientQuery, ClientWrite, ClientTransaction "
+                        "and RaftStatusQuery")});
   }
 }
 
@@ -109,62 +114,123 @@ std::uint64_t ClientFront::DeadlineOf(const proto::Packet& packet) const {
   return clock_.MonotonicMs() + timeout;
 }
 
-void ClientFront::Get(const std::string& from, const proto::Packet& packet,
-                      const proto::ClientGet& get) {
+Ticket ClientFront::Expect(const Arrival& arrival, Kind kind) {
+  return {Ticket::Front::kMessaging,
+          pending_.Insert({arrival.client, arrival.packet.request, kind}).Pack()};
+}
+
+Bytes ClientFront::Keep(const Bytes& part, const Arrival& arrival) {
+  // What waits must not keep a frame many times its size; what fills its frame need not be copied.
+  return 2 * part.size() >= arrival.frame_bytes ? part : Bytes::Copy(part.view());
+}
+
+void ClientFront::Get(const Arrival& arrival, const proto::ClientGet& get) {
   Error error = CheckKey(get.key);
   if (error.ok()) error = Admit();
   if (!error.ok()) {
     proto::ClientGetReply reply;
     reply.error = std::move(error);
-    return Reply(from, packet.request, reply);
+    return Reply(arrival.client, arrival.packet.request, reply);
   }
   ReadRequest read;
-  read.ticket = {Ticket::Front::kMessaging, pending_.Insert({from, packet.request}).Pack()};
+  read.ticket = Expect(arrival, Kind::kGet);
   read.key = Bytes::Copy(get.key.view());  // a slice would keep the whole frame
   read.consistency = get.consistency;
   read.min_version = get.min_version;
-  read.deadline_ms = DeadlineOf(packet);
+  read.at = get.at;
+  read.deadline_ms = DeadlineOf(arrival.packet);
   gateway_.Read(std::move(read));
 }
 
-void ClientFront::Write(const std::string& from, const proto::Packet& packet,
-                        const proto::ClientWrite& write, std::size_t frame_bytes) {
+void ClientFront::Query(const Arrival& arrival, const proto::ClientQuery& query) {
+  Error error = Admit();
+  auto command = proto::DecodeCommand(query.command.view());
+  if (error.ok() && !command.ok()) {
+    error = MakeError(ErrorCode::kInvalidArgument, std::string(command.status().message()));
+  }
+  if (!error.ok()) {
+    proto::ClientQueryReply reply;
+    reply.error = std::move(error);
+    return Reply(arrival.client, arrival.packet.request, reply);
+  }
+  QueryRequest request;
+  request.ticket = Expect(arrival, Kind::kQuery);
+  request.query = *std::move(command);
+  request.consistency = query.consistency;
+  request.min_version = query.min_version;
+  request.at = query.at;
+  request.deadline_ms = DeadlineOf(arrival.packet);
+  gateway_.Query(std::move(request));
+}
+
+void ClientFront::Write(const Arrival& arrival, const proto::ClientWrite& write) {
   if (Error error = Admit(); !error.ok()) {
     proto::ClientWriteReply reply;
     reply.error = std::move(error);
-    return Reply(from, packet.request, reply);
+    return Reply(arrival.client, arrival.packet.request, reply);
   }
   ClientCommand command;
-  command.ticket = {Ticket::Front::kMessaging, pending_.Insert({from, packet.request}).Pack()};
-  // What waits must not keep a frame many times its size; what fills its frame need not be copied.
-  command.command =
-      2 * write.command.size() >= frame_bytes ? write.command : Bytes::Copy(write.command.view());
-  command.deadline_ms = DeadlineOf(packet);
+  command.ticket = Expect(arrival, Kind::kWrite);
+  command.command = Keep(write.command, arrival);
+  command.deadline_ms = DeadlineOf(arrival.packet);
   gateway_.Write(command);
 }
 
-void ClientFront::Complete(const Completion& completion) {
+void ClientFront::Transact(const Arrival& arrival, const proto::ClientTransaction& step) {
+  if (Error error = Admit(); !error.ok()) {
+    proto::ClientTransactionReply reply;
+    reply.error = std::move(error);
+    // It may be sent again, after one that is still under way.
+    if (step.action == proto::ClientTransaction::Action::kCommit) {
+      reply.error.outcome = proto::Outcome::kUnknown;
+    }
+    reply.id = step.id;
+    return Reply(arrival.client, arrival.packet.request, reply);
+  }
+  TransactionStep request;
+  request.ticket = Expect(arrival, Kind::kTransaction);
+  request.step = step;
+  request.step.command = Keep(step.command, arrival);
+  request.passed_on = static_cast<bool>(arrival.router);
+  request.deadline_ms = DeadlineOf(arrival.packet);
+  gateway_.Transact(std::move(request));
+}
+
+void ClientFront::ReplyGet(const Pending& whom, Completion completion) {
+  proto::ClientGetReply reply;
+  reply.error = std::move(completion.error);
+  if (reply.error.ok() && !completion.found) {
+    reply.error = MakeError(ErrorCode::kKeyNotFound, "no such key");
+  }
+  reply.value = std::move(completion.value);
+  reply.version = completion.version;
+  reply.read_version = completion.read_version;
+  Reply(whom.client, whom.request, reply);
+}
+
+void ClientFront::Complete(Completion completion) {
   const SlotHandle handle = SlotHandle::Unpack(completion.ticket.id);
   Pending* pending = pending_.Find(handle);
   if (pending == nullptr) return;
   const Pending whom = std::move(*pending);
   pending_.Erase(handle);
-  if (completion.is_write) {
-    proto::ClientWriteReply reply;
-    reply.error = completion.error;
-    reply.version = completion.version;
-    reply.current = completion.current;
-    return Reply(whom.client, whom.request, reply);
+  switch (whom.kind) {
+    case Kind::kGet:
+      return ReplyGet(whom, std::move(completion));
+    case Kind::kWrite:
+      return Reply(whom.client, whom.request,
+                   proto::ClientWriteReply{std::move(completion.error), completion.version,
+                                           completion.current, std::move(completion.result)});
+    case Kind::kQuery:
+      return Reply(whom.client, whom.request,
+                   proto::ClientQueryReply{std::move(completion.error),
+                                           std::move(completion.result), completion.read_version});
+    case Kind::kTransaction:
+      return Reply(whom.client, whom.request,
+                   proto::ClientTransactionReply{
+                       std::move(completion.error), std::move(completion.transaction),
+                       completion.version, completion.read_version, std::move(completion.result)});
   }
-  proto::ClientGetReply reply;
-  reply.error = completion.error;
-  if (reply.error.ok() && !completion.found) {
-    reply.error = MakeError(ErrorCode::kKeyNotFound, "no such key");
-  }
-  reply.value = completion.value;
-  reply.version = completion.version;
-  reply.read_version = completion.read_version;
-  Reply(whom.client, whom.request, reply);
 }
 
 proto::RaftStatus ClientFront::Status() const {

@@ -26,8 +26,10 @@ struct ClientFrontOptions {
 };
 
 /// The ZeroMQ front: frames of clients in, frames to clients out; the sockets are the shell's.
-/// Serves ClientGet, ClientWrite and RaftStatusQuery (with what the router knows of the cluster),
-/// refuses the rest. A client that is gone loses its replies; its writes end as they end.
+/// Serves ClientGet, ClientQuery, ClientWrite, ClientTransaction and RaftStatusQuery (with what the
+/// router knows of the cluster), refuses the rest. Other routers are its clients, too: they pass on
+/// steps of transactions that this one holds. A client that is gone loses its replies; its writes
+/// end as they end.
 ///
 /// Loop thread only. Borrows the gateway and the clock.
 class ClientFront {
@@ -44,7 +46,7 @@ class ClientFront {
   /// A frame of the client with routing id `from`.
   void OnFrame(std::string_view from, const Bytes& frame);
   /// A completion of a kMessaging ticket.
-  void Complete(const Completion& completion);
+  void Complete(Completion completion);
   /// Sends what the turn has gathered, one frame a client.
   void Flush();
   /// From now on every new request is refused with shutting_down.
@@ -53,19 +55,33 @@ class ClientFront {
   std::size_t pending() const { return pending_.size(); }
 
  private:
+  enum class Kind : std::uint8_t { kGet, kQuery, kWrite, kTransaction };
   struct Pending {
     std::string client;
     RequestId request;
+    Kind kind = Kind::kGet;
+  };
+  /// A packet and where it came from.
+  struct Arrival {
+    const std::string& client;
+    const proto::Packet& packet;
+    NodeId router;  ///< None: from a client.
+    std::size_t frame_bytes = 0;
   };
 
-  void OnPacket(const std::string& from, const proto::Packet& packet, std::size_t frame_bytes);
-  void Get(const std::string& from, const proto::Packet& packet, const proto::ClientGet& get);
-  void Write(const std::string& from, const proto::Packet& packet, const proto::ClientWrite& write,
-             std::size_t frame_bytes);
+  void OnPacket(const Arrival& arrival);
+  void Get(const Arrival& arrival, const proto::ClientGet& get);
+  void Query(const Arrival& arrival, const proto::ClientQuery& query);
+  void Write(const Arrival& arrival, const proto::ClientWrite& write);
+  void Transact(const Arrival& arrival, const proto::ClientTransaction& step);
+  Ticket Expect(const Arrival& arrival, Kind kind);
+  /// Bytes of a frame for longer than the frame is read.
+  static Bytes Keep(const Bytes& part, const Arrival& arrival);
   /// kOk, or why no request is taken now.
   proto::Error Admit() const;
   std::uint64_t DeadlineOf(const proto::Packet& packet) const;
   proto::RaftStatus Status() const;
+  void ReplyGet(const Pending& whom, Completion completion);
   void Reply(const std::string& to, RequestId request, const proto::Message& message);
 
   const ClientFrontOptions options_;

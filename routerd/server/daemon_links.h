@@ -16,7 +16,8 @@
 
 namespace bedrock::router {
 
-/// Links to every node's raftd and storaged, and what this turn has for each. Loop thread only.
+/// Links to every node's raftd and storaged and to the other nodes' routerds, and what this turn
+/// has for each. Loop thread only.
 class DaemonLinks {
  public:
   struct Endpoint {

@@ -12,10 +12,13 @@ namespace {
 /// What one round of a turn may set off in the next; what is left then waits for the next turn.
 constexpr int kRoundsMax = 16;
 
-CoreOptions CoreOptionsOf(const ServerOptions& options) {
+CoreOptions CoreOptionsOf(const ServerOptions& options, const Clock& clock) {
   CoreOptions core;
   core.self = options.node;
   core.session = options.session;
+  core.boot = options.boot;
+  core.wall_offset_ms = clock.WallMs() - clock.MonotonicMs();
+  core.history_ms = options.history_ms;
   core.value_bytes_max = options.value_bytes_max;
   for (const config::Member& member : options.members) {
     core.members.push_back({member.id, member.raft, member.client, member.http});
@@ -30,11 +33,22 @@ std::vector<DaemonLinks::Endpoint> EndpointsOf(const ServerOptions& options) {
     endpoints.push_back({member.id, Daemon::kRaftd, own ? config::kRaftdIpc : member.raft});
     endpoints.push_back(
         {member.id, Daemon::kStoraged, own ? config::kStoragedIpc : member.storage});
+    if (!own) endpoints.push_back({member.id, Daemon::kRouterd, member.client});
   }
   return endpoints;
 }
 
-const char* DaemonName(Daemon daemon) { return daemon == Daemon::kRaftd ? "raftd" : "storaged"; }
+const char* DaemonName(Daemon daemon) {
+  switch (daemon) {
+    case Daemon::kRaftd:
+      return "raftd";
+    case Daemon::kStoraged:
+      return "storaged";
+    case Daemon::kRouterd:
+      return "routerd";
+  }
+  return "?";
+}
 
 }  // namespace
 
@@ -42,7 +56,7 @@ RouterServer::RouterServer(Key, net::EventLoop& loop, Clock& clock, const Server
     : loop_(loop),
       clock_(clock),
       options_(options),
-      core_(CoreOptionsOf(options)),
+      core_(CoreOptionsOf(options, clock)),
       alive_(std::make_shared<bool>(true)) {}
 
 RouterServer::~RouterServer() {
@@ -169,11 +183,11 @@ void RouterServer::OnTurnEnd() {
 }
 
 void RouterServer::CarryOut() {
-  for (const Completion& completion : effects_.completions) {
+  for (Completion& completion : effects_.completions) {
     if (completion.ticket.front == Ticket::Front::kHttp) {
       http_->Complete(completion);
     } else {
-      clients_->Complete(completion);
+      clients_->Complete(std::move(completion));
     }
   }
   for (const Send& send : effects_.sends) links_->Add(send);
@@ -198,6 +212,7 @@ void RouterServer::BeginStop() {
   stop_deadline_ms_ = clock_.MonotonicMs() + options_.stop_ms;
   clients_->Shutdown();
   http_->Shutdown();
+  core_.Shutdown(clock_.MonotonicMs());
 }
 
 void RouterServer::StopWhenDone() {

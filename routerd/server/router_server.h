@@ -32,7 +32,8 @@ struct ServerOptions {
   std::vector<std::string> client_endpoints;
   std::uint64_t value_bytes_max = proto::kValueBytesDefault;
   std::uint64_t connections_max = 4096;
-  std::uint64_t stop_ms = 10'000;  ///< How long an orderly stop waits for what runs.
+  std::uint64_t history_ms = 600'000;  ///< How long overwritten versions are kept, at least.
+  std::uint64_t stop_ms = 10'000;      ///< How long an orderly stop waits for what runs.
   std::string software;
 };
 

@@ -18,9 +18,10 @@ class ClientFrontTest : public testing::Test {
  protected:
   /// One client's packets in one frame.
   void Send(const std::string& from, const std::vector<proto::Packet>& packets,
-            ClusterId cluster = ClusterId()) {
+            ClusterId cluster = ClusterId(), NodeId node = NodeId()) {
     proto::FrameHeader header;
     header.cluster = cluster;
+    header.node = node;
     proto::FrameWriter writer(header);
     for (const auto& packet : packets) {
       writer.Add(packet.request, packet.timeout_ms, packet.message);
@@ -105,6 +106,106 @@ TEST_F(ClientFrontTest, AWriteIsPassedOnAsItIs) {
   const auto& reply = As<proto::ClientWriteReply>(received.at("client").at(0));
   EXPECT_EQ(reply.error.code, ErrorCode::kPreconditionFailed);
   EXPECT_EQ(reply.current, Version(3));
+}
+
+TEST_F(ClientFrontTest, AGetMayNameAVersion) {
+  proto::ClientGet get;
+  get.key = Bytes::Copy("k");
+  get.at = Version(17);
+  Send("client", {{RequestId(5), 0, get}});
+  EXPECT_EQ(gateway_.asked.at(0).at, Version(17));
+}
+
+TEST_F(ClientFrontTest, AWritesWholeResultComesBack) {
+  Send("client", {Write(RequestId(6), "an encoded command")});
+  Completion done = FakeGateway::Committed(gateway_.asked.at(0), Version(8));
+  done.result.version = Version(8);
+  done.result.results.emplace_back();
+  done.result.results.back().value = "of a get";
+  front_.Complete(done);
+  const auto received = Received();
+  const auto& reply = As<proto::ClientWriteReply>(received.at("client").at(0));
+  EXPECT_EQ(reply.version, Version(8));
+  EXPECT_EQ(reply.result, done.result);
+}
+
+TEST_F(ClientFrontTest, AQueryIsAskedAndAnswered) {
+  proto::Command command;
+  command.operations.push_back({proto::Operation::Kind::kGet, "a"});
+  command.operations.push_back({proto::Operation::Kind::kScan, "p", "q"});
+  proto::ClientQuery query;
+  query.command = Bytes(proto::EncodeCommand(command));
+  query.consistency = proto::Consistency::kStale;
+  query.min_version = Version(3);
+  query.at = Version(9);
+  Send("client", {{RequestId(5), 300, query}});
+  ASSERT_EQ(gateway_.asked.size(), 1U);
+  const FakeGateway::Asked& asked = gateway_.asked[0];
+  EXPECT_EQ(asked.operations.size(), 2U);
+  EXPECT_EQ(asked.consistency, proto::Consistency::kStale);
+  EXPECT_EQ(asked.min_version, Version(3));
+  EXPECT_EQ(asked.at, Version(9));
+  EXPECT_EQ(asked.deadline_ms, clock_.now_ms + 300);
+  Completion done = FakeGateway::Absent(asked);
+  done.result.results.resize(2);
+  front_.Complete(done);
+  const auto received = Received();
+  const auto& reply = As<proto::ClientQueryReply>(received.at("client").at(0));
+  EXPECT_TRUE(reply.error.ok());
+  EXPECT_EQ(reply.result.results.size(), 2U);
+  EXPECT_EQ(reply.read_version, Version(100));
+}
+
+TEST_F(ClientFrontTest, AQueryThatIsNoCommandIsRefused) {
+  proto::ClientQuery query;
+  query.command = Bytes::Copy("garbage");
+  Send("client", {{RequestId(5), 0, query}});
+  EXPECT_TRUE(gateway_.asked.empty());
+  const auto received = Received();
+  EXPECT_EQ(As<proto::ClientQueryReply>(received.at("client").at(0)).error.code,
+            ErrorCode::kInvalidArgument);
+  EXPECT_EQ(front_.pending(), 0U);
+}
+
+TEST_F(ClientFrontTest, AStepOfATransactionIsPassedInAndAnswered) {
+  proto::ClientTransaction step;
+  step.action = proto::ClientTransaction::Action::kExecute;
+  step.id = "n1-00000000000000aa-1";
+  step.command = Bytes::Copy("operations");
+  step.for_update = true;
+  Send("client", {{RequestId(5), 300, step}});
+  ASSERT_EQ(gateway_.asked.size(), 1U);
+  EXPECT_EQ(gateway_.asked[0].step, step);
+  EXPECT_FALSE(gateway_.asked[0].passed_on) << "a client's";
+  Completion done = FakeGateway::Absent(gateway_.asked[0]);
+  done.transaction = step.id;
+  done.version = Version(12);
+  done.result.results.resize(1);
+  front_.Complete(done);
+  const auto received = Received();
+  const auto& reply = As<proto::ClientTransactionReply>(received.at("client").at(0));
+  EXPECT_EQ(reply.id, step.id);
+  EXPECT_EQ(reply.version, Version(12));
+  EXPECT_EQ(reply.read_version, Version(100));
+  EXPECT_EQ(reply.result.results.size(), 1U);
+}
+
+TEST_F(ClientFrontTest, AnotherRoutersStepIsKnownAsPassedOn) {
+  Send("routerd/n2/00000000000000bb", {{RequestId(5), 300, proto::ClientTransaction()}},
+       ClusterId(7), NodeId(2));
+  EXPECT_TRUE(gateway_.asked.at(0).passed_on);
+}
+
+TEST_F(ClientFrontTest, ARefusedCommitLeavesItsOutcomeOpen) {
+  front_.Shutdown();
+  proto::ClientTransaction step;
+  step.action = proto::ClientTransaction::Action::kCommit;
+  step.id = "n1-00000000000000aa-1";
+  Send("client", {{RequestId(5), 300, step}});
+  const auto received = Received();
+  const auto& reply = As<proto::ClientTransactionReply>(received.at("client").at(0));
+  EXPECT_EQ(reply.error.code, ErrorCode::kShuttingDown);
+  EXPECT_EQ(reply.error.outcome, proto::Outcome::kUnknown) << "an earlier one may be under way";
 }
 
 TEST_F(ClientFrontTest, TimeoutsAreBoundedAndHaveADefault) {

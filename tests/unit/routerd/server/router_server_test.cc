@@ -182,6 +182,13 @@ class RouterServerTest : public testing::Test {
     config::Member member;
     member.id = NodeId(1);
     options.members = {member};
+    if (!other_router.empty()) {
+      member.id = NodeId(2);
+      member.raft = "ipc://run/raftd2.sock";
+      member.storage = "ipc://run/storaged2.sock";
+      member.client = other_router;
+      options.members.push_back(member);
+    }
     options.http = {{"127.0.0.1", 0}};
     options.client_endpoints = {config::kRouterdIpc};
     options.stop_ms = stop_ms;
@@ -207,6 +214,7 @@ class RouterServerTest : public testing::Test {
     return client.received;
   }
 
+  std::string other_router;  // the client endpoint of a second member
   WorkingDirectory directory_;
   net::EventLoop loop_;
   net::MessageContext context_;
@@ -274,6 +282,56 @@ TEST_F(RouterServerTest, AClientOverZeroMqReachesTheSameCore) {
   EXPECT_EQ(received[0].request, RequestId(5));
   EXPECT_EQ(std::get<proto::ClientWriteReply>(received[0].message).version, Version(11));
   EXPECT_EQ(node_.data.at("k"), "from zeromq");
+}
+
+TEST_F(RouterServerTest, AStepOfAnotherRoutersTransactionGoesThereAndBack) {
+  other_router = "ipc://run/other_routerd.sock";
+  std::vector<proto::Frame> passed_on;
+  std::unique_ptr<net::Listener> other;
+  auto bound = net::Listener::Bind(loop_, context_, {other_router},
+                                   [&](std::string_view from, const Bytes& bytes) {
+                                     auto frame = proto::DecodeFrame(bytes);
+                                     ASSERT_TRUE(frame.ok());
+                                     proto::FrameHeader header;
+                                     header.cluster = kCluster;
+                                     header.node = NodeId(2);
+                                     proto::FrameWriter writer(header);
+                                     proto::ClientTransactionReply reply;
+                                     reply.version = Version(77);
+                                     writer.Add(frame->packets.at(0).request, 0, reply);
+                                     static_cast<void>(other->Send(from, writer.Finish()));
+                                     passed_on.push_back(*std::move(frame));
+                                   });
+  ASSERT_TRUE(bound.ok());
+  other = *std::move(bound);
+  Start();
+  std::vector<proto::Packet> received;
+  auto link = net::Link::Connect(loop_, context_, config::kRouterdIpc, "client-1",
+                                 [&received](const Bytes& bytes) {
+                                   const auto frame = proto::DecodeFrame(bytes);
+                                   ASSERT_TRUE(frame.ok());
+                                   for (const auto& packet : frame->packets) {
+                                     received.push_back(packet);
+                                   }
+                                 });
+  ASSERT_TRUE(link.ok());
+  proto::ClientTransaction commit;
+  commit.action = proto::ClientTransaction::Action::kCommit;
+  commit.id = "n2-00000000000000cc-5";
+  proto::FrameWriter writer((proto::FrameHeader()));
+  writer.Add(RequestId(5), 5000, commit);
+  const std::string frame = writer.Finish();
+  bool sent = false;
+  RunUntil([&] {
+    sent = sent || (*link)->Send(frame);
+    return !received.empty();
+  });
+  EXPECT_EQ(std::get<proto::ClientTransactionReply>(received[0].message).version, Version(77));
+  ASSERT_GE(passed_on.size(), 1U);
+  EXPECT_EQ(passed_on[0].header.node, NodeId(1)) << "so that it is not passed on again";
+  EXPECT_EQ(std::get<proto::ClientTransaction>(passed_on[0].packets[0].message).id, commit.id);
+  EXPECT_LE(passed_on[0].packets[0].timeout_ms, 5000U);
+  EXPECT_GT(passed_on[0].packets[0].timeout_ms, 0U);
 }
 
 TEST_F(RouterServerTest, TheClusterShowsTheNode) {
