@@ -116,7 +116,7 @@ class KeysInTurn {
 
 /// The time of each of the `n` things that an iteration does.
 benchmark::Counter NanosecondsEach(const benchmark::State& state, std::uint64_t n) {
-  return {static_cast<double>(state.iterations() * n) / 1e9,
+  return {static_cast<double>(state.iterations()) * static_cast<double>(n) / 1e9,
           benchmark::Counter::kIsRate | benchmark::Counter::kInvert};
 }
 
@@ -140,7 +140,7 @@ void Build(benchmark::State& state) {
     size = builder->Finish()->size;
   }
   std::filesystem::remove_all(name);
-  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * kEntriesATable * 116));
+  state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(kEntriesATable) * 116);
   state.counters["bytes_an_entry"] = static_cast<double>(size) / kEntriesATable;
   state.counters["ns_an_entry"] = NanosecondsEach(state, kEntriesATable);
 }

@@ -253,7 +253,9 @@ class Run {
     const auto expected = model_.Scan(begin, end, at);
     if (!walk->status().ok() && Excused(walk->status(), at, options)) return;
     Moves(*walk, expected, random_.Below(60),
-          [&](const Status& status) { return Excused(status, at, options); });
+          [this, at = at, &options = options](const Status& status) {
+            return Excused(status, at, options);
+          });
   }
 
   /// Moves an iterator about and compares; -1 and size() stand for outside.
@@ -262,8 +264,9 @@ class Run {
              Excuse excuse) {
     const auto size = static_cast<std::ptrdiff_t>(expected.size());
     const auto first_from = [&](std::string_view key) {
-      return std::lower_bound(expected.begin(), expected.end(), key,
-                              [](const Seen& seen, std::string_view k) { return seen.key < k; }) -
+      return std::lower_bound(
+                 expected.begin(), expected.end(), key,
+                 [](const Seen& seen, std::string_view k) { return k.compare(seen.key) > 0; }) -
              expected.begin();
     };
     std::ptrdiff_t at = -1;

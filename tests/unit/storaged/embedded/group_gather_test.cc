@@ -24,7 +24,7 @@ TEST(GroupGatherTest, AsManyAreExpectedAsWereThereLastTime) {
 TEST(GroupGatherTest, TheWaitIsAPartOfWhatASyncTakes) {
   GroupGather gather;
   EXPECT_EQ(gather.gap_us(), 0u) << "nothing is known yet";
-  for (const std::uint64_t sync_us : {100, 300, 1000, 4000, 100'000}) {
+  for (const std::uint64_t sync_us : {100u, 300u, 1000u, 4000u, 100'000u}) {
     for (int i = 0; i < 50; ++i) gather.NoteSync(sync_us);
     EXPECT_GT(gather.gap_us(), 0u) << sync_us;
     EXPECT_LE(gather.gap_us(), sync_us / 4) << sync_us;

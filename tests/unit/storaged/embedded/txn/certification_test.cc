@@ -70,7 +70,7 @@ constexpr std::size_t kCounts[] = {0, 1, 998, 999, 1000, 1001, 1500};
 
 TEST_P(CertificationTest, AChangeIsSeenWhereverItStandsAmongOthers) {
   for (const std::size_t before : kCounts) {
-    for (const std::size_t after : {0, 1001}) {
+    for (const std::size_t after : {0u, 1001u}) {
       SCOPED_TRACE(std::to_string(before) + " commits before it, " + std::to_string(after) +
                    " after it");
       auto transaction = BeginAndRead();

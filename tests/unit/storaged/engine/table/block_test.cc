@@ -79,7 +79,7 @@ TEST(BlockTest, UnknownKindsAreSeen) {
 TEST(BlockTest, NoBytesMakeItReadOutside) {
   Random random(2);
   std::size_t parsed = 0;
-  for (const std::size_t n : {1, 3, 20}) {
+  for (const std::size_t n : {1u, 3u, 20u}) {
     const std::string good = BlockOf(RandomEntries(random, n));
     for (std::size_t at = 0; at < std::min<std::size_t>(good.size(), 2000); ++at) {
       std::string bad = good;

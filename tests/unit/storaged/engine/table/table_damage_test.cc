@@ -41,7 +41,7 @@ TEST_F(TableDamageTest, NoFlippedBitGivesAWrongAnswer) {
        {Compression::kNone, Compression::kLz4, Compression::kZstd}) {
     auto builder = TableBuilder::Create(disk_, "/db", FileNumber(5),
                                         {.block_bytes = 300, .compression = compression});
-    for (int i = 0; i < 40; ++i) {
+    for (unsigned i = 0; i < 40; ++i) {
       const std::string key = "k" + std::to_string(i / 10) + std::to_string(i % 10);
       ASSERT_TRUE(
           (*builder)

@@ -173,12 +173,12 @@ TEST_F(TableTest, SeeksStandRightAtEveryBoundary) {
       "",     std::string(1, '\0'),  "a", "ab", "abcd", "abcde", "b", std::string(300, 'b'),
       "\xff", "\xff\xff\xff\xff\xff"};
   for (const std::string& key : keys) {
-    for (const std::uint64_t version : {2, 5, 6}) {
+    for (const std::uint64_t version : {2u, 5u, 6u}) {
       entries.push_back({{key, Trailer(Version(version), EntryKind::kPut)}, key + "v"});
     }
   }
   SortEntries(entries);
-  for (const std::size_t block_bytes : {1, 100, 100'000}) {
+  for (const std::size_t block_bytes : {1u, 100u, 100'000u}) {
     const auto table = Open(Build(entries, {.block_bytes = block_bytes}));
     ASSERT_TRUE(table->Verify().ok());
     TableCursor cursor(*table);
