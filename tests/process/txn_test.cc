@@ -130,6 +130,31 @@ TEST_F(TxnProcessTest, AnAddToWhatIsNoNumberWritesNothingOfItsTransaction) {
   EXPECT_EQ(two_.Get("/v1/kv/other").status, 404);
 }
 
+TEST_F(TxnProcessTest, WhatIsTooLargeIsRefusedWithItsLimit) {
+  Json large;
+  for (int i = 0; i < 9; ++i) {
+    const std::string key = "large/" + std::to_string(i);
+    large["then"].push_back({{"put", {{"key", key}, {"value", std::string(1 << 20, 'x')}}}});
+  }
+  HttpResponse refused = one_.Txn(large);
+  EXPECT_EQ(refused.status, 413) << refused.body;
+  EXPECT_EQ(CodeIn(refused), "transaction_too_large");
+  EXPECT_GT(Parse(refused)["actual"], Parse(refused)["limit"]);
+  EXPECT_EQ(two_.Get("/v1/kv/large/0").status, 404);
+  refused = one_.Send("POST", "/v1/txn", std::string((16 << 20) + 1, ' '));
+  EXPECT_EQ(refused.status, 413) << refused.body;
+  EXPECT_EQ(CodeIn(refused), "request_too_large");
+  // Seven values of 1 MiB fit one transaction; what two scans of them give does not fit one reply.
+  large["then"].erase(8);
+  large["then"].erase(7);
+  ASSERT_EQ(one_.Txn(large).status, 200);
+  const Json scan = {{"scan", {{"prefix", "large/"}, {"limit_bytes", 8 << 20}}}};
+  EXPECT_EQ(two_.Txn({{"then", {scan}}}).status, 200);
+  refused = two_.Txn({{"then", {scan, scan}}});
+  EXPECT_EQ(refused.status, 413) << refused.body;
+  EXPECT_EQ(CodeIn(refused), "transaction_too_large");
+}
+
 TEST_F(TxnProcessTest, ConditionsOfAllKindsHold) {
   const std::uint64_t version = VersionIn(one_.Put("k", "x"));
   ASSERT_GT(version, 1U);

@@ -302,13 +302,13 @@ TEST(RoutesTest, HeadersBecomeConditions) {
   using Kind = Condition::Kind;
   for (const Case& c : {
            Case{"", "", {}},
-           Case{"\"5\"", "", {{Kind::kVersionEquals, "k", Version(5)}}},
-           Case{"*", "", {{Kind::kExists, "k", Version()}}},
-           Case{"", "*", {{Kind::kAbsent, "k", Version()}}},
-           Case{"W/\"5\"", "", {{Kind::kVersionEquals, "k", never}}},
-           Case{"\"abc\"", "", {{Kind::kVersionEquals, "k", never}}},
-           Case{"\"0\"", "", {{Kind::kVersionEquals, "k", never}}},
-           Case{"\"abc\", W/\"4\", \"5\"", "", {{Kind::kVersionEquals, "k", Version(5)}}},
+           Case{"\"5\"", "", {{Kind::kVersionEquals, "k", Version(5), {}}}},
+           Case{"*", "", {{Kind::kExists, "k", Version(), {}}}},
+           Case{"", "*", {{Kind::kAbsent, "k", Version(), {}}}},
+           Case{"W/\"5\"", "", {{Kind::kVersionEquals, "k", never, {}}}},
+           Case{"\"abc\"", "", {{Kind::kVersionEquals, "k", never, {}}}},
+           Case{"\"0\"", "", {{Kind::kVersionEquals, "k", never, {}}}},
+           Case{"\"abc\", W/\"4\", \"5\"", "", {{Kind::kVersionEquals, "k", Version(5), {}}}},
        }) {
     const Plan plan = Conditional(Method::kPut, c.if_match, c.if_none_match);
     EXPECT_TRUE(plan.error.ok()) << plan.error.detail;

@@ -32,6 +32,14 @@ class SessionTxnTest : public SessionTest {
   }
 };
 
+Operation Do(Kind kind, std::string_view key, std::string_view value = "") {
+  Operation operation;
+  operation.kind = kind;
+  operation.key = key;
+  operation.value = value;
+  return operation;
+}
+
 Completion Committed9(const FakeGateway::Asked& asked) {
   return FakeGateway::Committed(asked, Version(9));
 }
@@ -313,7 +321,7 @@ TEST_F(SessionTxnTest, ARangeDeleteIsAWriteThatCounts) {
         done.result.results[0].count = 4;
         return done;
       });
-  EXPECT_EQ(CommandOf().operations, (std::vector<Operation>{{Kind::kDeleteRange, "a", "c"}}));
+  EXPECT_EQ(CommandOf().operations, std::vector<Operation>{Do(Kind::kDeleteRange, "a", "c")});
   EXPECT_EQ(gateway_.asked[0].idempotency_key, "x");
   EXPECT_THAT(reply, StartsWith("HTTP/1.1 200 OK\r\n"));
   EXPECT_EQ(BodyOf(reply), Json::parse(R"({"version":9,"deleted":4})"));
@@ -475,7 +483,7 @@ TEST_F(SessionTxnTest, AGetInsideIsAStep) {
   EXPECT_EQ(gateway_.asked[0].step.action, Action::kExecute);
   EXPECT_EQ(gateway_.asked[0].step.id, "n1-ab-7");
   EXPECT_TRUE(gateway_.asked[0].step.for_update);
-  EXPECT_EQ(StepOf().operations, (std::vector<Operation>{{Kind::kGet, "a/b"}}));
+  EXPECT_EQ(StepOf().operations, std::vector<Operation>{Do(Kind::kGet, "a/b")});
   EXPECT_THAT(reply, StartsWith("HTTP/1.1 200 OK\r\n"));
   EXPECT_THAT(reply, HasSubstr("ETag: \"5\"\r\n"));
   EXPECT_THAT(reply, EndsWith("\r\n\r\nv"));
@@ -499,11 +507,11 @@ TEST_F(SessionTxnTest, AnAbsentKeyInsideIs404) {
 TEST_F(SessionTxnTest, WritesInsideAreBuffered) {
   const auto stepped = [](const auto& asked) { return FakeGateway::Read(asked, {}); };
   std::string reply = Exchange(Request("PUT /v1/transactions/t/kv/a", "", "v"), stepped);
-  EXPECT_EQ(StepOf().operations, (std::vector<Operation>{{Kind::kPut, "a", "v"}}));
+  EXPECT_EQ(StepOf().operations, std::vector<Operation>{Do(Kind::kPut, "a", "v")});
   EXPECT_THAT(reply, StartsWith("HTTP/1.1 204"));
   EXPECT_THAT(reply, Not(HasSubstr("ETag")));
   reply = Exchange(Request("DELETE /v1/transactions/t/kv/a"), stepped);
-  EXPECT_EQ(StepOf().operations, (std::vector<Operation>{{Kind::kDelete, "a"}}));
+  EXPECT_EQ(StepOf().operations, std::vector<Operation>{Do(Kind::kDelete, "a")});
   EXPECT_THAT(reply, StartsWith("HTTP/1.1 204"));
 }
 

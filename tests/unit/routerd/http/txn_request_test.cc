@@ -22,6 +22,18 @@ using Kind = Operation::Kind;
 
 constexpr std::uint64_t kValueMax = 100;
 
+Condition If(Check kind, std::string_view key, std::uint64_t version,
+             std::string_view operand = "") {
+  return {kind, key, Version(version), operand};
+}
+Operation Do(Kind kind, std::string_view key = "", std::string_view value = "") {
+  Operation operation;
+  operation.kind = kind;
+  operation.key = key;
+  operation.value = value;
+  return operation;
+}
+
 TxnRequest Parse(const std::string& json) {
   TxnRequest request;
   const proto::Error bad = ParseTxn(json, Format::kJson, kValueMax, &request);
@@ -41,17 +53,14 @@ TEST(TxnRequestTest, ReadsEveryConditionOfTheContract) {
     {"prefix":"q/","unchanged_since":41}, {"start":"r","end":"s","unchanged_since":42},
     {"start":"t","unchanged_since":43}]})");
   EXPECT_EQ(request.conditions,
-            (std::vector<Condition>{{Check::kVersionEquals, "a", Version(5)},
-                                    {Check::kVersionEquals, "a", Version(0)},
-                                    {Check::kAbsent, "b", Version()},
-                                    {Check::kExists, "b", Version()},
-                                    {Check::kValueEquals, "c", Version(), "x"},
-                                    {Check::kVersionLess, "d", Version(9)},
-                                    {Check::kVersionGreater, "d", Version(3)},
-                                    {Check::kUnchangedSince, "e", Version(40)},
-                                    {Check::kRangeUnchangedSince, "q/", Version(41), "q0"},
-                                    {Check::kRangeUnchangedSince, "r", Version(42), "s"},
-                                    {Check::kRangeUnchangedSince, "t", Version(43), ""}}));
+            (std::vector<Condition>{
+                If(Check::kVersionEquals, "a", 5), If(Check::kVersionEquals, "a", 0),
+                If(Check::kAbsent, "b", 0), If(Check::kExists, "b", 0),
+                If(Check::kValueEquals, "c", 0, "x"), If(Check::kVersionLess, "d", 9),
+                If(Check::kVersionGreater, "d", 3), If(Check::kUnchangedSince, "e", 40),
+                If(Check::kRangeUnchangedSince, "q/", 41, "q0"),
+                If(Check::kRangeUnchangedSince, "r", 42, "s"),
+                If(Check::kRangeUnchangedSince, "t", 43)}));
 }
 
 TEST(TxnRequestTest, TwoTestsOfOneKeyMustBothHold) {
@@ -67,26 +76,22 @@ TEST(TxnRequestTest, ReadsEveryOperationOfTheContract) {
     {"scan":{"start":"a","end":"b","reverse":true,"keys_only":true,"limit_bytes":7}},
     {"scan":{"count_only":true}}],
     "else":[{"get":{"key":"a"}}]})");
-  Operation first_scan{Kind::kScan, "q/", "q0"};
+  Operation first_scan = Do(Kind::kScan, "q/", "q0");
   first_scan.scan = {.items_max = 10, .bytes_max = kScanBytesDefault};
-  Operation add{Kind::kAdd, "n"};
+  Operation add = Do(Kind::kAdd, "n");
   add.delta = -3;
-  Operation second_scan{Kind::kScan, "a", "b"};
+  Operation second_scan = Do(Kind::kScan, "a", "b");
   second_scan.scan = {.items_max = kScanLimitDefault,
                       .bytes_max = 7,
                       .reverse = true,
                       .form = proto::Scan::Form::kKeys};
-  Operation count{Kind::kScan};
+  Operation count = Do(Kind::kScan);
   count.scan = {.form = proto::Scan::Form::kCount};
-  EXPECT_EQ(request.then, (std::vector<Operation>{{Kind::kPut, "a", "1"},
-                                                  {Kind::kDelete, "b"},
-                                                  {Kind::kGet, "c"},
-                                                  first_scan,
-                                                  {Kind::kDeleteRange, "t/", "t0"},
-                                                  add,
-                                                  second_scan,
-                                                  count}));
-  EXPECT_EQ(request.otherwise, (std::vector<Operation>{{Kind::kGet, "a"}}));
+  EXPECT_EQ(request.then,
+            (std::vector<Operation>{Do(Kind::kPut, "a", "1"), Do(Kind::kDelete, "b"),
+                                    Do(Kind::kGet, "c"), first_scan,
+                                    Do(Kind::kDeleteRange, "t/", "t0"), add, second_scan, count}));
+  EXPECT_EQ(request.otherwise, std::vector<Operation>{Do(Kind::kGet, "a")});
   EXPECT_TRUE(request.then_limited[3]);
   EXPECT_FALSE(request.then_limited[6]);
 }
@@ -258,8 +263,7 @@ TEST(TxnRequestTest, MessagePackSaysTheSameWithBytes) {
   TxnRequest request;
   const proto::Error bad = ParseTxn(packed, Format::kMessagePack, kValueMax, &request);
   ASSERT_TRUE(bad.ok()) << bad.detail;
-  EXPECT_EQ(request.conditions,
-            (std::vector<Condition>{{Check::kVersionEquals, "\xFF", Version(5)}}));
+  EXPECT_EQ(request.conditions, std::vector<Condition>{If(Check::kVersionEquals, "\xFF", 5)});
   EXPECT_EQ(request.then[0].key, "text");
   EXPECT_EQ(request.then[0].value, std::string_view("\0\1", 2));
   EXPECT_EQ(request.then[1].delta, -3);
