@@ -1,61 +1,65 @@
 #include "proto/command.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "proto/wire.h"
 
 namespace bedrock::proto {
 namespace {
 
-Error Invalid(std::string_view detail) {
-  Error error;
-  error.code = ErrorCode::kInvalidArgument;
-  error.detail = detail;
-  return error;
+/// Null: there is none. An Error by itself is large, and nearly every command is without.
+using Fault = std::unique_ptr<Error>;
+
+Fault Invalid(std::string_view detail) {
+  auto fault = std::make_unique<Error>();
+  fault->code = ErrorCode::kInvalidArgument;
+  fault->detail = detail;
+  return fault;
 }
 
-Error TooLarge(ErrorCode code, std::string_view what, std::size_t limit, std::size_t actual) {
-  Error error;
-  error.code = code;
-  error.detail = std::string(what) + ": " + std::to_string(actual) + ", at most " +
-                 std::to_string(limit) + " are allowed";
-  error.limit = limit;
-  error.actual = actual;
-  return error;
+Fault TooLarge(ErrorCode code, std::string_view what, std::size_t limit, std::size_t actual) {
+  auto fault = std::make_unique<Error>();
+  fault->code = code;
+  fault->detail = std::string(what) + ": " + std::to_string(actual) + ", at most " +
+                  std::to_string(limit) + " are allowed";
+  fault->limit = limit;
+  fault->actual = actual;
+  return fault;
 }
 
-Error CheckKeyBytes(std::string_view key) {
-  if (key.size() <= kKeyBytesMax) return {};
+Fault CheckKeyBytes(std::string_view key) {
+  if (key.size() <= kKeyBytesMax) return nullptr;
   return TooLarge(ErrorCode::kKeyTooLarge, "bytes of a key", kKeyBytesMax, key.size());
 }
 
-Error CheckKey(std::string_view key) {
+Fault CheckKey(std::string_view key) {
   if (key.empty()) return Invalid("a key has at least one byte");
   return CheckKeyBytes(key);
 }
 
-Error CheckRange(std::string_view begin, std::string_view end) {
+Fault CheckRange(std::string_view begin, std::string_view end) {
   if (!end.empty() && begin >= end) return Invalid("a range begins before its end");
-  if (Error error = CheckKeyBytes(begin); !error.ok()) return error;
+  if (Fault fault = CheckKeyBytes(begin)) return fault;
   return CheckKeyBytes(end);
 }
 
-Error CheckScan(const Scan& scan) {
+Fault CheckScan(const Scan& scan) {
   if (scan.items_max > kScanItemsMax) {
     return TooLarge(ErrorCode::kInvalidArgument, "items of a scan", kScanItemsMax, scan.items_max);
   }
   if (scan.bytes_max > kScanBytesMax) {
     return TooLarge(ErrorCode::kInvalidArgument, "bytes of a scan", kScanBytesMax, scan.bytes_max);
   }
-  return {};
+  return nullptr;
 }
 
-Error CheckValue(const Operation& operation, std::size_t value_bytes_max) {
-  if (operation.value.size() <= value_bytes_max) return {};
-  Error error = TooLarge(ErrorCode::kValueTooLarge, "bytes of a value", value_bytes_max,
+Fault CheckValue(const Operation& operation, std::size_t value_bytes_max) {
+  if (operation.value.size() <= value_bytes_max) return nullptr;
+  Fault fault = TooLarge(ErrorCode::kValueTooLarge, "bytes of a value", value_bytes_max,
                          operation.value.size());
-  error.key = operation.key;
-  return error;
+  fault->key = operation.key;
+  return fault;
 }
 
 /// What an operation's kind does not use is as it was made, so that nothing is ignored.
@@ -70,7 +74,7 @@ bool HasOnlyItsMembers(const Operation& operation) {
          (kind == Kind::kDropHistory || !operation.version);
 }
 
-Error CheckOperation(const Operation& operation, std::size_t value_bytes_max) {
+Fault CheckOperation(const Operation& operation, std::size_t value_bytes_max) {
   using Kind = Operation::Kind;
   if (operation.kind == Kind::kDelete && !operation.value.empty()) {
     return Invalid("a delete has no value");
@@ -78,24 +82,24 @@ Error CheckOperation(const Operation& operation, std::size_t value_bytes_max) {
   if (!HasOnlyItsMembers(operation)) return Invalid("an operation has what its kind does not use");
   switch (operation.kind) {
     case Kind::kPut:
-      if (Error error = CheckKey(operation.key); !error.ok()) return error;
+      if (Fault fault = CheckKey(operation.key)) return fault;
       return CheckValue(operation, value_bytes_max);
     case Kind::kDelete:
     case Kind::kGet:
     case Kind::kAdd:
       return CheckKey(operation.key);
     case Kind::kScan:
-      if (Error error = CheckScan(operation.scan); !error.ok()) return error;
+      if (Fault fault = CheckScan(operation.scan)) return fault;
       return CheckRange(operation.key, operation.value);
     case Kind::kDeleteRange:
       return CheckRange(operation.key, operation.value);
     case Kind::kDropHistory:
-      return {};
+      return nullptr;
   }
   return Invalid("an operation of no kind");
 }
 
-Error CheckCondition(const Condition& condition) {
+Fault CheckCondition(const Condition& condition) {
   using Kind = Condition::Kind;
   if (condition.kind == Kind::kRangeUnchangedSince) {
     return CheckRange(condition.key, condition.operand);
@@ -106,59 +110,60 @@ Error CheckCondition(const Condition& condition) {
   return CheckKey(condition.key);
 }
 
-Error CheckRead(const Read& read) {
+Fault CheckRead(const Read& read) {
   if (read.kind == Read::Kind::kRange) return CheckRange(read.key, read.end);
   if (!read.end.empty()) return Invalid("a read of a key has no end");
   return CheckKey(read.key);
 }
 
-Error CheckIdempotency(const Idempotency& idempotency) {
-  if (idempotency == Idempotency()) return {};
+Fault CheckIdempotency(const Idempotency& idempotency) {
+  if (idempotency == Idempotency()) return nullptr;
   if (idempotency.key.empty()) return Invalid("an idempotency key has at least one byte");
   if (idempotency.key.size() > kIdempotencyKeyBytesMax) {
     return TooLarge(ErrorCode::kInvalidArgument, "bytes of an idempotency key",
                     kIdempotencyKeyBytesMax, idempotency.key.size());
   }
-  if (idempotency.fingerprint.size() == kFingerprintBytes) return {};
+  if (idempotency.fingerprint.size() == kFingerprintBytes) return nullptr;
   return Invalid("an idempotency fingerprint has 16 bytes");
 }
 
-Error CheckOperations(const std::vector<Operation>& operations, std::size_t value_bytes_max) {
+Fault CheckOperations(const std::vector<Operation>& operations, std::size_t value_bytes_max) {
   for (const Operation& operation : operations) {
-    Error error = CheckOperation(operation, std::min(value_bytes_max, kValueBytesMax));
-    if (!error.ok()) return error;
+    const std::size_t most = std::min(value_bytes_max, kValueBytesMax);
+    if (Fault fault = CheckOperation(operation, most)) return fault;
   }
-  return {};
+  return nullptr;
 }
 
-Error CheckCounts(const Command& command) {
+Fault CheckCounts(const Command& command) {
   std::size_t count = std::max(command.operations.size(), command.conditions.size());
   if (command.otherwise) count = std::max(count, command.otherwise->size());
   if (count > kOperationsMax) {
     return TooLarge(ErrorCode::kTransactionTooLarge, "operations or conditions of a transaction",
                     kOperationsMax, count);
   }
-  if (command.reads.size() <= kReadsMax) return {};
+  if (command.reads.size() <= kReadsMax) return nullptr;
   return TooLarge(ErrorCode::kTransactionTooLarge, "keys and ranges that a transaction read",
                   kReadsMax, command.reads.size());
 }
 
-/// All but session and sequence.
-Error CheckContent(const Command& command, std::size_t value_bytes_max) {
-  if (Error error = CheckCounts(command); !error.ok()) return error;
+/// All but session, sequence and size.
+Fault CheckContent(const Command& command, std::size_t value_bytes_max) {
+  if (Fault fault = CheckCounts(command)) return fault;
   for (const Condition& condition : command.conditions) {
-    if (Error error = CheckCondition(condition); !error.ok()) return error;
+    if (Fault fault = CheckCondition(condition)) return fault;
   }
   for (const Read& read : command.reads) {
-    if (Error error = CheckRead(read); !error.ok()) return error;
+    if (Fault fault = CheckRead(read)) return fault;
   }
-  if (Error error = CheckIdempotency(command.idempotency); !error.ok()) return error;
-  Error error = CheckOperations(command.operations, value_bytes_max);
-  if (!error.ok()) return error;
-  if (command.otherwise) error = CheckOperations(*command.otherwise, value_bytes_max);
-  if (!error.ok()) return error;
+  if (Fault fault = CheckIdempotency(command.idempotency)) return fault;
+  if (Fault fault = CheckOperations(command.operations, value_bytes_max)) return fault;
+  return command.otherwise ? CheckOperations(*command.otherwise, value_bytes_max) : nullptr;
+}
+
+Fault CheckSize(const Command& command) {
   const std::size_t size = EncodedCommandSize(command);
-  if (size <= kCommandBytesMax) return {};
+  if (size <= kCommandBytesMax) return nullptr;
   return TooLarge(ErrorCode::kTransactionTooLarge, "bytes of a transaction", kCommandBytesMax,
                   size);
 }
@@ -184,12 +189,14 @@ bool DropsHistory(const std::vector<Operation>& operations) {
   });
 }
 
-Error CheckIdentity(const Command& command) {
+Fault CheckIdentity(const Command& command) {
   if (!command.session) return Invalid("a command has a session");
   if (command.sequence == 0) return Invalid("sequence numbers begin at 1");
   if (command.low_water > command.sequence) return Invalid("low_water is above the sequence");
-  return {};
+  return nullptr;
 }
+
+Error ErrorOf(const Fault& fault) { return fault == nullptr ? Error() : *fault; }
 
 }  // namespace
 
@@ -207,16 +214,25 @@ std::uint64_t FormatOf(const Command& command) {
 }
 
 Error CheckCommand(const Command& command, std::size_t value_bytes_max) {
-  if (Error error = CheckIdentity(command); !error.ok()) return error;
-  return CheckContent(command, value_bytes_max);
+  if (const Fault fault = CheckIdentity(command)) return *fault;
+  if (const Fault fault = CheckContent(command, value_bytes_max)) return *fault;
+  return ErrorOf(CheckSize(command));
+}
+
+Error CheckDecodedCommand(const Command& command, std::size_t value_bytes_max,
+                          std::size_t encoded_bytes) {
+  if (const Fault fault = CheckIdentity(command)) return *fault;
+  if (const Fault fault = CheckContent(command, value_bytes_max)) return *fault;
+  return encoded_bytes <= kCommandBytesMax ? Error() : ErrorOf(CheckSize(command));
 }
 
 Error CheckQuery(const Command& command, std::size_t value_bytes_max) {
   if (!command.reads.empty() || command.idempotency != Idempotency() ||
       DropsHistory(command.operations) || (command.otherwise && DropsHistory(*command.otherwise))) {
-    return Invalid("what only a command has can't be in a query");
+    return *Invalid("what only a command has can't be in a query");
   }
-  return CheckContent(command, value_bytes_max);
+  if (const Fault fault = CheckContent(command, value_bytes_max)) return *fault;
+  return ErrorOf(CheckSize(command));
 }
 
 bool Writes(const Command& command) {

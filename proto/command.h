@@ -215,8 +215,12 @@ struct CommandResult {
 /// operation, a condition or a read does not use is as it was made. Gives kOk or the code with
 /// limit and actual.
 Error CheckCommand(const Command& command, std::size_t value_bytes_max);
-/// The same without session and sequence, for a command that is evaluated and not proposed (Query):
-/// kInvalidArgument where it has reads, an idempotency key or a kDropHistory.
+/// The same of a command that was decoded from so many bytes, which are at least those that
+/// EncodeCommand would give: within the bound nothing is measured again.
+Error CheckDecodedCommand(const Command& command, std::size_t value_bytes_max,
+                          std::size_t encoded_bytes);
+/// As CheckCommand without session and sequence, for a command that is evaluated and not proposed
+/// (Query): kInvalidArgument where it has reads, an idempotency key or a kDropHistory.
 Error CheckQuery(const Command& command, std::size_t value_bytes_max);
 
 /// Whether any operation of either branch writes.

@@ -147,9 +147,9 @@ SessionTable::Entered SessionTable::Enter(SessionId id, std::uint64_t sequence,
   CHECK(id && sequence != 0);
   const auto found = sessions_.find(id);
   if (found == sessions_.end()) {
-    if (sequence < low_water) return {.verdict = Verdict::kStale, .reply = {}};
+    if (sequence < low_water) return {.verdict = Verdict::kStale, .reply = std::nullopt};
     const bool full = sessions_.size() >= kSessionsMax || reply_count_ >= kRepliesMax;
-    return {.verdict = full ? Verdict::kFull : Verdict::kNew, .reply = {}};
+    return {.verdict = full ? Verdict::kFull : Verdict::kNew, .reply = std::nullopt};
   }
   Session& session = found->second;
   Touch(id, session);
@@ -158,9 +158,9 @@ SessionTable::Entered SessionTable::Enter(SessionId id, std::uint64_t sequence,
   if (known != session.replies.end()) {
     return {.verdict = Verdict::kKnown, .reply = known->second.Result()};
   }
-  if (sequence < session.low_water) return {.verdict = Verdict::kStale, .reply = {}};
+  if (sequence < session.low_water) return {.verdict = Verdict::kStale, .reply = std::nullopt};
   const bool full = session.replies.size() >= kRepliesPerSessionMax || reply_count_ >= kRepliesMax;
-  return {.verdict = full ? Verdict::kFull : Verdict::kNew, .reply = {}};
+  return {.verdict = full ? Verdict::kFull : Verdict::kNew, .reply = std::nullopt};
 }
 
 void SessionTable::Record(SessionId id, std::uint64_t sequence, std::uint64_t low_water,

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -62,7 +63,7 @@ class SessionTable {
   };
   struct Entered {
     Verdict verdict = Verdict::kNew;
-    proto::CommandResult reply;
+    std::optional<proto::CommandResult> reply;  ///< Of kKnown.
   };
 
   /// The table of a client state. An empty one gives an empty table; corruption where the bytes

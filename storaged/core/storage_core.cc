@@ -33,14 +33,14 @@ void StorageCore::Receive(std::string_view from, proto::Frame frame, std::uint64
           } else if constexpr (std::is_same_v<T, proto::Get>) {
             OnRead(from, packet,
                    {.kind = WaitingRead::Kind::kGet,
-                    .subject = message.key,
+                    .subject = std::move(message.key),
                     .min_version = message.min_version,
                     .at = message.at},
                    now_ms);
           } else if constexpr (std::is_same_v<T, proto::Query>) {
             OnRead(from, packet,
                    {.kind = WaitingRead::Kind::kQuery,
-                    .subject = message.command,
+                    .subject = std::move(message.command),
                     .min_version = message.min_version,
                     .at = message.at},
                    now_ms);

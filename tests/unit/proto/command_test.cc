@@ -322,6 +322,22 @@ TEST(CheckCommandTest, BoundsCountsAndTheEncodedSize) {
   EXPECT_EQ(CheckCommand(conditions, 100).code, ErrorCode::kTransactionTooLarge);
 }
 
+// What was decoded is measured again only where its bytes are beyond the bound: they may be more
+// than they had to be.
+TEST(CheckCommandTest, ADecodedCommandIsCheckedAlike) {
+  const std::string value(kMiB, 'v');
+  Command command = Put("k", value);
+  command.operations.resize(9, command.operations[0]);
+  const std::size_t size = EncodedCommandSize(command);
+  EXPECT_EQ(CheckDecodedCommand(command, kMiB, size), CheckCommand(command, kMiB));
+  command.operations.resize(8);
+  EXPECT_TRUE(CheckDecodedCommand(command, kMiB, EncodedCommandSize(command)).ok());
+  EXPECT_TRUE(CheckDecodedCommand(command, kMiB, kCommandBytesMax + 1).ok());
+  command.sequence = 0;
+  EXPECT_EQ(CheckDecodedCommand(command, kMiB, 100).code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(CheckDecodedCommand(Put("", "v"), kMiB, 100).code, ErrorCode::kInvalidArgument);
+}
+
 TEST(CheckCommandTest, WantsAnIdentity) {
   Command command = Put("k", "v");
   command.session = SessionId();
