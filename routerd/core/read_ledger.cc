@@ -143,13 +143,13 @@ void ReadLedger::BeginIndex(const Ticket& ticket, std::uint64_t deadline_ms, std
 }
 
 bool ReadLedger::Bound(Read* read, std::uint64_t max_staleness_ms, std::uint64_t now_ms) const {
-  read->bounded = true;
   const auto& in_step = freshness_.in_step();
   if (in_step && in_step->at_ms + max_staleness_ms >= now_ms) {
     read->index = in_step->index;
     return true;
   }
   if (!nodes_.leader(now_ms).node) return false;
+  read->bounded = true;
   read->indexed = false;
   read->deadline_ms = std::min(read->deadline_ms, now_ms + kFreshenMs);
   return true;

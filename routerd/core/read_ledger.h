@@ -90,7 +90,7 @@ class ReadLedger {
     Version wanted;  // the client's min_version
     Version index;   // the read index, once known
     Version at;
-    bool bounded = false;  // has a bound on its staleness
+    bool bounded = false;  // its one try to keep a bound on its staleness
     std::uint64_t deadline_ms = 0;
     std::uint64_t wake_ms = 0;
     std::uint64_t reply_bytes = 0;  // that a query's reply may have

@@ -19,7 +19,7 @@ std::optional<std::uint64_t> ParseNumber(std::string_view text, int base) {
 }  // namespace
 
 std::string FormatTransactionId(const TransactionId& id) {
-  return FormatNodeId(id.node) + "-" + FormatHex(id.boot.value()) + "-" + std::to_string(id.number);
+  return FormatTransactionName(id.node, id.boot, id.number);
 }
 
 std::optional<TransactionId> ParseTransactionId(std::string_view text) {
