@@ -7,8 +7,8 @@ namespace {
 /// Calls `send(NodeId)` for every voter but this node.
 template <typename SendTo>
 void AskVoters(const Node& node, const SendTo& send) {
-  for (NodeId member : AllMembers(node.membership)) {
-    if (member != node.self && IsVoter(node.membership, member)) send(member);
+  for (NodeId member : AllMembers(node.membership())) {
+    if (member != node.self && IsVoter(node.membership(), member)) send(member);
   }
 }
 

@@ -20,7 +20,7 @@ class Candidate {
   PreVote pre_vote() const { return pre_vote_; }
   void OnVoteReply(NodeId voter, const VoteReply& reply);
   void OnDurable(const Node& node);
-  Tally Count(const Node& node) const { return ballot_.Count(node.membership); }
+  Tally Count(const Node& node) const { return ballot_.Count(node.membership()); }
 
  private:
   explicit Candidate(PreVote pre_vote) : pre_vote_(pre_vote) {}

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/check.h"
+#include "raftd/core/membership.h"
 
 namespace bedrock::raft {
 
@@ -16,6 +17,9 @@ bool IsWellFormed(const AppendRequest& request) {
   for (const Entry& entry : request.entries) {
     if (entry.index != index.Next() || entry.term < term || entry.term > request.term) return false;
     if (entry.term == Term()) return false;
+    if (entry.kind == EntryKind::kMembership && !DecodeMembership(entry.payload.view())) {
+      return false;
+    }
     index = entry.index;
     term = entry.term;
   }
@@ -64,7 +68,7 @@ LogIndex Follower::Accept(Node& node, const AppendRequest& request) {
     if (held && *held == entry.term) continue;
     if (held) {
       CHECK_MSG(entry.index > node.commit, "a leader replaces a committed entry");
-      node.log.CutFrom(entry.index);
+      node.CutFrom(entry.index);
     }
     node.Append(entry);
   }

@@ -11,12 +11,9 @@ Leader::Leader(Node& node)
       noop_(node.log.last_index().Next()),
       heartbeat_at_(node.now + node.limits.heartbeat_ticks),
       quorum_check_at_(node.now + node.limits.election_ticks_min) {
-  for (NodeId member : AllMembers(node.membership)) {
-    if (member == node.self) continue;
-    Progress progress;
-    progress.next = noop_;
-    peers_.push_back({member, std::move(progress)});
-  }
+  TakeMembers(node);
+  // They have been voters before: their silence counts.
+  for (Peer& peer : peers_) peer.progress.recently_active = false;
   AppendNoop(node);
 }
 
@@ -53,48 +50,6 @@ Proposed Leader::Propose(Node& node, std::span<const Bytes> payloads, std::uint6
   return {.refused = {}, .first = first, .count = payloads.size(), .term = node.term()};
 }
 
-Transferring Leader::Transfer(Node& node, NodeId to) {
-  if (to == node.self) return Transferring::kStarted;
-  if (!to) to = hand_over_ ? hand_over_->to : FurthestVoter(node);
-  if (!to) return Transferring::kUnreachable;
-  if (!IsVoter(node.membership, to)) return Transferring::kNotVoter;
-  if (hand_over_) return hand_over_->to == to ? Transferring::kStarted : Transferring::kBusy;
-  const Progress& target = *Find(to);
-  if (!target.Alive(node.now, node.limits) || target.state == ReplicationState::kBehind) {
-    return Transferring::kUnreachable;
-  }
-  hand_over_ = {.to = to, .deadline = node.now + node.limits.election_ticks_min};
-  return Transferring::kStarted;
-}
-
-NodeId Leader::FurthestVoter(const Node& node) const {
-  const Peer* best = nullptr;
-  for (const Peer& peer : peers_) {
-    if (!IsVoter(node.membership, peer.id) || !peer.progress.Alive(node.now, node.limits)) continue;
-    if (best == nullptr || peer.progress.holds > best->progress.holds) best = &peer;
-  }
-  return best == nullptr ? NodeId() : best->id;
-}
-
-void Leader::MoveOn(Node& node) {
-  if (!hand_over_ || hand_over_->told) return;
-  if (Find(hand_over_->to)->holds < node.log.last_index()) return;
-  hand_over_->told = true;
-  SendTimeoutNow(node);
-}
-
-void Leader::SendTimeoutNow(Node& node) const {
-  node.out.Send(hand_over_->to,
-                TimeoutNow{.term = node.term(), .last_index = node.log.last_index()});
-}
-
-void Leader::GiveUpHandingOver(Node& node) {
-  // The target may not have heard yet. Once a quorum holds one more entry, nobody votes for it any
-  // more; once it holds that itself, it does not even stand (R58).
-  if (hand_over_->told) AppendNoop(node);
-  hand_over_.reset();
-}
-
 bool Leader::Tick(Node& node, Jumped jumped) {
   if (hand_over_ && node.now >= hand_over_->deadline) GiveUpHandingOver(node);
   if (node.now >= quorum_check_at_) {
@@ -116,7 +71,7 @@ bool Leader::Tick(Node& node, Jumped jumped) {
 }
 
 bool Leader::QuorumActive(const Node& node) const {
-  return HasQuorum(node.membership, [&](NodeId voter) {
+  return HasQuorum(node.membership(), [&](NodeId voter) {
     if (voter == node.self) return true;
     return std::any_of(peers_.begin(), peers_.end(), [voter](const Peer& peer) {
       return peer.id == voter && peer.progress.recently_active;
@@ -124,39 +79,49 @@ bool Leader::QuorumActive(const Node& node) const {
   });
 }
 
-Progress* Leader::Find(NodeId member) {
-  for (Peer& peer : peers_) {
-    if (peer.id == member) return &peer.progress;
-  }
-  return nullptr;
+Leader::Peer* Leader::FindPeer(NodeId member) {
+  const auto found = std::find_if(peers_.begin(), peers_.end(),
+                                  [member](const Peer& peer) { return peer.id == member; });
+  return found == peers_.end() ? nullptr : &*found;
 }
 
-Progress* Leader::Heard(const Node& node, NodeId from, std::uint64_t read_round) {
-  Progress* progress = Find(from);
-  if (progress == nullptr || read_round > reads_.sent()) return nullptr;
-  progress->recently_active = true;
-  progress->heard_at = node.now;
-  progress->round = std::max(progress->round, read_round);
-  return progress;
+const Leader::Peer* Leader::FindPeer(NodeId member) const {
+  return const_cast<Leader*>(this)->FindPeer(member);
+}
+
+Progress* Leader::Find(NodeId member) {
+  Peer* peer = FindPeer(member);
+  return peer == nullptr ? nullptr : &peer->progress;
+}
+
+Leader::Peer* Leader::Heard(const Node& node, NodeId from, std::uint64_t read_round) {
+  Peer* peer = FindPeer(from);
+  if (peer == nullptr || read_round > reads_.sent()) return nullptr;
+  peer->progress.recently_active = true;
+  peer->progress.heard_at = node.now;
+  peer->progress.round = std::max(peer->progress.round, read_round);
+  return peer;
 }
 
 void Leader::OnAppendReply(Node& node, NodeId from, const AppendReply& reply) {
-  Progress* progress = Heard(node, from, reply.read_round);
-  if (progress == nullptr || reply.index > node.log.last_index()) return;
+  Peer* peer = Heard(node, from, reply.read_round);
+  if (peer == nullptr || reply.index > node.log.last_index()) return;
   if (reply.accepted) {
-    progress->Accepted(reply.index);
+    peer->progress.Accepted(reply.index);
     AdvanceCommit(node);
   } else {
-    progress->Refused(reply.index, {reply.hint_term, reply.hint_index}, node.log);
+    peer->progress.Refused(reply.index, {reply.hint_term, reply.hint_index}, node.log);
   }
+  EndRound(node, *peer);
   ConfirmReads(node);
 }
 
 void Leader::OnHeartbeatReply(Node& node, NodeId from, const HeartbeatReply& reply) {
-  Progress* progress = Heard(node, from, reply.read_round);
-  if (progress == nullptr) return;
+  Peer* peer = Heard(node, from, reply.read_round);
+  if (peer == nullptr) return;
   // A probe or its answer may have been lost, so that one is due again (R80).
-  progress->MayProbeAgain(node.now, node.limits);
+  peer->progress.MayProbeAgain(node.now, node.limits);
+  EndRound(node, *peer);
   ConfirmReads(node);
 }
 
@@ -188,7 +153,7 @@ void Leader::OnLinkReset(NodeId member) {
 }
 
 void Leader::AdvanceCommit(Node& node) {
-  const LogIndex held(QuorumValue(node.membership, [&](NodeId voter) {
+  const LogIndex held(QuorumValue(node.membership(), [&](NodeId voter) {
     // Its own entries count when they are durable, like anyone's (R31).
     if (voter == node.self) return node.log.durable_index().value();
     const Progress* progress = Find(voter);
@@ -224,7 +189,7 @@ void Leader::Answer(Node& node, const Reader& reader, std::optional<LogIndex> in
 }
 
 void Leader::ConfirmReads(Node& node) {
-  const std::uint64_t round = QuorumValue(node.membership, [&](NodeId voter) {
+  const std::uint64_t round = QuorumValue(node.membership(), [&](NodeId voter) {
     if (voter == node.self) return reads_.sent();
     const Progress* progress = Find(voter);
     return progress == nullptr ? 0 : progress->round;
@@ -237,6 +202,7 @@ void Leader::FailReads(Node& node) {
 }
 
 void Leader::Prepare(Node& node) {
+  StepMembership(node);
   AdvanceTrim(node);
   if (reads_.RoundWanted() && reads_.Idle()) {
     reads_.StartRound();
@@ -324,15 +290,17 @@ void Leader::SendAppend(Node& node, Peer& peer, std::vector<Entry> entries) {
                                        .entries = std::move(entries)});
 }
 
-std::vector<MemberProgress> Leader::Members() const {
+std::vector<MemberProgress> Leader::Members(const Node& node) const {
   std::vector<MemberProgress> members;
   members.reserve(peers_.size());
-  for (const auto& [id, progress] : peers_) {
-    members.push_back({.id = id,
+  for (const Peer& peer : peers_) {
+    const Progress& progress = peer.progress;
+    members.push_back({.id = peer.id,
                        .state = progress.state,
                        .match = progress.match,
                        .next = progress.next,
                        .recently_active = progress.recently_active,
+                       .caught_up = CaughtUp(node, peer),
                        .window_messages = progress.window.messages(),
                        .window_bytes = progress.window.bytes()});
   }

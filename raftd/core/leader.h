@@ -20,15 +20,19 @@ namespace bedrock::raft {
 using Jumped = TypedBool<struct JumpedTag>;
 
 /// Leads for one term: takes proposals, replicates, commits, confirms reads. Paper 5.3 and 5.4;
-/// thesis 3.10 (transfer), 6.2 (check quorum) and 6.4 (reads); 10.2.1 (writes its own disk in
-/// parallel).
+/// thesis 3.10 (transfer), 4 (membership), 6.2 (check quorum) and 6.4 (reads); 10.2.1 (writes its
+/// own disk in parallel).
 class Leader {
  public:
   /// Appends the entry that lets this term commit (R16).
   explicit Leader(Node& node);
 
   Proposed Propose(Node& node, std::span<const Bytes> payloads, std::uint64_t time_ms);
+  /// Starts what `delta` asks for; Prepare carries it through, entry by entry.
+  Reconfiguring Reconfigure(Node& node, const Delta& delta);
   Transferring Transfer(Node& node, NodeId to);
+  /// It leads a cluster that it left, and has handed over or could not.
+  bool must_step_down() const { return must_step_down_; }
   NodeId handing_over_to() const { return hand_over_ ? hand_over_->to : NodeId(); }
   /// Heartbeats where they are due. False: a quorum was not heard for an election timeout, or the
   /// process slept through it, and this node must step down.
@@ -47,12 +51,22 @@ class Leader {
   /// Fails the readers that wait.
   void FailReads(Node& node);
 
-  std::vector<MemberProgress> Members() const;
+  std::vector<MemberProgress> Members(const Node& node) const;
 
  private:
+  /// A learner catches up in rounds: each ends when it holds what the leader had when it began. One
+  /// that ends within an election timeout shows that the learner would not keep commits waiting
+  /// (R47).
+  struct CatchUp {
+    LogIndex target;
+    std::uint64_t started = 0;  ///< In ticks.
+    bool fast = false;          ///< The last round that ended was.
+  };
   struct Peer {
     NodeId id;
     Progress progress;
+    CatchUp catch_up;
+    bool voter = false;
   };
 
   /// Leadership on its way to a voter: first it is brought up to the last entry, then told to
@@ -63,6 +77,8 @@ class Leader {
     bool told = false;
   };
 
+  Peer* FindPeer(NodeId member);
+  const Peer* FindPeer(NodeId member) const;
   Progress* Find(NodeId member);
   NodeId FurthestVoter(const Node& node) const;
   /// Tells the target to stand where it has come far enough.
@@ -72,11 +88,26 @@ class Leader {
   void AppendNoop(Node& node);
   /// What is in common of every answer of this term; null where the sender is no member or tells of
   /// rounds that never were.
-  Progress* Heard(const Node& node, NodeId from, std::uint64_t read_round);
+  Peer* Heard(const Node& node, NodeId from, std::uint64_t read_round);
   bool QuorumActive(const Node& node) const;
 
   void AdvanceCommit(Node& node);
   bool TermCommitted(const Node& node) const { return node.commit >= noop_; }
+
+  /// The configuration in effect is committed, and so is an entry of this term: it may be followed
+  /// by another (R38).
+  bool MembershipIsCommitted(const Node& node) const;
+  bool IsLive(const Node& node, NodeId member) const;
+  void AppendMembership(Node& node, const Membership& membership);
+  /// Peers are all members but this one.
+  void TakeMembers(Node& node);
+  /// Takes the next step of a change that is under way, where that may be.
+  void StepMembership(Node& node);
+  bool RetiredKnow(const Node& node) const;
+  void PromoteLearners(Node& node);
+  void EndRound(const Node& node, Peer& peer);
+  bool CaughtUp(const Node& node, const Peer& peer) const;
+  void Retire(Node& node);
 
   void AddRead(Node& node, Reader reader);
   void Answer(Node& node, const Reader& reader, std::optional<LogIndex> index) const;
@@ -96,6 +127,7 @@ class Leader {
   std::uint64_t quorum_check_at_;
   bool check_postponed_ = false;
   std::optional<HandingOver> hand_over_;
+  bool must_step_down_ = false;
 };
 
 }  // namespace bedrock::raft

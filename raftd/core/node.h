@@ -11,6 +11,7 @@
 #include "proto/raft_messages.h"
 #include "raftd/core/apply_cursor.h"
 #include "raftd/core/log_view.h"
+#include "raftd/core/membership.h"
 #include "raftd/core/quorum.h"
 #include "raftd/core/raft.h"
 #include "raftd/core/types.h"
@@ -61,18 +62,21 @@ struct Node {
   Node(NodeId id, const Limits& bounds, const Recovered& recovered, std::uint64_t seed)
       : self(id),
         limits(bounds),
-        membership(recovered.membership),
         random(seed),
         log(recovered,
             {.bytes_max = bounds.cache_bytes_max, .entries_max = bounds.cache_entries_max}),
         writes(recovered.last_index),
         apply(recovered.prev_index),
         vote(recovered.vote),
-        commit(std::max(recovered.prev_index, std::min(recovered.commit_hint, log.last_index()))) {}
+        commit(std::max(recovered.prev_index, std::min(recovered.commit_hint, log.last_index()))),
+        memberships(recovered.membership, recovered.membership_index,
+                    recovered.membership_changes) {
+    // What stands in damaged entries is not believed.
+    memberships.CutFrom(log.last_index().Next());
+  }
 
   NodeId self;
   Limits limits;
-  Membership membership;
   Random random;
   LogView log;
   WriteQueue writes;
@@ -80,6 +84,7 @@ struct Node {
   Outbox out;
   Vote vote;
   LogIndex commit;
+  MembershipLog memberships;  ///< The configurations in the log.
   LogIndex trim;  ///< Every member holds the log up to here durably, as the leader says now.
   Refill refill;
   bool disk_stalled = false;
@@ -87,12 +92,21 @@ struct Node {
   ElectionTimer timer;
 
   Term term() const { return vote.term; }
+  /// In effect (R39).
+  const Membership& membership() const { return memberships.now(); }
   bool SoleVoter() const {
-    return membership.outgoing.empty() && membership.voters.size() == 1 &&
-           membership.voters.front() == self;
+    return !IsJoint(membership()) && membership().voters.size() == 1 &&
+           membership().voters.front() == self;
+  }
+  /// A voter; or one of the configuration before, while the newer one may not be committed: it may
+  /// be the only one whose log is long enough to win (R44).
+  bool MayStand() const {
+    if (IsVoter(membership(), self)) return true;
+    const Membership* before = memberships.before();
+    return before != nullptr && memberships.index() > commit && IsVoter(*before, self);
   }
   /// May run for office (R11).
-  bool Promotable() const { return IsVoter(membership, self) && refill.done() && !disk_stalled; }
+  bool Promotable() const { return MayStand() && refill.done() && !disk_stalled; }
   /// The last entry as votes see it: one notion of it everywhere (R36), but for damage.
   LogPosition LastForVotes() const { return std::max(log.last(), refill.floor); }
 
@@ -100,9 +114,17 @@ struct Node {
     vote = new_vote;
     writes.SetVote(vote);
   }
+  /// REQUIRES: a membership entry's payload decodes.
   void Append(Entry entry) {
+    if (entry.kind == EntryKind::kMembership) {
+      memberships.Append(entry.index, DecodeCheckedMembership(entry.payload.view()));
+    }
     writes.LogChangedFrom(entry.index);
     log.Append(std::move(entry), writes.next());
+  }
+  void CutFrom(LogIndex from) {
+    memberships.CutFrom(from);
+    log.CutFrom(from);
   }
   void ResetTimer() { timer.Reset(now, limits, random); }
 };

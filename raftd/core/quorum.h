@@ -27,6 +27,7 @@ std::uint64_t QuorumValue(const Membership& membership, const ValueOf& value_of)
     for (NodeId voter : voters) values.push_back(value_of(voter));
     return MajorityValue(std::move(values));
   };
+  if (membership.voters.empty()) return 0;  // nobody can decide yet
   return std::min(of_set(membership.voters), of_set(membership.outgoing));
 }
 

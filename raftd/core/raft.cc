@@ -56,7 +56,8 @@ Status ValidateLimits(const Limits& limits) {
 
 bool Output::empty() const {
   return !write && now.empty() && held.empty() && !apply && reads_ready.empty() &&
-         reads_failed.empty() && fetches.empty() && !compact_up_to && !status_changed;
+         reads_failed.empty() && fetches.empty() && !compact_up_to && !status_changed &&
+         !membership_changed;
 }
 
 /// Which role this node has and what changes it. What a role does stands in the role's file.
@@ -68,6 +69,7 @@ class Raft::Impl {
   void Receive(NodeId from, Message message);
   Proposed Propose(std::span<const Bytes> payloads, std::uint64_t time_ms);
   Transferring Transfer(NodeId to);
+  Reconfiguring Reconfigure(const Delta& delta);
   void Read(Ticket ticket);
   void Durable(WriteSeq seq);
   void ApplyFrom(LogIndex applied, LogIndex durable_applied);
@@ -117,12 +119,12 @@ class Raft::Impl {
   std::variant<Follower, Candidate, Leader> role_;
   bool ticked_ = false;
   Announced announced_;
+  Membership announced_membership_;
 };
 
 Raft::Impl::Impl(NodeId self, const Limits& limits, const Recovered& recovered, std::uint64_t seed)
     : node_(self, limits, recovered, seed) {
   CHECK_MSG(ValidateLimits(limits).ok(), "the limits are wrong");
-  CHECK_MSG(!recovered.membership.voters.empty(), "a cluster has a voter");
   CHECK(IsStrictlyAscending(recovered.membership.voters));
   CHECK(IsStrictlyAscending(recovered.membership.outgoing));
   CHECK(IsStrictlyAscending(recovered.membership.learners));
@@ -135,6 +137,7 @@ Raft::Impl::Impl(NodeId self, const Limits& limits, const Recovered& recovered, 
     node_.refill.lost_up_to = std::max(node_.refill.lost_up_to, recovered.commit_hint);
   }
   announced_.term = node_.term();
+  announced_membership_ = node_.membership();
   node_.ResetTimer();
 }
 
@@ -249,7 +252,7 @@ void Raft::Impl::OnVoteRequest(NodeId from, const VoteRequest& request) {
   // The leader that we hear wants to go, and sent this voter. Good for the next term alone, so that
   // a late request protects nobody less (R14).
   const bool handed_over =
-      request.hand_over && request.term == node_.term().Next() && IsVoter(node_.membership, from);
+      request.hand_over && request.term == node_.term().Next() && IsVoter(node_.membership(), from);
   const bool sticky = LeaderAlive() && leader() != from && !handed_over;
   // Near a live leader a request does not even raise the term (R14).
   if (!sticky && request.term > node_.term()) BecomeFollower(request.term);
@@ -263,7 +266,7 @@ void Raft::Impl::OnVoteRequest(NodeId from, const VoteRequest& request) {
 }
 
 void Raft::Impl::OnVoteReply(NodeId from, const VoteReply& reply) {
-  if (!IsMember(node_.membership, from)) return;
+  if (!IsMember(node_.membership(), from)) return;
   // A grant of a pre-vote echoes the term asked for, which nobody has moved to (R6).
   const bool echo = reply.pre_vote && reply.granted;
   if (!echo && reply.term > node_.term()) {
@@ -288,7 +291,7 @@ Follower* Raft::Impl::FollowerOf(NodeId from, Term term) {
 }
 
 Leader* Raft::Impl::LeaderFor(NodeId from, Term term) {
-  if (!IsMember(node_.membership, from)) return nullptr;
+  if (!IsMember(node_.membership(), from)) return nullptr;
   if (term > node_.term()) {
     BecomeFollower(term);
     return nullptr;
@@ -307,7 +310,7 @@ void Raft::Impl::OnReadIndexRequest(NodeId from, const ReadIndexRequest& request
 }
 
 void Raft::Impl::OnReadIndexReply(NodeId from, const ReadIndexReply& reply) {
-  if (!IsMember(node_.membership, from)) return;
+  if (!IsMember(node_.membership(), from)) return;
   if (reply.term > node_.term()) {
     BecomeFollower(reply.term);
     return;
@@ -384,6 +387,11 @@ Transferring Raft::Impl::Transfer(NodeId to) {
   return leader == nullptr ? Transferring::kNotLeader : leader->Transfer(node_, to);
 }
 
+Reconfiguring Raft::Impl::Reconfigure(const Delta& delta) {
+  auto* leader = std::get_if<Leader>(&role_);
+  return leader == nullptr ? Reconfiguring::kNotLeader : leader->Reconfigure(node_, delta);
+}
+
 void Raft::Impl::Read(Ticket ticket) {
   if (auto* leader = std::get_if<Leader>(&role_)) {
     leader->Read(node_, ticket);
@@ -432,7 +440,10 @@ void Raft::Impl::DiskStalled(bool stalled) {
 }
 
 Output Raft::Impl::Poll() {
-  if (auto* leader = std::get_if<Leader>(&role_)) leader->Prepare(node_);
+  if (auto* leader = std::get_if<Leader>(&role_)) {
+    leader->Prepare(node_);
+    if (leader->must_step_down()) BecomeFollower(node_.term());
+  }
   if (auto* follower = std::get_if<Follower>(&role_)) follower->Prepare(node_);
 
   Output output;
@@ -457,6 +468,7 @@ Output Raft::Impl::Poll() {
   const LogIndex compact = std::min({node_.trim, node_.apply.durable_applied(), ready});
   if (compact > node_.log.prev_index()) {
     node_.log.Compact(compact);
+    node_.memberships.Compact(compact);
     output.compact_up_to = compact;
   }
   node_.log.Evict(ready);
@@ -464,6 +476,9 @@ Output Raft::Impl::Poll() {
   const Announced current{role(), node_.term(), leader()};
   output.status_changed = current != announced_;
   announced_ = current;
+  // An index alone may come back with other content after a cut.
+  output.membership_changed = node_.membership() != announced_membership_;
+  if (output.membership_changed) announced_membership_ = node_.membership();
   return output;
 }
 
@@ -478,6 +493,7 @@ View Raft::Impl::GetView() const {
             .durable_index = node_.log.durable_index(),
             .commit = node_.commit,
             .applied = node_.apply.applied(),
+            .membership_index = node_.memberships.index(),
             .uncommitted_bytes = node_.log.BytesAfter(node_.commit),
             .refilling = !node_.refill.done(),
             .disk_stalled = node_.disk_stalled,
@@ -485,7 +501,7 @@ View Raft::Impl::GetView() const {
             .members = {}};
   if (const auto* leader = std::get_if<Leader>(&role_)) {
     view.handing_over_to = leader->handing_over_to();
-    view.members = leader->Members();
+    view.members = leader->Members(node_);
   }
   return view;
 }
@@ -502,6 +518,7 @@ Proposed Raft::Propose(std::span<const Bytes> payloads, std::uint64_t time_ms) {
   return impl_->Propose(payloads, time_ms);
 }
 Transferring Raft::Transfer(NodeId to) { return impl_->Transfer(to); }
+Reconfiguring Raft::Reconfigure(const Delta& delta) { return impl_->Reconfigure(delta); }
 void Raft::Read(Ticket ticket) { impl_->Read(ticket); }
 void Raft::Durable(WriteSeq seq) { impl_->Durable(seq); }
 void Raft::Applied(LogIndex applied, LogIndex durable_applied) {
@@ -518,6 +535,6 @@ void Raft::DiskStalled(bool stalled) { impl_->DiskStalled(stalled); }
 Output Raft::Poll() { return impl_->Poll(); }
 View Raft::GetView() const { return impl_->GetView(); }
 std::optional<Term> Raft::TermAt(LogIndex index) const { return impl_->node().log.TermAt(index); }
-const Membership& Raft::membership() const { return impl_->node().membership; }
+const Membership& Raft::membership() const { return impl_->node().membership(); }
 
 }  // namespace bedrock::raft

@@ -14,6 +14,7 @@
 #include "common/base/ids.h"
 #include "common/base/units.h"
 #include "proto/raft_messages.h"
+#include "raftd/core/membership.h"
 #include "raftd/core/types.h"
 
 namespace bedrock::raft {
@@ -115,7 +116,8 @@ struct Output {
   /// Everything at or below may be dropped from the log: each member holds it durably and the local
   /// state machine has it durably applied. Given when it has moved, ever higher; else 0.
   LogIndex compact_up_to;
-  bool status_changed = false;  ///< Role, term or leader moved: tell whoever follows View.
+  bool status_changed = false;      ///< Role, term or leader moved: tell whoever follows View.
+  bool membership_changed = false;  ///< Raft::membership() is another one.
   bool empty() const;
 };
 
@@ -133,6 +135,7 @@ struct MemberProgress {
   LogIndex match;
   LogIndex next;
   bool recently_active = false;
+  bool caught_up = false;  ///< A learner that could be a voter.
   std::size_t window_messages = 0;
   std::size_t window_bytes = 0;
 };
@@ -149,6 +152,8 @@ struct View {
   LogIndex durable_index;
   LogIndex commit;
   LogIndex applied;
+  LogIndex
+      membership_index;  ///< Of the entry that holds the configuration in effect; 0: none does.
   std::size_t uncommitted_bytes = 0;
   /// Part of the log was lost or damaged and is not refilled yet: this node does not campaign.
   bool refilling = false;
@@ -183,6 +188,9 @@ class Raft {
   /// proposals until it has stepped down or an election timeout has passed, brings the target up to
   /// its last entry and asks it to stand at once (thesis 3.10). Where that fails it leads on.
   Transferring Transfer(NodeId to);
+  /// Changes who takes part, where this node leads: one change at a time, carried through by
+  /// whoever leads until it is over. kStarted is no promise that it will be committed; View tells.
+  Reconfiguring Reconfigure(const Delta& delta);
   /// Asks for a read index. Exactly one of reads_ready and reads_failed answers, unless the node
   /// halts.
   void Read(Ticket ticket);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "common/base/ids.h"
@@ -18,14 +19,35 @@ struct Vote {
   friend bool operator==(const Vote&, const Vote&) = default;
 };
 
-/// Who takes part. `outgoing` is empty but in a joint configuration, where both sets decide
-/// (thesis 4.3).
+/// Where a member can be reached: whatever the shell makes of it.
+struct MemberAddress {
+  NodeId id;
+  std::string text;
+
+  friend bool operator==(const MemberAddress&, const MemberAddress&) = default;
+};
+
+/// Who takes part: a configuration. `outgoing` is empty but in a joint one, where both sets decide
+/// (thesis 4.3). All lists are sorted. Without voters it is that of a node that waits to be taken
+/// in. membership.h changes it and writes it down.
 struct Membership {
-  std::vector<NodeId> voters;    ///< Sorted.
-  std::vector<NodeId> outgoing;  ///< Sorted; the old voters while leaving a joint configuration.
-  std::vector<NodeId> learners;  ///< Sorted.
+  std::vector<NodeId> voters;
+  std::vector<NodeId> outgoing;   ///< The voters before, while joint; some may be learners now.
+  std::vector<NodeId> learners;   ///< Replicated to; decide nothing.
+  std::vector<NodeId> promoting;  ///< The learners that become voters once they have caught up.
+  std::vector<NodeId> retiring;   ///< The learners that were voters and are on their way out.
+  std::vector<NodeId> removed;    ///< Were members once: their ids are not used again (R15).
+  std::vector<MemberAddress> addresses;  ///< Of members, by id.
 
   friend bool operator==(const Membership&, const Membership&) = default;
+};
+
+/// A configuration and the entry that holds it; 0: none does.
+struct MembershipChange {
+  LogIndex index;
+  Membership membership;
+
+  friend bool operator==(const MembershipChange&, const MembershipChange&) = default;
 };
 
 /// Entries from `first` on have `term`, up to the next run.
@@ -71,7 +93,9 @@ struct Recovered {
   std::vector<TermRun> terms;      ///< Of entries prev_index+1 .. last_index; ascending.
   std::uint64_t last_time_ms = 0;  ///< The newest entry's stamp.
   LogIndex commit_hint;            ///< A lower bound of the commit index; 0: unknown.
-  Membership membership;
+  Membership membership;      ///< In effect before the entries held, but for `membership_changes`.
+  LogIndex membership_index;  ///< Of the entry that held it; 0: none did.
+  std::vector<MembershipChange> membership_changes;  ///< Those of the entries held; ascending.
   Health health;
 };
 

@@ -9,7 +9,9 @@
 #include "common/codec/coding.h"
 #include "common/codec/crc32c.h"
 #include "common/record/record_reader.h"
+#include "raftd/core/membership.h"
 #include "raftd/log/entry_index.h"
+#include "raftd/log/membership_file.h"
 #include "raftd/log/recovery.h"
 #include "raftd/log/segment_format.h"
 #include "raftd/log/spare_pool.h"
@@ -53,6 +55,7 @@ class SegmentedRaftLog final : public RaftLog {
         options_(options),
         log_directory_(JoinPath(options.directory, "log")),
         vote_path_(JoinPath(options.directory, "vote")),
+        members_path_(JoinPath(options.directory, "members")),
         lock_(std::move(lock)),
         spares_(
             std::make_shared<SparePool>(SparePool::Options{.environment = environment,
@@ -82,7 +85,10 @@ class SegmentedRaftLog final : public RaftLog {
   Status Repair(const RecoveredSegments& found);
   Status ZeroRest(std::uint64_t from);
   Status Rewrite(std::uint64_t from, std::uint64_t to);
-  Status FillRecovered(const Membership& membership, bool torn);
+  Status TakeMemberships(const Membership& initial, const RecoveredSegments& found);
+  Status WriteMembers(const MembershipChange& base);
+  Status RememberMembership(LogIndex dropped);
+  Status FillRecovered(bool torn);
 
   void CheckOrder(const Write& write) const;
   Status RememberFloor(LogIndex cut_from);
@@ -115,6 +121,7 @@ class SegmentedRaftLog final : public RaftLog {
   const LogOptions options_;
   const std::string log_directory_;
   const std::string vote_path_;
+  const std::string members_path_;
   std::unique_ptr<FileLock> lock_;
   std::shared_ptr<SparePool> spares_;
   Recovered recovered_;
@@ -126,6 +133,7 @@ class SegmentedRaftLog final : public RaftLog {
   LogIndex commit_hint_;
   LogIndex mark_;
   Term mark_term_;
+  std::vector<MembershipChange> memberships_;  // of the entries that are held, ascending
   std::optional<IndexRange> damaged_;
   LogIndex lost_up_to_;            // 0 once the log reached it
   std::optional<Term> lost_term_;  // of entry lost_up_to_, where it is known
@@ -165,6 +173,8 @@ Status SegmentedRaftLog::Start(const Membership& membership) {
                                 " is missing, so this node doesn't know whom it voted for: wipe "
                                 "its data and add it again under a new id");
     }
+    // First who takes part, so that a log that is there always knows.
+    RETURN_IF_ERROR(WriteMembers({LogIndex(), membership}));
     RETURN_IF_ERROR(VoteFile::Create(files_, vote_path_,
                                      VoteSlot{.cluster = options_.cluster, .node = options_.node}));
   }
@@ -172,19 +182,20 @@ Status SegmentedRaftLog::Start(const Membership& membership) {
   RETURN_IF_ERROR(CheckVoteFile());
   RETURN_IF_ERROR(spares_->Load(names));
   bool torn = false;
+  RecoveredSegments found;
   if (numbers.empty()) {
     RETURN_IF_ERROR(StartNew());
   } else {
     ASSIGN_OR_RETURN(
-        const RecoveredSegments found,
-        RecoverSegments(files_, log_directory_, numbers, options_.cluster, options_.node));
+        found, RecoverSegments(files_, log_directory_, numbers, options_.cluster, options_.node));
     torn = found.torn;
     RETURN_IF_ERROR(TakeBeginning(found));
     RETURN_IF_ERROR(TakeVote(found));
     TakeLoss(found);
     RETURN_IF_ERROR(Repair(found));
   }
-  RETURN_IF_ERROR(FillRecovered(membership, torn));
+  RETURN_IF_ERROR(TakeMemberships(membership, found));
+  RETURN_IF_ERROR(FillRecovered(torn));
   spares_->TopUp();
   return Status::Ok();
 }
@@ -310,14 +321,57 @@ Status SegmentedRaftLog::Rewrite(std::uint64_t from, std::uint64_t to) {
   return Status::Ok();
 }
 
-Status SegmentedRaftLog::FillRecovered(const Membership& membership, bool torn) {
+Status SegmentedRaftLog::WriteMembers(const MembershipChange& base) {
+  return WriteMembershipFile(files_, members_path_, options_.cluster, options_.node, base);
+}
+
+Status SegmentedRaftLog::TakeMemberships(const Membership& initial,
+                                         const RecoveredSegments& found) {
+  ASSIGN_OR_RETURN(const bool known, files_.Exists(members_path_));
+  if (!known) {
+    // A log that has all its entries holds all changes of what it began with.
+    if (index_.prev_index()) {
+      return Status::Corruption(members_path_ +
+                                " is missing, so this node doesn't know who takes part: wipe its "
+                                "data and add it again under a new id");
+    }
+    RETURN_IF_ERROR(WriteMembers({LogIndex(), initial}));
+  }
+  ASSIGN_OR_RETURN(const MembershipChange base,
+                   ReadMembershipFile(files_, members_path_, options_.cluster, options_.node));
+  recovered_.membership = base.membership;
+  recovered_.membership_index = base.index;
+  for (const auto& [index, bytes] : found.memberships) {
+    if (index <= base.index || index <= index_.prev_index()) continue;
+    std::optional<Membership> membership = DecodeMembership(bytes);
+    if (!membership) {
+      return Status::Corruption("entry " + std::to_string(index.value()) +
+                                " holds no configuration that could be");
+    }
+    recovered_.membership_changes.push_back({index, *membership});
+  }
+  memberships_ = recovered_.membership_changes;
+  return Status::Ok();
+}
+
+/// Before entries up to `dropped` go, the newest configuration among them is kept elsewhere.
+Status SegmentedRaftLog::RememberMembership(LogIndex dropped) {
+  const auto above =
+      std::find_if(memberships_.begin(), memberships_.end(),
+                   [dropped](const MembershipChange& change) { return change.index > dropped; });
+  if (above == memberships_.begin()) return Status::Ok();
+  RETURN_IF_ERROR(WriteMembers(*std::prev(above)));
+  memberships_.erase(memberships_.begin(), above);
+  return Status::Ok();
+}
+
+Status SegmentedRaftLog::FillRecovered(bool torn) {
   recovered_.vote = vote_;
   recovered_.prev_index = index_.prev_index();
   recovered_.prev_term = index_.prev_term();
   recovered_.last_index = index_.last_index();
   recovered_.terms = index_.terms();
   recovered_.commit_hint = std::min(std::max(commit_hint_, mark_), index_.last_index());
-  recovered_.membership = membership;
   recovered_.health = {.torn_tail = torn, .damaged = damaged_, .lost_up_to = lost_up_to_};
   for (LogIndex i = index_.last_index(); i > index_.prev_index(); i = i.Prev()) {
     if (index_.At(i).missing()) continue;
@@ -430,6 +484,7 @@ void SegmentedRaftLog::Cut(LogIndex from) {
   const Term term_before = index_.TermAt(from.Prev());
   AppendRecord(RecordType::kCut, from.value(), term_before.value());
   index_.Cut(from, term_before);
+  while (!memberships_.empty() && memberships_.back().index >= from) memberships_.pop_back();
   if (!damaged_) return;
   if (damaged_->first >= from) {
     damaged_.reset();
@@ -448,6 +503,9 @@ void SegmentedRaftLog::Append(const Entry& entry) {
   index_.Append(entry.term, {.segment = static_cast<std::uint32_t>(segments_.back().number),
                              .unit = static_cast<std::uint32_t>(offset / record::kAlignment),
                              .length = static_cast<std::uint32_t>(scratch_.size())});
+  if (entry.kind == EntryKind::kMembership) {
+    memberships_.push_back({entry.index, DecodeCheckedMembership(entry.payload.view())});
+  }
 }
 
 void SegmentedRaftLog::AppendRecord(RecordType type, std::uint64_t ordinal, std::uint64_t aux,
@@ -682,6 +740,9 @@ Status SegmentedRaftLog::Compact(LogIndex index) {
   if (index <= index_.prev_index() || !droppable(segments_.front())) return Status::Ok();
   // A cut that was only submitted must not be lost together with what it cut.
   RETURN_IF_ERROR(Flush());
+  const Status remembered = RememberMembership(index);
+  if (remembered.IsNoSpace()) return Status::Ok();  // another time
+  if (!remembered.ok()) return Poison(remembered);
   // The mark is durable before anything goes: a log that begins late without it has lost segments.
   if (index > mark_) {
     mark_ = index;

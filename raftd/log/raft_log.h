@@ -34,8 +34,8 @@ class RaftLog {
   /// torn tails give a healthy node, damage and loss are told in Recovered::health. unavailable:
   /// another process holds it. corruption: it must not start at all (an unknown vote, another
   /// cluster or node, a gap between segments): the operator wipes it and adds the node under a new
-  /// id. io_error is never taken for the end of the log. `membership` goes into Recovered as it is:
-  /// members are static so far.
+  /// id. io_error is never taken for the end of the log. `membership` is what a new log begins
+  /// with; an older one knows its own, as its entries tell, and goes by that.
   static Result<std::unique_ptr<RaftLog>> Open(const Environment& environment,
                                                const LogOptions& options,
                                                const Membership& membership);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/status_macros.h"
+#include "common/codec/coding.h"
 #include "common/record/record_reader.h"
 #include "raftd/log/vote_file.h"
 
@@ -78,6 +79,7 @@ class Replay {
 
   void Finish() {
     if (open_) Suspect(out_.index.last_index());
+    DropMemberships(out_.index.last_index().Next());
   }
 
  private:
@@ -119,10 +121,22 @@ class Replay {
     }
     if (index != log.last_index().Next()) return Contradicts("an entry's index");
     if (term < log.last_term()) return Contradicts("an entry's term");
+    // What stood here and behind it before was cut, whether that is told or hidden by damage.
+    DropMemberships(index);
+    if (LoadFixed<std::uint8_t>(record.payload.data() + 8) ==
+        static_cast<std::uint8_t>(EntryKind::kMembership)) {
+      out_.memberships.emplace_back(index, record.payload.substr(kEntryPrefixBytes));
+    }
     log.Append(term, {.segment = static_cast<std::uint32_t>(at_.segment),
                       .unit = static_cast<std::uint32_t>(at_.offset / record::kAlignment),
                       .length = static_cast<std::uint32_t>(record.payload.size())});
     return Status::Ok();
+  }
+
+  void DropMemberships(LogIndex from) {
+    while (!out_.memberships.empty() && out_.memberships.back().first >= from) {
+      out_.memberships.pop_back();
+    }
   }
 
   Status ApplyCut(LogIndex from, Term term_before) {

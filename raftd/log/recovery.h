@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "bedrock/result.h"
@@ -26,6 +27,8 @@ struct RecoveredSegments {
   std::vector<std::uint64_t> obsolete;  ///< In front of a gap that compaction explains.
   LogIndex last_segment_prev_index;     ///< SegmentHeader::prev_index of the last one.
   EntryIndex index;
+  /// The entries that hold a configuration, and its bytes; ascending.
+  std::vector<std::pair<LogIndex, std::string>> memberships;
   Vote vote;
   LogIndex commit_hint;
   LogIndex mark;

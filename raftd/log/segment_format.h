@@ -19,6 +19,7 @@ namespace bedrock::raft {
 //
 //   LOCK                           held by the process that has the log open
 //   vote                           two slots, below
+//   members                        who takes part (membership_file.h)
 //   log/SSSSSSSSSSSSSSSS.seg       a segment in use; S: its number in hex, ascending without a gap
 //   log/NNNNNNNNNNNNNNNN.spare     zero-filled or recycled, of full size, synced; N means nothing
 //   log/NNNNNNNNNNNNNNNN.tmp       a spare in the making; removed at open

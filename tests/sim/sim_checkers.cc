@@ -5,6 +5,8 @@
 #include <variant>
 
 #include "common/codec/coding.h"
+#include "raftd/core/membership.h"
+#include "raftd/core/quorum.h"
 #include "tests/sim/sim_trace.h"
 
 namespace bedrock::sim {
@@ -32,6 +34,40 @@ std::string Text(const Parts&... parts) {
 
 std::string Name(NodeId node) { return FormatNodeId(node); }
 
+// Written anew here, simply: what is checked must not check itself.
+
+bool IsVoterOf(const raft::Membership& members, NodeId node) {
+  const auto in = [node](const std::vector<NodeId>& set) {
+    return std::find(set.begin(), set.end(), node) != set.end();
+  };
+  return in(members.voters) || in(members.outgoing);
+}
+
+/// More than half of the voters, and while the configuration is joint of those before, too.
+template <typename Has>
+bool IsQuorum(const raft::Membership& members, const Has& has) {
+  const auto most = [&has](const std::vector<NodeId>& set) {
+    const auto count = std::count_if(set.begin(), set.end(), has);
+    return 2 * static_cast<std::size_t>(count) > set.size();
+  };
+  return most(members.voters) && (members.outgoing.empty() || most(members.outgoing));
+}
+
+/// Any quorum of the one meets any quorum of the other; ids that went do not come back.
+bool MayFollow(const raft::Membership& before, const raft::Membership& after) {
+  if (before.voters.empty()) return true;  // all a new node ever knew
+  const bool ids = std::includes(after.removed.begin(), after.removed.end(), before.removed.begin(),
+                                 before.removed.end()) &&
+                   std::none_of(before.removed.begin(), before.removed.end(), [&](NodeId id) {
+                     const auto all = raft::AllMembers(after);
+                     return std::find(all.begin(), all.end(), id) != all.end();
+                   });
+  if (!ids) return false;
+  if (!before.outgoing.empty()) return after.outgoing.empty() && after.voters == before.voters;
+  if (after.outgoing.empty()) return after.voters == before.voters;
+  return after.outgoing == before.voters;
+}
+
 }  // namespace
 
 std::uint64_t ProposalOf(const raft::Entry& entry) {
@@ -40,7 +76,9 @@ std::uint64_t ProposalOf(const raft::Entry& entry) {
 }
 
 EntryMark MarkOf(const raft::Entry& entry, WriteSeq seq) {
-  return {entry.term, HashEntry(entry), ProposalOf(entry), seq};
+  const bool joint = entry.kind == raft::EntryKind::kMembership &&
+                     raft::IsJoint(raft::DecodeCheckedMembership(entry.payload.view()));
+  return {entry.term, HashEntry(entry), joint, ProposalOf(entry), seq};
 }
 
 void LogModel::Apply(const Write& write) {
@@ -50,8 +88,13 @@ void LogModel::Apply(const Write& write) {
   }
   if (write.cut_from.has_value()) {
     marks.resize(std::min<std::size_t>(marks.size(), write.cut_from->value() - 1));
+    while (memberships.back().index > last()) memberships.pop_back();
   }
-  for (const raft::Entry& entry : write.entries) marks.push_back(MarkOf(entry, write.seq));
+  for (const raft::Entry& entry : write.entries) {
+    marks.push_back(MarkOf(entry, write.seq));
+    if (entry.kind != raft::EntryKind::kMembership) continue;
+    memberships.push_back({entry.index, raft::DecodeCheckedMembership(entry.payload.view())});
+  }
 }
 
 const EntryMark* LogModel::At(LogIndex index) const {
@@ -65,16 +108,33 @@ std::optional<Term> LogModel::TermAt(LogIndex index) const {
   return mark == nullptr ? std::nullopt : std::optional(mark->term);
 }
 
-SimCheckers::SimCheckers(std::uint64_t nodes) : node_count_(nodes), nodes_(nodes) {}
+raft::Membership InitialMembership(const SimOptions& options, NodeId node) {
+  raft::Membership membership;
+  if (node.value() > options.members) return membership;  // it waits to be taken in
+  for (std::uint64_t i = 1; i <= options.members; ++i) membership.voters.push_back(NodeId(i));
+  return membership;
+}
+
+SimCheckers::SimCheckers(const SimOptions& options) : nodes_(options.nodes) {
+  for (std::uint64_t i = 1; i <= options.nodes; ++i) {
+    const raft::Membership initial = InitialMembership(options, NodeId(i));
+    at(NodeId(i)).memory.memberships = at(NodeId(i)).disk.memberships = {{LogIndex(), initial}};
+  }
+}
 
 void SimCheckers::Fail(std::string_view invariant, const std::string& seen) {
   if (failure_.empty()) failure_ = std::string(invariant) + ": " + seen;
 }
 
-void SimCheckers::OnOutput(const View& view, const Output& output) {
+void SimCheckers::OnOutput(const View& view, const raft::Membership& members,
+                           const Output& output) {
   const NodeId node = view.id;
-  if (output.write.has_value()) OnWrite(node, *output.write);
-  OnView(view);
+  const raft::Membership members_before = at(node).memory.Members();
+  if (output.write.has_value()) OnWrite(view, *output.write);
+  if (members != at(node).memory.Members()) {
+    Fail("the configuration in effect is the latest in the log", Name(node));
+  }
+  OnView(view, members_before);
   const WriteSeq reported = at(node).reported;
   for (const raft::Outgoing& outgoing : output.now) {
     CheckMessage(node, outgoing, reported);
@@ -89,7 +149,8 @@ void SimCheckers::OnOutput(const View& view, const Output& output) {
   }
 }
 
-void SimCheckers::OnWrite(NodeId node, const Write& write) {
+void SimCheckers::OnWrite(const View& view, const Write& write) {
+  const NodeId node = view.id;
   NodeState& state = at(node);
   if (write.seq <= state.submitted) {
     Fail("writes are numbered upwards", Text(Name(node), " seq ", write.seq.value()));
@@ -116,11 +177,46 @@ void SimCheckers::OnWrite(NodeId node, const Write& write) {
     }
   }
   CheckEntries(node, write);
+  CheckMemberships(view, write);
   state.memory.Apply(write);
   state.pending.push_back(write);
   if (state.memory.vote.term < state.memory.TermAt(state.memory.last())) {
     Fail("no entry is newer than its node's term", Name(node));
   }
+}
+
+/// Each configuration follows from the one before so that any quorum of the one meets any of the
+/// other; and a leader begins one only when the one before, and an entry of its own, are committed.
+void SimCheckers::CheckMemberships(const View& view, const Write& write) {
+  LogModel model = at(view.id).memory;
+  Write step{.seq = write.seq, .vote = {}, .cut_from = write.cut_from, .entries = {}};
+  model.Apply(step);
+  step.cut_from.reset();
+  for (const raft::Entry& entry : write.entries) {
+    const raft::MembershipChange before = model.memberships.back();
+    step.entries = {entry};
+    model.Apply(step);
+    if (entry.kind != raft::EntryKind::kMembership) continue;
+    if (!MayFollow(before.membership, model.Members())) {
+      Fail("a configuration follows from the one before",
+           Text(Name(view.id), " index ", entry.index.value()));
+    }
+    const bool own = view.role == Role::kLeader && entry.term == view.term;
+    if (own && (before.index > view.commit || model.TermAt(view.commit) != view.term)) {
+      Fail("one change at a time, and none before the leader's own entry is committed",
+           Text(Name(view.id), " index ", entry.index.value()));
+    }
+  }
+}
+
+void SimCheckers::CheckMayStand(NodeId node) {
+  const NodeState& state = at(node);
+  const std::vector<raft::MembershipChange>& known = state.memory.memberships;
+  bool may = IsVoterOf(known.back().membership, node);
+  if (known.size() > 1 && known.back().index > state.commit) {
+    may = may || IsVoterOf(known[known.size() - 2].membership, node);
+  }
+  if (!may) Fail("only voters stand for election", Name(node));
 }
 
 void SimCheckers::CheckEntries(NodeId node, const Write& write) {
@@ -157,6 +253,7 @@ void SimCheckers::CheckMessage(NodeId node, const raft::Outgoing& outgoing, Writ
         request->last_term != state.memory.TermAt(state.memory.last())) {
       Fail("a candidate names its last entry", Name(node));
     }
+    CheckMayStand(node);
     if (!request->pre_vote) CheckVoteGiven(node, request->term, node, durable);
     if (request->hand_over) {
       if (request->pre_vote || !wished_.contains({node, request->term.Prev()})) {
@@ -167,10 +264,10 @@ void SimCheckers::CheckMessage(NodeId node, const raft::Outgoing& outgoing, Writ
   } else if (const auto* append = std::get_if<AppendRequest>(&outgoing.message)) {
     OnLeader(node, append->term);
     CheckAppend(node, *append);
-    CheckTrim(append->trim);
+    CheckTrim(node, append->trim);
   } else if (const auto* heartbeat = std::get_if<Heartbeat>(&outgoing.message)) {
     OnLeader(node, heartbeat->term);
-    CheckTrim(heartbeat->trim);
+    CheckTrim(node, heartbeat->trim);
   } else if (const auto* accepted = std::get_if<AppendReply>(&outgoing.message)) {
     if (accepted->accepted) CheckAccepted(node, outgoing.to, *accepted, durable);
   } else if (const auto* wish = std::get_if<raft::TimeoutNow>(&outgoing.message)) {
@@ -267,11 +364,12 @@ void SimCheckers::CheckAccepted(NodeId node, NodeId leader, const AppendReply& r
 }
 
 /// What leaders let go of is on every member's disk.
-void SimCheckers::CheckTrim(LogIndex trim) {
-  for (std::uint64_t i = 0; i < node_count_; ++i) {
-    if (nodes_[i].disk.last() < trim) {
+void SimCheckers::CheckTrim(NodeId node, LogIndex trim) {
+  for (const NodeId member : raft::AllMembers(at(node).memory.Members())) {
+    const LogIndex last = at(member).disk.last();
+    if (last < trim) {
       Fail("only what every member holds is trimmed",
-           Text("trim ", trim.value(), ", n", i + 1, " holds ", nodes_[i].disk.last().value()));
+           Text("trim ", trim.value(), ", ", Name(member), " holds ", last.value()));
     }
   }
 }
@@ -286,14 +384,13 @@ void SimCheckers::OnLeader(NodeId node, Term term) {
   if (!fresh) return;
   hand_overs_ += stood_.contains({node, term}) ? 1 : 0;
   const NodeState& state = at(node);
-  std::uint64_t votes = state.disk.vote == raft::Vote{term, node} ? 1 : 0;
-  for (std::uint64_t i = 1; i <= node_count_; ++i) {
-    const auto vote = votes_.find({NodeId(i), term});
-    if (NodeId(i) != node && vote != votes_.end() && vote->second == node) ++votes;
-  }
-  if (votes < quorum()) {
-    Fail("a leader has the durable votes of a quorum",
-         Text(Name(node), " in term ", term.value(), " has ", votes));
+  const auto voted = [&](NodeId voter) {
+    if (voter == node) return state.disk.vote == raft::Vote{term, node};
+    const auto vote = votes_.find({voter, term});
+    return vote != votes_.end() && vote->second == node;
+  };
+  if (!IsQuorum(state.memory.Members(), voted)) {
+    Fail("a leader has the durable votes of a quorum", Text(Name(node), " in term ", term.value()));
   }
   // A paused candidate may learn late that it won: what later terms committed is not its business.
   const auto later =
@@ -329,7 +426,7 @@ void SimCheckers::OnReleased(NodeId node, const raft::HeldMessage& held) {
   OnLeaves(node, held.outgoing);
 }
 
-void SimCheckers::OnView(const View& view) {
+void SimCheckers::OnView(const View& view, const raft::Membership& members_before) {
   NodeState& state = at(view.id);
   if (view.term < state.term || view.commit < state.commit || view.applied < state.applied) {
     Fail("term, commit and applied never go back",
@@ -346,11 +443,13 @@ void SimCheckers::OnView(const View& view) {
   state.term = view.term;
   state.applied = view.applied;
   if (view.role == Role::kLeader) OnLeader(view.id, view.term);
-  if (view.commit > state.commit) OnCommit(view, std::exchange(state.commit, view.commit));
+  if (view.commit > state.commit) {
+    OnCommit(view, std::exchange(state.commit, view.commit), members_before);
+  }
   if (view.role == Role::kLeader) CheckMatches(view);
 }
 
-void SimCheckers::OnCommit(const View& view, LogIndex old_commit) {
+void SimCheckers::OnCommit(const View& view, LogIndex old_commit, const raft::Membership& members) {
   const LogModel& memory = at(view.id).memory;
   if (view.commit > memory.last()) {
     Fail("a log holds what it commits", Name(view.id));
@@ -364,11 +463,10 @@ void SimCheckers::OnCommit(const View& view, LogIndex old_commit) {
            Text(Name(view.id), " commits ", view.commit.value(), " of term ", term.value(),
                 " in term ", view.term.value()));
     }
-    std::uint64_t holders = 0;
-    for (const NodeState& other : nodes_) holders += other.disk.TermAt(view.commit) == term;
-    if (holders < quorum()) {
+    const auto holds = [&](NodeId v) { return at(v).disk.TermAt(view.commit) == term; };
+    if (!IsQuorum(members, holds)) {
       Fail("a committed entry is durable on a quorum",
-           Text(Name(view.id), " commits ", view.commit.value(), " held by ", holders));
+           Text(Name(view.id), " commits ", view.commit.value()));
     }
   }
   for (LogIndex index = old_commit.Next(); index <= view.commit; index = index.Next()) {
@@ -389,6 +487,7 @@ void SimCheckers::OnCommit(const View& view, LogIndex old_commit) {
            Text(Name(view.id), " index ", index.value(), " term ", view.term.value()));
     }
     committed_.push_back({mark.term, mark.hash, HashMix(chain, mark.hash), view.term});
+    if (mark.joint) joints_.insert(index);
     if (mark.proposal == 0) continue;
     if (!committed_proposals_.insert(mark.proposal).second || refused_.contains(mark.proposal)) {
       Fail("a proposal is committed at most once, and never when it was refused",
@@ -453,6 +552,12 @@ void SimCheckers::OnOpened(NodeId node, const raft::Recovered& recovered,
     Fail("a synced vote is never forgotten",
          Text(Name(node), " synced term ", state.disk.vote.term.value(), ", recovered ",
               recovered.vote.term.value(), " for ", Name(recovered.vote.candidate)));
+  }
+  const raft::Membership& members = recovered.membership_changes.empty()
+                                        ? recovered.membership
+                                        : recovered.membership_changes.back().membership;
+  if (members != model.Members()) {
+    Fail("a restart takes the latest configuration in the log", Name(node));
   }
   if (recovered.health.damaged.has_value() || recovered.health.lost_up_to) {
     Fail("a crash alone damages nothing", Name(node));

@@ -14,6 +14,7 @@
 #include "common/base/ids.h"
 #include "raftd/core/raft.h"
 #include "raftd/core/types.h"
+#include "tests/sim/sim_options.h"
 
 namespace bedrock::sim {
 
@@ -21,6 +22,7 @@ namespace bedrock::sim {
 struct EntryMark {
   Term term;
   std::uint64_t hash = 0;
+  bool joint = false;          ///< A joint configuration.
   std::uint64_t proposal = 0;  ///< The number at the head of a command's payload; 0 for a no-op.
   raft::WriteSeq seq;          ///< The write that wrote it last, in this life of the process.
 };
@@ -29,6 +31,7 @@ struct EntryMark {
 /// Keeps every entry from index 1 on, whatever the real log has compacted.
 struct LogModel {
   std::vector<EntryMark> marks;
+  std::vector<raft::MembershipChange> memberships = {{}};  ///< The first is the initial one.
   raft::Vote vote;
   raft::WriteSeq vote_seq;
 
@@ -37,7 +40,11 @@ struct LogModel {
   const EntryMark* At(LogIndex index) const;
   /// Term 0 for index 0; none behind the end.
   std::optional<Term> TermAt(LogIndex index) const;
+  const raft::Membership& Members() const { return memberships.back().membership; }
 };
+
+/// What a node's log begins with.
+raft::Membership InitialMembership(const SimOptions& options, NodeId node);
 
 /// Watches everything that nodes say and do and holds it against what Raft promises (the
 /// list is in README.md). Everything is incremental: an event costs what it changed.
@@ -45,8 +52,7 @@ struct LogModel {
 /// The first broken invariant is kept and nothing more is checked after it. One thread.
 class SimCheckers {
  public:
-  /// Nodes 1 to `nodes`, all voters.
-  explicit SimCheckers(std::uint64_t nodes);
+  explicit SimCheckers(const SimOptions& options);
 
   bool failed() const { return !failure_.empty(); }
   /// "invariant: what was seen".
@@ -54,7 +60,8 @@ class SimCheckers {
   void Fail(std::string_view invariant, const std::string& seen);
 
   /// A core gave this, nothing of it is carried out yet, and the core stands at `view` now.
-  void OnOutput(const raft::View& view, const raft::Output& output);
+  void OnOutput(const raft::View& view, const raft::Membership& members,
+                const raft::Output& output);
   /// The log says that writes up to `seq` are on the disk.
   void OnSynced(NodeId node, raft::WriteSeq seq);
   /// The core is about to hear it.
@@ -81,6 +88,7 @@ class SimCheckers {
   std::uint64_t leaders() const { return leaders_.size(); }
   /// Leaders who stood at the wish of the one before.
   std::uint64_t hand_overs() const { return hand_overs_; }
+  std::uint64_t joints() const { return joints_.size(); }
   /// A read that this node was asked for is not answered.
   bool WaitsForRead(NodeId node) const;
 
@@ -117,24 +125,25 @@ class SimCheckers {
   };
 
   NodeState& at(NodeId node) { return nodes_.at(node.value() - 1); }
-  std::uint64_t quorum() const { return nodes_.size() / 2 + 1; }
 
-  void OnView(const raft::View& view);
-  void OnWrite(NodeId node, const raft::Write& write);
+  void OnView(const raft::View& view, const raft::Membership& members_before);
+  void OnWrite(const raft::View& view, const raft::Write& write);
+  void CheckMemberships(const raft::View& view, const raft::Write& write);
+  void CheckMayStand(NodeId node);
   void CheckEntries(NodeId node, const raft::Write& write);
   void CheckMessage(NodeId node, const raft::Outgoing& outgoing, raft::WriteSeq durable);
   void CheckAppend(NodeId node, const raft::AppendRequest& append);
   void CheckAccepted(NodeId node, NodeId leader, const raft::AppendReply& reply,
                      raft::WriteSeq durable);
   void CheckTimeoutNow(NodeId node, NodeId to, const raft::TimeoutNow& wish);
-  void CheckTrim(LogIndex trim);
+  void CheckTrim(NodeId node, LogIndex trim);
   void OnLeaves(NodeId node, const raft::Outgoing& outgoing);
   void CheckVoteGiven(NodeId node, Term term, NodeId candidate, raft::WriteSeq durable);
   void OnLeader(NodeId node, Term term);
-  void OnCommit(const raft::View& view, LogIndex old_commit);
+  /// `members`: in effect when it was decided.
+  void OnCommit(const raft::View& view, LogIndex old_commit, const raft::Membership& members);
   void CheckMatches(const raft::View& view);
 
-  const std::uint64_t node_count_;
   std::vector<NodeState> nodes_;
   std::string failure_;
 
@@ -144,6 +153,7 @@ class SimCheckers {
   std::set<std::pair<NodeId, Term>> wished_;            // (asked to stand, by the leader of)
   std::set<std::pair<NodeId, Term>> stood_;             // at that wish, in this term
   std::uint64_t hand_overs_ = 0;
+  std::set<LogIndex> joints_;                            // committed
   std::unordered_map<std::uint64_t, Identity> entries_;  // by hash of (term, index)
   std::vector<Committed> committed_;
   std::set<std::uint64_t> committed_proposals_;

@@ -6,6 +6,9 @@
 #include <sstream>
 #include <utility>
 
+#include "raftd/core/membership.h"
+#include "raftd/core/quorum.h"
+
 namespace bedrock::sim {
 
 using Kind = SimTrace::Kind;
@@ -24,7 +27,7 @@ SimCluster::SimCluster(const SimOptions& options, PrintTrace print)
     : options_(options),
       streams_(options.seed),
       trace_(print),
-      checkers_(options.nodes),
+      checkers_(options_),
       network_(options_, streams_.network, scheduler_, trace_,
                [this](NodeId from, NodeId to, const SimNetwork::MessagePtr& message) {
                  node(to).Receive(from, message);
@@ -46,11 +49,13 @@ SimResult SimCluster::Run() {
   ScheduleProposals();
   ScheduleReads();
   ScheduleNemesis();
+  ScheduleChanges();
   RunFaults();
   if (!checkers_.failed()) RunHealed();
   stats_.events = scheduler_.events_run();
   stats_.leaders = checkers_.leaders();
   stats_.hand_overs = checkers_.hand_overs();
+  stats_.joints = checkers_.joints();
   stats_.committed = checkers_.committed().value();
   SimResult result{
       .ok = !checkers_.failed(), .failure = {}, .trace_hash = trace_.hash(), .stats = stats_};
@@ -128,32 +133,40 @@ void SimCluster::SendAway(NodeId outsider) {
   }
 }
 
-/// One leader, and every log of the core ends where its own does, committed and applied.
-bool SimCluster::Converged() const {
-  std::uint64_t leaders = 0;
-  std::optional<raft::View> first;
+const SimNode* SimCluster::FindLeader() const {
+  const SimNode* found = nullptr;
   for (const auto& each : nodes_) {
-    if (!in_core_[each->id().value() - 1]) continue;
     const auto view = each->view();
-    if (!view.has_value() || each->life() != SimNode::Life::kUp) return false;
-    if (view->role == raft::Role::kLeader) ++leaders;
-    if (!first.has_value()) first = view;
-    if (view->term != first->term || view->last_index != first->last_index ||
-        view->commit != view->last_index || each->applied() != view->last_index) {
-      return false;
-    }
+    if (!in_core_[each->id().value() - 1] || !view || view->role != raft::Role::kLeader) continue;
+    if (found == nullptr || view->term > found->view()->term) found = each.get();
   }
-  return leaders == 1;
+  return found;
 }
 
-NodeId SimCluster::CoreLeader() const {
-  const auto leads = [this](const auto& each) {
-    const auto view = each->view();
-    return in_core_[each->id().value() - 1] && view && view->role == raft::Role::kLeader;
-  };
-  return (*std::find_if(nodes_.begin(), nodes_.end(), leads))->id();
+/// One leader, no change of members under way, and every member's log ends where the leader's does,
+/// committed and applied. Who was removed, or never taken in, is of no interest.
+bool SimCluster::Converged() const {
+  const SimNode* leader = FindLeader();
+  if (leader == nullptr) return false;
+  const raft::Membership& members = leader->membership();
+  const raft::View goal = *leader->view();
+  if (!raft::IsSettled(members) || !members.promoting.empty()) return false;
+  if (goal.handing_over_to) return false;  // it takes no proposals yet
+  const std::vector<NodeId> all = raft::AllMembers(members);
+  return std::all_of(all.begin(), all.end(), [&](NodeId id) {
+    if (!in_core_[id.value() - 1]) return true;
+    const SimNode& member = *nodes_[id.value() - 1];
+    const auto view = member.view();
+    return view && member.life() == SimNode::Life::kUp && view->term == goal.term &&
+           (view->role == raft::Role::kLeader) == (id == leader->id()) &&
+           view->last_index == goal.last_index && view->commit == goal.last_index &&
+           member.applied() == goal.last_index;
+  });
 }
 
+NodeId SimCluster::CoreLeader() const { return FindLeader()->id(); }
+
+/// Whoever was asked for a read and could be answered, was.
 bool SimCluster::Answered() const {
   return std::none_of(nodes_.begin(), nodes_.end(), [this](const auto& each) {
     return in_core_[each->id().value() - 1] && checkers_.WaitsForRead(each->id());
@@ -180,8 +193,9 @@ void SimCluster::RunHealed() {
     return;
   }
   const LogIndex before = checkers_.committed();
-  for (const auto& each : nodes_) {
-    if (!in_core_[each->id().value() - 1]) continue;
+  for (const NodeId id : raft::AllMembers(FindLeader()->membership())) {
+    if (!in_core_[id.value() - 1]) continue;
+    SimNode* each = &node(id);
     each->Propose({++proposals_}, 8);
     each->Read(raft::Ticket(++tickets_));
   }
@@ -198,10 +212,11 @@ void SimCluster::RunHealed() {
 void SimCluster::RunTransfer() {
   const NodeId leader = CoreLeader();
   const NodeId target = AnyNode(streams_.nemesis);
-  if (!in_core_[target.value() - 1]) return;
+  const std::vector<NodeId>& voters = FindLeader()->membership().voters;
+  const bool is_voter = std::find(voters.begin(), voters.end(), target) != voters.end();
+  if (!in_core_[target.value() - 1] || !is_voter) return;
   node(leader).Transfer(target);
-  if (!RunUntil(HealedBound(),
-                [&] { return Converged() && !node(leader).view()->handing_over_to; })) {
+  if (!RunUntil(HealedBound(), [&] { return Converged(); })) {
     checkers_.Fail("a cluster converges after a transfer of leadership", "it did not");
     return;
   }
@@ -358,6 +373,49 @@ void SimCluster::TransferLeadership() {
   const NodeId leader = Leader(random);
   const NodeId target = random.Chance(1, 4) ? NodeId() : AnyNode(random);
   node(leader).Transfer(target);
+}
+
+void SimCluster::ScheduleChanges() {
+  if (options_.reconfigure_us_mean == 0) return;
+  scheduler_.After(DrawExponential(streams_.members, options_.reconfigure_us_mean), [this] {
+    if (healed_) return;
+    ChangeMembers();
+    ScheduleChanges();
+  });
+}
+
+void SimCluster::ChangeMembers() {
+  const NodeId leader = Leader(streams_.members);
+  if (!node(leader).view()) return;
+  node(leader).Reconfigure(DrawDelta(node(leader).membership()));
+}
+
+/// One change or several at once, mostly such that they may be, sometimes any.
+raft::Delta SimCluster::DrawDelta(const raft::Membership& now) {
+  Random& random = streams_.members;
+  const auto one_of = [&](const std::vector<NodeId>& some) {
+    return some.empty() || random.Chance(1, 6) ? AnyNode(random) : some[random.Below(some.size())];
+  };
+  std::vector<NodeId> strangers;
+  for (const auto& each : nodes_) {
+    const bool known = raft::IsMember(now, each->id()) ||
+                       std::binary_search(now.removed.begin(), now.removed.end(), each->id());
+    if (!known) strangers.push_back(each->id());
+  }
+  raft::Delta delta;
+  do {
+    const std::uint64_t kind = random.Below(10);
+    if (kind < 3) {
+      delta.add.push_back({one_of(strangers), raft::AutoPromote(random.Chance(3, 4)), ""});
+    } else if (kind < 6) {
+      delta.promote.push_back(one_of(now.learners));
+    } else if (kind < 9) {
+      delta.demote.push_back(one_of(now.voters));
+    } else {
+      delta.remove.push_back(one_of(raft::AllMembers(now)));
+    }
+  } while (random.Chance(1, 3));
+  return delta;
 }
 
 void SimCluster::CrashOne(NodeId target) {

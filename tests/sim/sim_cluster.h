@@ -45,6 +45,8 @@ class SimCluster {
   void Heal();
   void SendAway(NodeId outsider);
   bool Converged() const;
+  /// Of the highest term among those that are healed; null: none.
+  const SimNode* FindLeader() const;
   /// REQUIRES: Converged().
   NodeId CoreLeader() const;
   bool Answered() const;
@@ -66,6 +68,9 @@ class SimCluster {
   void CutOneLink();
   void HealSome();
   void TransferLeadership();
+  void ScheduleChanges();
+  void ChangeMembers();
+  raft::Delta DrawDelta(const raft::Membership& now);
   void CrashOne(NodeId node);
   void CrashAll();
 

@@ -28,10 +28,11 @@ std::string Payload(std::uint64_t proposal, std::uint64_t bytes) {
   return payload;
 }
 
-raft::Membership AllVoters(std::uint64_t nodes) {
-  raft::Membership membership;
-  for (std::uint64_t i = 1; i <= nodes; ++i) membership.voters.push_back(NodeId(i));
-  return membership;
+/// A bit a node.
+std::uint64_t MaskOf(const std::vector<NodeId>& nodes) {
+  std::uint64_t mask = 0;
+  for (const NodeId node : nodes) mask |= std::uint64_t{1} << node.value();
+  return mask;
 }
 
 }  // namespace
@@ -53,6 +54,8 @@ void SimStats::Add(const SimStats& other) {
   cuts += other.cuts;
   fetches += other.fetches;
   compactions += other.compactions;
+  reconfigurations += other.reconfigurations;
+  joints += other.joints;
   transfers += other.transfers;
   hand_overs += other.hand_overs;
 }
@@ -65,8 +68,8 @@ std::string SimStats::ToString() const {
       << " crash_points=" << crash_points << " torn_tails=" << torn_tails
       << " failed_syncs=" << failed_syncs << " full_disks=" << full_disks << " pauses=" << pauses
       << " stalls=" << stalls << " cuts=" << cuts << " fetches=" << fetches
-      << " compactions=" << compactions << " transfers=" << transfers
-      << " hand_overs=" << hand_overs;
+      << " compactions=" << compactions << " reconfigurations=" << reconfigurations
+      << " joints=" << joints << " transfers=" << transfers << " hand_overs=" << hand_overs;
   return out.str();
 }
 
@@ -115,7 +118,7 @@ void SimNode::Start() {
                                  .node = id_,
                                  .segment_bytes = world_.options.segment_bytes,
                                  .spare_segments = world_.options.spare_segments};
-  auto log = raft::RaftLog::Open(environment_, options, AllVoters(world_.options.nodes));
+  auto log = raft::RaftLog::Open(environment_, options, InitialMembership(world_.options, id_));
   if (!Survives(log.status(), "open the log")) return;
   TakeUp(std::move(log).value());
 }
@@ -256,6 +259,15 @@ void SimNode::Transfer(NodeId to) {
   });
 }
 
+void SimNode::Reconfigure(const raft::Delta& delta) {
+  Run(incarnation_, Source::kClients, [this, delta] {
+    const raft::Reconfiguring result = raft_->Reconfigure(delta);
+    Trace(Kind::kReconfigure, static_cast<std::uint64_t>(result));
+    if (result == raft::Reconfiguring::kStarted) ++world_.stats.reconfigurations;
+    Drain();
+  });
+}
+
 void SimNode::LinkReset(NodeId member) {
   Run(incarnation_, Source::kPeers, [this, member] {
     raft_->LinkReset(member);
@@ -298,7 +310,12 @@ void SimNode::Drain() {
 /// Looks at the core before anything of the output is carried out, since that may end the process.
 void SimNode::Observe(const raft::Output& output) {
   const raft::View view = raft_->GetView();
-  world_.checkers.OnOutput(view, output);
+  const raft::Membership& members = raft_->membership();
+  world_.checkers.OnOutput(view, members, output);
+  if (output.membership_changed) {
+    Trace(Kind::kMembers, view.membership_index.value(), MaskOf(members.voters),
+          MaskOf(members.outgoing));
+  }
   if (view.role != role_) {
     role_ = view.role;
     Trace(Kind::kRole, static_cast<std::uint64_t>(role_), view.term.value(), view.leader.value());
@@ -437,7 +454,8 @@ void SimNode::Apply() {
     world_.checkers.Fail("a range to apply is whole", FormatNodeId(id_));
     return;
   }
-  if (calm_ || machine_random_.Chance(world_.options.flush, 1000)) {
+  const bool flush = machine_random_.Chance(world_.options.flush, 1000) || calm_;
+  if (flush && !world_.options.keep_logs) {
     machine_.durable_applied = machine_.applied;
     machine_.durable_chain = machine_.chain;
   }

@@ -45,8 +45,10 @@ struct SimStats {
   std::uint64_t cuts = 0;
   std::uint64_t fetches = 0;
   std::uint64_t compactions = 0;
-  std::uint64_t transfers = 0;   ///< Asked for.
-  std::uint64_t hand_overs = 0;  ///< Leaders elected at the wish of the one before.
+  std::uint64_t reconfigurations = 0;  ///< Begun.
+  std::uint64_t joints = 0;            ///< Joint configurations that were committed.
+  std::uint64_t transfers = 0;         ///< Asked for.
+  std::uint64_t hand_overs = 0;        ///< Leaders elected at the wish of the one before.
 
   void Add(const SimStats& other);
   std::string ToString() const;
@@ -82,6 +84,7 @@ class SimNode {
   void Propose(const std::vector<std::uint64_t>& proposals, std::uint64_t payload_bytes);
   void Read(raft::Ticket ticket);
   void Transfer(NodeId to);
+  void Reconfigure(const raft::Delta& delta);
   void LinkReset(NodeId member);
   /// Ends the process, and starts it again after `down_us`.
   void Crash(MemoryFileSystem::CrashMode mode, LoseStateMachine lose, TimeUs down_us);
@@ -105,6 +108,8 @@ class SimNode {
   /// None while it is down.
   std::optional<raft::View> view() const;
   LogIndex applied() const { return machine_.applied; }
+  /// REQUIRES: view().
+  const raft::Membership& membership() const { return raft_->membership(); }
 
  private:
   /// The state machine: a hash chain over what it has applied, and how much of it is durable.

@@ -19,6 +19,7 @@ enum Stream : std::uint64_t {
   kWorkload,
   kCore,
   kStateMachine,
+  kMembers,
 };
 
 template <std::size_t kCount>
@@ -86,7 +87,7 @@ SimOptions DrawOptions(std::uint64_t seed) {
   SimOptions options;
   options.seed = seed;
   // Three and five most of all: that is what people run.
-  options.nodes = OneOf<10>(random, {1, 2, 3, 3, 3, 4, 5, 5, 6, 7});
+  options.members = options.nodes = OneOf<10>(random, {1, 2, 3, 3, 3, 4, 5, 5, 6, 7});
   options.limits = DrawLimits(random);
   options.segment_bytes = OneOf<3>(random, {16 * kKiB, 64 * kKiB, 256 * kKiB});
   options.spare_segments = static_cast<std::uint32_t>(random.Below(3));
@@ -99,13 +100,20 @@ SimOptions DrawOptions(std::uint64_t seed) {
   options.read_us_mean = OneOf<3>(random, {10'000, 50'000, 500'000});
   options.duration_us = random.Between(4, 12) * 1'000'000;
   options.majority_only = random.Chance(1, 3);
+  if (random.Chance(1, 2)) {
+    // Who is healed in the end has to be a majority of whatever the members are then.
+    options.majority_only = false;
+    options.reconfigure_us_mean = OneOf<3>(random, {20'000, 150'000, 600'000});
+    options.keep_logs = random.Chance(3, 4);
+    if (options.keep_logs) options.nodes += random.Between(1, 4);
+  }
   return options;
 }
 
 std::string SimOptions::ToString() const {
   std::ostringstream out;
-  out << "nodes=" << nodes << " heartbeat=" << limits.heartbeat_ticks << " election=["
-      << limits.election_ticks_min << "," << limits.election_ticks_max
+  out << "members=" << members << " nodes=" << nodes << " heartbeat=" << limits.heartbeat_ticks
+      << " election=[" << limits.election_ticks_min << "," << limits.election_ticks_max
       << "] append=" << limits.append_entries_max << "/" << limits.append_bytes_max
       << "B window=" << limits.window_messages_max << "/" << limits.window_bytes_max
       << "B uncommitted=" << limits.uncommitted_entries_max << "/" << limits.uncommitted_bytes_max
@@ -120,7 +128,8 @@ std::string SimOptions::ToString() const {
       << " all=" << weight_crash_all << " point=" << weight_crash_point << " pause=" << weight_pause
       << " stall=" << weight_stall << " full=" << weight_full_disk
       << " sync-error=" << weight_failed_sync << " reset=" << weight_link_reset
-      << " transfer=" << weight_transfer << " duration=" << duration_us / 1'000'000
+      << " transfer=" << weight_transfer << " reconfigure=" << reconfigure_us_mean
+      << " keep-logs=" << keep_logs << " duration=" << duration_us / 1'000'000
       << "s majority-only=" << majority_only;
   return out.str();
 }
@@ -130,6 +139,7 @@ SimStreams::SimStreams(std::uint64_t seed)
       disk(Random(seed).Fork(kDisk)),
       clock(Random(seed).Fork(kClock)),
       nemesis(Random(seed).Fork(kNemesis)),
+      members(Random(seed).Fork(kMembers)),
       workload(Random(seed).Fork(kWorkload)),
       core(Random(seed).Fork(kCore)),
       state_machine(Random(seed).Fork(kStateMachine)) {}

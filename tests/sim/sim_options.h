@@ -19,7 +19,8 @@ using PerMille = std::uint64_t;
 struct SimOptions {
   std::uint64_t seed = 0;
 
-  std::uint64_t nodes = 3;  ///< 1 to 7, odd and even.
+  std::uint64_t members = 3;  ///< At the beginning: nodes 1 to `members`, 1 to 7, odd and even.
+  std::uint64_t nodes = 3;    ///< With those that wait to be taken in.
   raft::Limits limits;
   std::uint64_t segment_bytes = 0;
   std::uint32_t spare_segments = 1;
@@ -63,6 +64,10 @@ struct SimOptions {
   std::uint64_t weight_failed_sync = 0;
   std::uint64_t weight_link_reset = 0;
   std::uint64_t weight_transfer = 0;
+  TimeUs reconfigure_us_mean =
+      0;  ///< Between changes of the membership that are asked for; 0: none.
+  /// Nothing is compacted: whoever is taken in can be caught up from the beginning.
+  bool keep_logs = false;
 
   TimeUs down_us_mean = 500'000;
   TimeUs duration_us = 10'000'000;  ///< Of the phase with faults.
@@ -85,6 +90,7 @@ struct SimStreams {
   Random disk;
   Random clock;
   Random nemesis;
+  Random members;
   Random workload;
   Random core;
   Random state_machine;

@@ -62,6 +62,8 @@ TEST(SimTest, EveryKindOfFaultHappensAndWorkGetsDone) {
   EXPECT_GT(sum.cuts, 50u);
   EXPECT_GT(sum.fetches, 50u);
   EXPECT_GT(sum.compactions, 50u);
+  EXPECT_GT(sum.reconfigurations, 50u);
+  EXPECT_GT(sum.joints, 30u);
   EXPECT_GT(sum.transfers, 30u);
   EXPECT_GT(sum.hand_overs, 15u);
 }
@@ -71,7 +73,7 @@ TEST(SimTest, OptionsReachEverySizeOfCluster) {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
     const SimOptions options = DrawOptions(seed);
     EXPECT_TRUE(raft::ValidateLimits(options.limits).ok()) << "seed " << seed;
-    sizes.insert(options.nodes);
+    sizes.insert(options.members);
   }
   EXPECT_EQ(sizes, (std::set<std::uint64_t>{1, 2, 3, 4, 5, 6, 7}));
 }

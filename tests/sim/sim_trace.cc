@@ -17,7 +17,7 @@ struct KindText {
   std::array<std::string_view, 3> fields;
 };
 
-constexpr std::array<KindText, 27> kKinds = {{
+constexpr std::array<KindText, 29> kKinds = {{
     {"send", {}},
     {"drop", {}},
     {"deliver", {}},
@@ -45,6 +45,8 @@ constexpr std::array<KindText, 27> kKinds = {{
     {"fault", {"calls"}},
     {"phase", {"phase"}},
     {"transfer", {"to", "result"}},
+    {"reconfigure", {"result"}},
+    {"members", {"index", "voters", "outgoing"}},
 }};
 
 std::uint64_t HashBytes(std::string_view bytes) {

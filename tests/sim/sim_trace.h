@@ -46,6 +46,8 @@ class SimTrace {
     kFault,
     kPhase,
     kTransfer,
+    kReconfigure,
+    kMembers,
   };
 
   static constexpr std::size_t kKept = 200;

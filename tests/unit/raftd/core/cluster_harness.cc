@@ -21,7 +21,18 @@ void FakeDisk::Carry(const Write& write) {
   }
 }
 
-Recovered FakeDisk::Recover(const Membership& membership) const {
+void FakeDisk::Compact(LogIndex up_to) {
+  const auto count = static_cast<std::ptrdiff_t>(up_to - prev_index);
+  for (auto entry = entries.begin(); entry != entries.begin() + count; ++entry) {
+    if (entry->kind != EntryKind::kMembership) continue;
+    base = {entry->index, DecodeMembership(entry->payload.view()).value()};
+  }
+  prev_term = entries.at(static_cast<std::size_t>(count) - 1).term;
+  prev_index = up_to;
+  entries.erase(entries.begin(), entries.begin() + count);
+}
+
+Recovered FakeDisk::Recover(const Membership& initial) const {
   Recovered recovered{.vote = vote,
                       .prev_index = prev_index,
                       .prev_term = prev_term,
@@ -29,11 +40,17 @@ Recovered FakeDisk::Recover(const Membership& membership) const {
                       .terms = {},
                       .last_time_ms = entries.empty() ? 0 : entries.back().time_ms,
                       .commit_hint = commit_hint,
-                      .membership = membership,
+                      .membership = base.index ? base.membership : initial,
+                      .membership_index = base.index,
+                      .membership_changes = {},
                       .health = health};
   for (const Entry& entry : entries) {
     if (recovered.terms.empty() || recovered.terms.back().term != entry.term) {
       recovered.terms.push_back({entry.index, entry.term});
+    }
+    if (entry.kind == EntryKind::kMembership) {
+      recovered.membership_changes.push_back(
+          {entry.index, DecodeCheckedMembership(entry.payload.view())});
     }
   }
   return recovered;
@@ -41,15 +58,21 @@ Recovered FakeDisk::Recover(const Membership& membership) const {
 
 Cluster::Cluster(ClusterOptions options, Trace trace)
     : options_(std::move(options)), trace_(std::move(trace)) {
-  for (std::uint64_t id = 1; id <= options_.nodes; ++id) membership_.voters.emplace_back(id);
-  if (options_.membership) membership_ = *options_.membership;
-  for (std::uint64_t id = 1; id <= options_.nodes; ++id) Start(NodeId(id));
+  Membership initial;
+  for (std::uint64_t id = 1; id <= options_.nodes; ++id) initial.voters.emplace_back(id);
+  if (options_.membership) initial = *options_.membership;
+  for (std::uint64_t id = 1; id <= options_.nodes; ++id) {
+    nodes_[NodeId(id)].initial = initial;
+    Start(NodeId(id));
+  }
 }
+
+void Cluster::AddBlankNode(std::uint64_t id) { Start(NodeId(id)); }
 
 void Cluster::Start(NodeId id) {
   Node& node = nodes_[id];
   const std::uint64_t seed = options_.seed * 1000 + id.value() * 100 + node.lives++;
-  node.raft.emplace(id, options_.limits, node.disk.Recover(membership_), seed);
+  node.raft.emplace(id, options_.limits, node.disk.Recover(node.initial), seed);
   node.last_view = node.raft->GetView();
   node.applied.clear();
   for (const auto& [index, entry] : committed_) {
@@ -74,7 +97,9 @@ std::vector<std::uint64_t> Cluster::ids() const {
 std::string Cluster::Applied(std::uint64_t id) const {
   std::string text;
   for (const Entry& entry : nodes_.at(NodeId(id)).applied) {
-    text += entry.kind == EntryKind::kNoop ? "-" : entry.payload.view();
+    text += entry.kind == EntryKind::kNoop         ? "-"
+            : entry.kind == EntryKind::kMembership ? "*"
+                                                   : entry.payload.view();
   }
   return text;
 }
@@ -139,6 +164,12 @@ Proposed Cluster::Propose(std::uint64_t id, std::string_view payload) {
 
 Transferring Cluster::Transfer(std::uint64_t id, std::uint64_t to) {
   const Transferring result = at(id).Transfer(NodeId(to));
+  Run(id);
+  return result;
+}
+
+Reconfiguring Cluster::Reconfigure(std::uint64_t id, const Delta& delta) {
+  const Reconfiguring result = at(id).Reconfigure(delta);
   Run(id);
   return result;
 }
@@ -287,11 +318,7 @@ void Cluster::Carry(NodeId id, Output output) {
   }
   if (output.apply) Apply(node, *output.apply);
   if (output.compact_up_to) {
-    FakeDisk& disk = node.disk;
-    const auto count = static_cast<std::ptrdiff_t>(output.compact_up_to - disk.prev_index);
-    disk.prev_term = disk.entries.at(static_cast<std::size_t>(count) - 1).term;
-    disk.prev_index = output.compact_up_to;
-    disk.entries.erase(disk.entries.begin(), disk.entries.begin() + count);
+    node.disk.Compact(output.compact_up_to);
   }
 }
 

@@ -27,10 +27,12 @@ struct FakeDisk {
   std::vector<Entry> entries;
   LogIndex commit_hint;
   Health health;
+  MembershipChange base;  ///< The newest one whose entry was compacted.
 
   LogIndex last_index() const { return prev_index + entries.size(); }
   void Carry(const Write& write);
-  Recovered Recover(const Membership& membership) const;
+  Recovered Recover(const Membership& initial) const;
+  void Compact(LogIndex up_to);
 };
 
 struct ClusterOptions {
@@ -80,6 +82,9 @@ class Cluster {
   void Campaign(std::uint64_t id);
   Proposed Propose(std::uint64_t id, std::string_view payload);
   Transferring Transfer(std::uint64_t id, std::uint64_t to);
+  Reconfiguring Reconfigure(std::uint64_t id, const Delta& delta);
+  /// A new node that knows of nobody and waits to be taken in.
+  void AddBlankNode(std::uint64_t id);
   void Read(std::uint64_t id, std::uint64_t ticket);
   void Receive(std::uint64_t from, std::uint64_t to, Message message);
   /// Delivers, or loses, what waits on the links now; 0 stands for every node. How many there were.
@@ -104,6 +109,7 @@ class Cluster {
   struct Node {
     std::optional<Raft> raft;
     FakeDisk disk;
+    Membership initial;
     std::deque<Write> writes;
     std::deque<HeldMessage> held;
     std::uint64_t tick = 0;
@@ -123,7 +129,6 @@ class Cluster {
   std::vector<Entry> ReadLog(const Node& node, LogIndex first, LogIndex last) const;
 
   ClusterOptions options_;
-  Membership membership_;
   Trace trace_;
   std::map<NodeId, Node> nodes_;
   std::deque<Packet> packets_;

@@ -448,9 +448,19 @@ TEST(JointMembershipTest, ElectionsCommitsAndTheQuorumCheckNeedBothMajorities) {
   EXPECT_EQ(node.view().commit, LogIndex(0));
   node.AcknowledgeAll(5);
   EXPECT_EQ(node.view().commit, LogIndex(1));
-  node.Tick(Limits().election_ticks_min);
-  for (std::uint64_t from : {2U, 3U}) node.Receive(from, HeartbeatReply{node.term(), 0});
-  node.Tick(Limits().election_ticks_min);
+}
+
+// R41
+TEST(JointMembershipTest, TheQuorumCheckNeedsBothMajorities) {
+  LoneNode node(Joint());
+  node.BecomeLeader();
+  const auto answer_for_a_timeout = [&node](std::initializer_list<std::uint64_t> voters) {
+    for (const std::uint64_t from : voters) node.Receive(from, HeartbeatReply{node.term(), 0});
+    node.Tick(Limits().election_ticks_min);
+  };
+  answer_for_a_timeout({2, 4});
+  EXPECT_EQ(node.view().role, Role::kLeader);
+  answer_for_a_timeout({4, 5, 6});
   EXPECT_EQ(node.view().role, Role::kFollower);
 }
 

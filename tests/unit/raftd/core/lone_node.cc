@@ -1,6 +1,7 @@
 #include "tests/unit/raftd/core/lone_node.h"
 
 #include "common/base/check.h"
+#include "raftd/core/quorum.h"
 
 namespace bedrock::raft {
 
@@ -40,6 +41,12 @@ Proposed LoneNode::Propose(std::initializer_list<std::string_view> payloads,
 
 Transferring LoneNode::Transfer(std::uint64_t to) {
   const Transferring result = raft.Transfer(NodeId(to));
+  Run();
+  return result;
+}
+
+Reconfiguring LoneNode::Reconfigure(const Delta& delta) {
+  const Reconfiguring result = raft.Reconfigure(delta);
   Run();
   return result;
 }
@@ -93,7 +100,7 @@ std::uint64_t LoneNode::TickUntilCampaign() {
 void LoneNode::BecomeCandidate() {
   TickUntilCampaign();
   const Term next = term().Next();
-  const std::vector<NodeId> voters = raft.membership().voters;
+  const std::vector<NodeId> voters = AllMembers(raft.membership());
   for (NodeId voter : voters) {
     if (view().role != Role::kPreCandidate) break;
     if (voter != NodeId(1)) Receive(voter.value(), VoteReply{PreVote::kYes, next, true});
@@ -103,7 +110,7 @@ void LoneNode::BecomeCandidate() {
 
 void LoneNode::BecomeLeader() {
   BecomeCandidate();
-  const std::vector<NodeId> voters = raft.membership().voters;
+  const std::vector<NodeId> voters = AllMembers(raft.membership());
   for (NodeId voter : voters) {
     if (view().role != Role::kCandidate) break;
     if (voter != NodeId(1)) Receive(voter.value(), VoteReply{PreVote::kNo, term(), true});

@@ -37,6 +37,7 @@ class LoneNode {
   void Receive(std::uint64_t from, Message message);
   Proposed Propose(std::initializer_list<std::string_view> payloads, std::uint64_t time_ms = 0);
   Transferring Transfer(std::uint64_t to);
+  Reconfiguring Reconfigure(const Delta& delta);
   void Read(std::uint64_t ticket);
   /// Writes up to `seq` are done; all of them by default.
   void Sync(std::optional<std::uint64_t> seq = {});

@@ -78,6 +78,8 @@ class ScriptRunner {
       for (std::size_t i = 1; i < c.args.size(); ++i) Propose(c.Node(0), c.args[i]);
     } else if (c.name == "transfer") {
       Transfer(c.Node(0), c.args.size() > 1 ? c.Node(1) : 0);
+    } else if (c.name == "change") {
+      Change(c);
     } else if (c.name == "read") {
       cluster_->Read(c.Node(0), std::stoull(c.args.at(1).substr(1)));
     } else {
@@ -120,6 +122,8 @@ class ScriptRunner {
       cluster_->Crash(c.Node(0));
     } else if (c.name == "restart") {
       cluster_->Restart(c.Node(0));
+    } else if (c.name == "add-blank-node") {
+      cluster_->AddBlankNode(c.Node(0));
     } else if (c.name == "stall" || c.name == "unstall") {
       cluster_->DiskStalled(c.Node(0), c.name == "stall");
     } else if (c.name == "disk") {
@@ -142,6 +146,23 @@ class ScriptRunner {
       trace_ += "accepted at " + std::to_string(proposed.term.value()) + ":" +
                 std::to_string(proposed.first.value()) + "\n";
     }
+  }
+
+  /// change 1 [add=4] [learn=5] [promote=6] [demote=2] [remove=3,1]
+  void Change(const Command& c) {
+    const auto ids = [&c](const std::string& key) {
+      std::vector<NodeId> list;
+      if (!c.named.contains(key)) return list;
+      std::istringstream words(c.named.at(key));
+      for (std::string id; std::getline(words, id, ',');) list.emplace_back(ParseNode(id));
+      return list;
+    };
+    Delta delta{
+        .add = {}, .promote = ids("promote"), .demote = ids("demote"), .remove = ids("remove")};
+    for (const NodeId id : ids("add")) delta.add.push_back({id, AutoPromote::kYes, ""});
+    for (const NodeId id : ids("learn")) delta.add.push_back({id, AutoPromote::kNo, ""});
+    const Reconfiguring result = cluster_->Reconfigure(c.Node(0), delta);
+    if (result != Reconfiguring::kStarted) trace_ += "refused: " + Describe(result) + "\n";
   }
 
   void Transfer(std::uint64_t id, std::uint64_t to) {
@@ -181,8 +202,10 @@ class ScriptRunner {
     }
     std::string terms;
     for (std::uint64_t term : TermsOf(cluster_->at(id))) terms += " " + std::to_string(term);
-    trace_ += Describe(cluster_->view(id)) + "\n  terms" + terms + "\n  applied " +
-              cluster_->Applied(id) + "\n";
+    const Membership& members = cluster_->at(id).membership();
+    const bool changed = static_cast<bool>(cluster_->view(id).membership_index);
+    trace_ += Describe(cluster_->view(id)) + (changed ? "\n  members " + Describe(members) : "") +
+              "\n  terms" + terms + "\n  applied " + cluster_->Applied(id) + "\n";
   }
 
   std::unique_ptr<Cluster> cluster_;

@@ -99,6 +99,8 @@ std::string Describe(const Entry& entry) {
   text << entry.term << ":" << entry.index << "=";
   if (entry.kind == EntryKind::kNoop) {
     text << "-";
+  } else if (entry.kind == EntryKind::kMembership) {
+    text << Describe(DecodeCheckedMembership(entry.payload.view()));
   } else if (entry.payload.size() > 16) {
     text << "<" << entry.payload.size() << " bytes>";
   } else {
@@ -151,6 +153,51 @@ std::string Describe(Transferring result) {
   return "?";
 }
 
+std::string Describe(Reconfiguring result) {
+  switch (result) {
+    case Reconfiguring::kStarted:
+      return "started";
+    case Reconfiguring::kNothing:
+      return "nothing to do";
+    case Reconfiguring::kNotLeader:
+      return "not leader";
+    case Reconfiguring::kMoving:
+      return "moving";
+    case Reconfiguring::kBusy:
+      return "busy";
+    case Reconfiguring::kMemberExists:
+      return "member exists";
+    case Reconfiguring::kWasMember:
+      return "was a member";
+    case Reconfiguring::kNoMember:
+      return "no member";
+    case Reconfiguring::kInvalid:
+      return "invalid";
+    case Reconfiguring::kLosesQuorum:
+      return "loses the quorum";
+    case Reconfiguring::kNeedsSnapshot:
+      return "needs a snapshot";
+  }
+  return "?";
+}
+
+std::string Describe(const Membership& membership) {
+  Text text;
+  const auto ids = [&text](const char* before, const std::vector<NodeId>& list) {
+    if (list.empty()) return;
+    text << before;
+    for (std::size_t i = 0; i < list.size(); ++i) text << (i > 0 ? " " : "") << list[i];
+  };
+  ids("{", membership.voters);
+  ids(" | ", membership.outgoing);
+  text << "}";
+  ids(" learners ", membership.learners);
+  ids(" promoting ", membership.promoting);
+  ids(" retiring ", membership.retiring);
+  ids(" removed ", membership.removed);
+  return text.out.str();
+}
+
 std::string Describe(const Output& output) {
   Text text;
   if (output.write) {
@@ -181,6 +228,7 @@ std::string Describe(const Output& output) {
          << "\n";
   }
   if (output.compact_up_to) text << "  compact " << output.compact_up_to << "\n";
+  if (output.membership_changed) text << "  has another membership\n";
   return text.out.str();
 }
 

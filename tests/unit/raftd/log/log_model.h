@@ -13,6 +13,7 @@
 #include "common/env/manual_clock.h"
 #include "common/env/manual_executor.h"
 #include "common/env/random.h"
+#include "raftd/core/membership.h"
 #include "raftd/log/raft_log.h"
 #include "tests/unit/raftd/log/log_fixture.h"
 
@@ -34,6 +35,19 @@ struct LogModel {
     commit = std::max(commit, write.commit_hint);
   }
 };
+
+inline Membership RandomMembership(Random& random) {
+  Membership membership;
+  for (std::uint64_t id = 1; id < 9; ++id) {
+    if (id == 1 || random.Chance(1, 2)) {
+      membership.voters.emplace_back(id);
+    } else if (random.Chance(1, 2)) {
+      membership.learners.emplace_back(id);
+      membership.addresses.push_back({NodeId(id), std::string(random.Below(200), 'x')});
+    }
+  }
+  return membership;
+}
 
 /// Any write that may follow `model`.
 inline Write RandomWrite(Random& random, const LogModel& model, WriteSeq seq) {
@@ -66,6 +80,9 @@ inline Write RandomWrite(Random& random, const LogModel& model, WriteSeq seq) {
     entry.time_ms = random.Below(1'000'000);
     const std::size_t size = random.Chance(1, 20) ? random.Below(9000) : random.Below(300);
     entry.payload = Bytes(std::string(size, static_cast<char>('a' + random.Below(26))));
+    if (entry.kind == EntryKind::kMembership) {
+      entry.payload = Bytes(EncodeMembership(RandomMembership(random)));
+    }
     write.entries.push_back(std::move(entry));
   }
   if (random.Chance(1, 3))
@@ -185,7 +202,28 @@ class LogDriver {
     if (!terms.empty()) {
       EXPECT_EQ(found.last_time_ms, state->entries.back().time_ms);
     }
+    VerifyMemberships(*state);
     states_ = {LogModel(*state)};
+  }
+
+  /// All there ever were, or the newest of those that were dropped and all behind it.
+  void VerifyMemberships(const LogModel& state) {
+    const Recovered& found = log_->recovered();
+    MembershipChange base{LogIndex(), ThreeVoters()};
+    std::vector<MembershipChange> changes;
+    for (const Entry& entry : state.entries) {
+      if (entry.kind != EntryKind::kMembership) continue;
+      const MembershipChange change{entry.index, DecodeCheckedMembership(entry.payload.view())};
+      if (change.index <= found.membership_index) {
+        base = change;
+      } else {
+        changes.push_back(change);
+      }
+    }
+    EXPECT_EQ(found.membership_index, base.index);
+    EXPECT_EQ(found.membership, base.membership);
+    EXPECT_EQ(found.membership_changes, changes);
+    EXPECT_LE(found.membership_index, dropped_up_to_);
   }
 
   FileSystem& files_;
