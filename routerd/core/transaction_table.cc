@@ -235,6 +235,7 @@ void TransactionTable::OnBegun(Transaction* transaction, const Completion& compl
     return Erase(transaction);
   }
   transaction->read_version = completion.read_version;
+  answer.served_by = options_.self;
   answer.transaction = FormatTransactionId(IdOf(*transaction));
   answer.read_version = completion.read_version;
   Answer(transaction, std::move(answer), now_ms, effects);
@@ -401,6 +402,7 @@ void TransactionTable::OnLocks(Transaction* transaction, LockTaker::Progress pro
     }
     answer.error = ErrorOf(answer.result, transaction->running->step.command.view());
   } else {
+    if (!answer.served_by) answer.served_by = options_.self;  // no storaged had a part in it
     answer.result = ResultsOf(transaction->plan, transaction->writes);
     answer.read_version = std::max(transaction->read_version, transaction->reads.newest());
   }

@@ -104,7 +104,7 @@ struct Completion {
   Version version;
   Version read_version;  ///< Reads, queries, steps: the version that was read at.
   Version current;       ///< kPreconditionFailed: the key's version; 0 where it is absent.
-  NodeId served_by;      ///< Whose storaged answered; none: nobody's.
+  NodeId served_by;      ///< Whose storaged answered, or whose router a step; none: nobody's.
   NodeId leader;         ///< Who led as far as was known; none: unknown.
   /// Queries, writes, steps that execute: all that it gave.
   proto::CommandResult result;

@@ -42,6 +42,7 @@ TEST_F(TransactionTableTest, ABeginningGivesAnIdAndTheReadIndex) {
   EXPECT_EQ(begun.transaction, "n1-000000000000b007-1");
   EXPECT_EQ(begun.read_version, store_.newest());
   EXPECT_FALSE(begun.is_write);
+  EXPECT_EQ(begun.served_by, NodeId(1));
   EXPECT_EQ(core_.Gauges(now_).transactions_open, 1U);
 }
 

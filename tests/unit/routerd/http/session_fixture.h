@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -67,5 +68,36 @@ class SessionTest : public testing::Test {
   SessionContext context_;
   HttpSession session_{context_, 5};
 };
+
+/// Beside it, what the requests hold of commands.
+class SessionCommandTest : public SessionTest {
+ protected:
+  /// What the only request so far has of operations.
+  proto::Command CommandOf(std::size_t index = 0) {
+    return *proto::DecodeCommand(gateway_.asked.at(index).command);
+  }
+  proto::Command StepOf(std::size_t index = 0) {
+    return *proto::DecodeCommand(gateway_.asked.at(index).step.command.view());
+  }
+};
+
+inline proto::Operation Do(proto::Operation::Kind kind, std::string_view key,
+                           std::string_view value = "") {
+  proto::Operation operation;
+  operation.kind = kind;
+  operation.key = key;
+  operation.value = value;
+  return operation;
+}
+
+/// What a scan gave; with a `next` there is more.
+inline proto::OperationResult Page(std::vector<proto::Item> items, const std::string& next = "") {
+  proto::OperationResult page;
+  page.items = std::move(items);
+  page.count = page.items.size();
+  page.more = !next.empty();
+  page.next = next;
+  return page;
+}
 
 }  // namespace bedrock::router
