@@ -22,6 +22,8 @@ using proto::ErrorCode;
 
 class IdempotencyTest : public MachineTest {
  protected:
+  static constexpr std::uint64_t kFirstMs = 1'700'000'000'000;
+
   /// A command under an idempotency key, of a session number that was never used.
   CommandResult ApplyKeyed(std::string_view key, char request,
                            std::vector<proto::Operation> operations,
@@ -50,6 +52,25 @@ class IdempotencyTest : public MachineTest {
     raft::Entry entry = MakeEntry(NextIndex(), command);
     entry.time_ms += late_ms_;
     return MachineTest::Apply(entry);
+  }
+  /// A command under the key, at a time.
+  void AddAt(std::string_view key, std::uint64_t ms) {
+    proto::Command command = New();
+    const std::string fingerprint = FingerprintOf('a');
+    command.idempotency = {key, fingerprint};
+    raft::Entry entry = MakeEntry(NextIndex(), command);
+    entry.time_ms = kFirstMs + ms;
+    EXPECT_EQ(MachineTest::Apply(entry).code, ErrorCode::kOk);
+  }
+  /// Entries up to a time, none of them a command.
+  void PassTo(std::uint64_t ms) {
+    for (std::uint64_t at = 0; at <= ms; at += kSessionClockStepMsMax / 2) NoopAt(at);
+    NoopAt(ms);
+  }
+  void NoopAt(std::uint64_t ms) {
+    raft::Entry entry = Noop(NextIndex());
+    entry.time_ms = kFirstMs + ms;
+    MachineTest::Apply(entry);
   }
   std::uint64_t records() const { return machine_->idempotency_totals().records; }
 
@@ -205,6 +226,32 @@ TEST_F(IdempotencyTest, AtTheBoundOfTheSessionTablesBytesACommandLeavesNoTrace) 
   EXPECT_EQ(Apply(plain).code, ErrorCode::kOk);
   EXPECT_EQ(machine_->sessions().reply_bytes(), 0u);
   EXPECT_EQ(MachineTest::Apply({AddOf("n", 1), GetOf("large")}).code, ErrorCode::kOk);
+}
+
+TEST_F(IdempotencyTest, OfOneMillisecondTheFirstByKeyIsTheOldest) {
+  AddAt("b", 0);
+  AddAt("a", 0);
+  PassTo(kIdempotencyKeptMs + 1);
+  EXPECT_EQ(records(), 0u);
+}
+
+TEST_F(IdempotencyTest, WhatAnEntryAddsIsTheOldestWhereItDropsAllOthers) {
+  AddAt("a", 0);
+  PassTo(kIdempotencyKeptMs);
+  AddAt("b", kIdempotencyKeptMs + 1);
+  EXPECT_EQ(records(), 1u);
+  PassTo(2 * kIdempotencyKeptMs + 2);
+  EXPECT_EQ(records(), 0u);
+}
+
+TEST_F(IdempotencyTest, WhatAnEntryAddsMayComeBeforeWhatItsDropsLeave) {
+  for (const char* key : {"1", "2", "3", "4", "5"}) AddAt(key, 0);
+  PassTo(kIdempotencyKeptMs);
+  AddAt("m", kIdempotencyKeptMs + 1);  // drops all but one
+  AddAt("a", kIdempotencyKeptMs + 1);  // drops the last
+  EXPECT_EQ(records(), 2u);
+  PassTo(2 * kIdempotencyKeptMs + 2);
+  EXPECT_EQ(records(), 0u);
 }
 
 // Several of one millisecond, in no order of their keys, come and go: none is left behind.

@@ -185,6 +185,7 @@ class Model {
     index_ = entry.index.value();
     const CommandResult result = ApplyOne(entry);
     DropOld();
+    dumps_.push_back(Dump());
     return result;
   }
 
@@ -195,6 +196,8 @@ class Model {
     }
     return out;
   }
+  /// What was there after entry `version`.
+  const std::string& DumpAt(std::uint64_t version) const { return dumps_[version - 1]; }
   std::size_t kept() const { return kept_.size(); }
   std::size_t dropped() const { return dropped_; }
   std::uint64_t watermark() const { return watermark_; }
@@ -463,6 +466,7 @@ class Model {
   std::map<std::uint64_t, Session> sessions_;
   std::map<std::string, Kept> kept_;
   std::size_t dropped_ = 0;
+  std::vector<std::string> dumps_;
   Content content_;
   std::vector<Change> changes_;
 };
@@ -494,6 +498,19 @@ class DisturbedReplica {
   const StateMachine& machine() const { return replica_.machine(); }
   std::string UserContent() const { return replica_.Dump({kUserKeysBegin, kUserKeysEnd}); }
   std::string AllContent() const { return replica_.Dump(); }
+  // As a query of an earlier version sees it.
+  std::string UserContentAt(std::uint64_t version) const {
+    proto::Command query;
+    query.operations = {ScanOf("", "")};
+    const auto result = replica_.machine().Query(query, Version(version));
+    EXPECT_TRUE(result.ok()) << result.status().ToString();
+    std::string out;
+    if (!result.ok()) return out;
+    for (const auto& item : result->results.at(0).items) {
+      out += "u" + item.key + "@" + std::to_string(item.version.value()) + "=" + item.value + "\n";
+    }
+    return out;
+  }
   std::uint64_t crashes_with_data() const { return crashes_with_data_; }
 
  private:
@@ -538,6 +555,9 @@ TEST_P(ReplayTest, ReplicasThatCrashAndReplayEndAlikeAndAsTheModelSays) {
   EXPECT_EQ(a.machine().idempotency_totals(), b.machine().idempotency_totals());
   EXPECT_EQ(a.machine().sessions().Encode(), b.machine().sessions().Encode());
   EXPECT_GT(a.crashes_with_data(), 0u);
+  for (std::uint64_t at = std::max<std::uint64_t>(model.watermark(), 1); at <= kEntries; ++at) {
+    ASSERT_EQ(a.UserContentAt(at), model.DumpAt(at)) << "at version " << at;
+  }
 
   a.replica().FlushAndRestart();
   EXPECT_EQ(a.machine().applied(), LogIndex(kEntries));
