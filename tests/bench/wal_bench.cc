@@ -15,6 +15,7 @@
 #include "common/env/random.h"
 #include "common/env/thread_executor.h"
 #include "storaged/engine/wal/log.h"
+#include "storaged/engine/wal/wal_record.h"
 
 namespace bedrock::engine::wal {
 namespace {
@@ -78,7 +79,7 @@ void Overwrite(benchmark::State& state, Write write) {
   {
     auto file = files.Open(path, FileSystem::OpenMode::kCreate);
     constexpr std::uint64_t kFileBytes = 16 << 20;
-    const std::string record(record::EncodedSize(kPayloadBytes), 'r');
+    const std::string record(kRecordHeaderBytesMin + kPayloadBytes, 'r');
     CHECK(file.ok() && (*file)->WriteAt(0, std::string(kFileBytes, '\0')).ok());
     CHECK((*file)->Sync().ok());
     std::uint64_t at = 0;
@@ -105,11 +106,10 @@ void BM_OverwriteWithSync(benchmark::State& state) {
 
 void BM_Encode(benchmark::State& state) {
   const std::string payload(static_cast<std::size_t>(state.range(0)), 'p');
-  std::string out(record::EncodedSize(payload.size()), '\0');
-  std::uint64_t ordinal = 0;
+  std::string out(RecordBytesMax(payload.size()), '\0');
+  std::uint8_t ordinal = 0;
   for (auto _ : state) {
-    record::EncodeRecord(out.data(),
-                         {.type = 1, .stream = 1, .ordinal = ++ordinal, .payload = payload});
+    EncodeRecord(out.data(), FileNumber(1), 0, {.ordinal = ++ordinal, .payload = payload});
     benchmark::DoNotOptimize(out.data());
     benchmark::ClobberMemory();
   }
