@@ -22,7 +22,7 @@ void Exercise(std::string_view input) {
 
   const SessionId session(1);
   if (table->Enter(session, 5, 3).verdict == SessionTable::Verdict::kNew) {
-    table->Record(session, 5, 3, {});
+    table->Record(session, 5, 3, proto::CommandResult());
     CHECK(table->Enter(session, 5, 3).verdict == SessionTable::Verdict::kKnown);
   }
   for (std::uint64_t time = UINT64_MAX / 2; time < UINT64_MAX / 2 + 20 * kSessionIdleMsMax;
