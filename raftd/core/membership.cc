@@ -70,7 +70,11 @@ bool CouldBe(const Membership& m) {
   const Ids all = AllMembers(m);
   const bool addressed = std::all_of(m.addresses.begin(), m.addresses.end(),
                                      [&all](const auto& a) { return Has(all, a.id); });
-  return !m.voters.empty() && all.size() <= kMembersMax && addressed &&
+  // Who stops to vote is a learner until the next configuration is committed.
+  const bool stays = std::all_of(m.outgoing.begin(), m.outgoing.end(), [&m](NodeId id) {
+    return Has(m.voters, id) || Has(m.learners, id);
+  });
+  return !m.voters.empty() && all.size() <= kMembersMax && addressed && stays &&
          AreDisjoint(m.voters, m.learners) && IsPartOf(m.promoting, m.learners) &&
          IsPartOf(m.retiring, m.learners) && AreDisjoint(m.promoting, m.retiring) &&
          AreDisjoint(all, m.removed);

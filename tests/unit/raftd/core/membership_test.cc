@@ -96,6 +96,9 @@ TEST(MembershipCodecTest, ImpossibleOnesAreRefused) {
   m.addresses.push_back({NodeId(9), "nine"});
   EXPECT_TRUE(refused(m)) << "a stranger's address";
   m = Three();
+  m.outgoing = Ids({1, 2, 3, 9});
+  EXPECT_TRUE(refused(m)) << "gone before the next configuration is committed";
+  m = Three();
   m.voters = Ids({1, 3, 2});
   EXPECT_TRUE(refused(m)) << "not sorted";
   m = Three();
