@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include <nlohmann/json.hpp>
@@ -14,6 +15,8 @@ using Json = nlohmann::json;
 using test::HttpResponse;
 
 constexpr std::chrono::milliseconds kSettled{250};
+/// Routers tell the age of transactions in milliseconds of clocks of their own.
+constexpr std::chrono::milliseconds kClocksApart{5};
 constexpr char kWaitingMetric[] = "\nbedrock_router_locks_waited_for ";
 
 Outcome ToOutcome(const HttpResponse& response) {
@@ -48,6 +51,8 @@ class HttpSession final : public Session {
     const HttpResponse response = Ask("POST", "", body.dump());
     const Json begun = Json::parse(response.body, nullptr, /*allow_exceptions=*/false);
     id_ = response.ok() ? begun.value("id", "") : "";
+    // Whoever begins next, through another router, is younger by that one's clock, too.
+    std::this_thread::sleep_for(kClocksApart);
     return ToOutcome(response);
   }
   Outcome Get(const std::string& key, std::optional<std::string>* value) override {
