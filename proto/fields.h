@@ -126,7 +126,16 @@ BEDROCK_FIELDS(raft::TimeoutNow, m.term, m.last_index);
 
 BEDROCK_FIELDS(Apply::Item, m.entry.index, m.entry, Binary(m.reply_to.router), m.reply_to.request);
 BEDROCK_FIELDS(Apply, m.items);
-BEDROCK_FIELDS(ApplyProgress, m.applied, m.durable_applied, m.health);
+BEDROCK_FIELDS(ApplyProgress, m.applied, m.durable_applied, m.health, Later(m.applied_term),
+               Later(m.membership_index), Later(m.membership));
+BEDROCK_FIELDS(FetchSnapshot, m.source, m.endpoint, m.at_least);
+BEDROCK_FIELDS(FetchProgress, m.error, m.installing, m.bytes_done, m.bytes_total);
+BEDROCK_FIELDS(SnapshotOpen, m.at_least, m.resume);
+BEDROCK_FIELDS(SnapshotFile, m.name, m.size, m.hashed, m.hash);
+BEDROCK_FIELDS(SnapshotManifest, m.error, m.id, m.index, m.term, m.files);
+BEDROCK_FIELDS(SnapshotRead, m.id, m.file, m.offset, m.bytes);
+BEDROCK_FIELDS(SnapshotChunk, m.error, m.id, m.file, m.offset, m.data, m.hash);
+BEDROCK_FIELDS(SnapshotClose, m.id);
 
 BEDROCK_FIELDS(Propose, m.command);
 BEDROCK_FIELDS(ProposeRefused, m.error, m.leader, m.term);
@@ -145,7 +154,9 @@ BEDROCK_FIELDS(GetReply, m.error, m.found, m.value, m.version, m.read_version);
 BEDROCK_FIELDS(CommandReply, m.result);
 BEDROCK_NO_FIELDS(StorageStatusQuery);
 BEDROCK_FIELDS(StorageStatus, m.applied, m.durable_applied, m.health, m.detail, m.software,
-               Later(m.history_from), Later(m.locks));
+               Later(m.history_from), Later(m.locks), Later(m.installing),
+               Later(m.installing_bytes_done), Later(m.installing_bytes_total),
+               Later(m.snapshots_kept));
 BEDROCK_FIELDS(Query, m.command, m.min_version, m.at);
 BEDROCK_FIELDS(QueryReply, m.error, m.result, m.read_version);
 BEDROCK_FIELDS(TransactionName, m.router, m.number);
@@ -199,6 +210,21 @@ template <>
 inline constexpr std::uint8_t kKind<Apply> = 32;
 template <>
 inline constexpr std::uint8_t kKind<ApplyProgress> = 33;
+template <>
+inline constexpr std::uint8_t kKind<FetchSnapshot> = 34;
+template <>
+inline constexpr std::uint8_t kKind<FetchProgress> = 35;
+// storaged and another storaged
+template <>
+inline constexpr std::uint8_t kKind<SnapshotOpen> = 36;
+template <>
+inline constexpr std::uint8_t kKind<SnapshotManifest> = 37;
+template <>
+inline constexpr std::uint8_t kKind<SnapshotRead> = 38;
+template <>
+inline constexpr std::uint8_t kKind<SnapshotChunk> = 39;
+template <>
+inline constexpr std::uint8_t kKind<SnapshotClose> = 40;
 // routerd and raftd
 template <>
 inline constexpr std::uint8_t kKind<Propose> = 48;

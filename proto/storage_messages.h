@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -44,8 +45,106 @@ struct ApplyProgress {
   LogIndex durable_applied;  ///< In its files: the log below may go.
   ErrorCode health =
       ErrorCode::kOk;  ///< kStorageFull or kStorageUnavailable where it cannot take writes.
+  // As of durable_applied, together: what a log may begin behind.
+  Term applied_term;          ///< Of the entry at durable_applied.
+  LogIndex membership_index;  ///< Of the newest membership entry up to there; 0: there was none.
+  Bytes membership;           ///< That entry's payload.
 
   friend bool operator==(const ApplyProgress&, const ApplyProgress&) = default;
+};
+
+/// raftd to its own storaged: fetch a snapshot from another storaged and become what it holds.
+/// Repeated until `applied` has reached at_least: a fetch that goes on is left alone, one that
+/// failed begins again where it was. Answered with FetchProgress.
+struct FetchSnapshot {
+  NodeId source;
+  std::string endpoint;  ///< Of the source's storaged: "tcp://127.0.0.1:10500".
+  LogIndex at_least;     ///< A snapshot of an earlier index is of no use.
+
+  friend bool operator==(const FetchSnapshot&, const FetchSnapshot&) = default;
+};
+
+/// storaged to its raftd: as the answer to FetchSnapshot, and unasked when `installing` or `error`
+/// changes. That a snapshot was installed is told by ApplyProgress.
+struct FetchProgress {
+  /// Why the last attempt ended, until another gets further: kTooStale, the source has not applied
+  /// at_least; kWrongCluster; kStorageFull; kCorruption; kOverloaded, the source serves too many;
+  /// kStorageUnavailable. The next FetchSnapshot tries again.
+  Error error;
+  LogIndex installing;  ///< Of the snapshot that is being fetched; 0: none, or not known yet.
+  std::uint64_t bytes_done = 0;
+  std::uint64_t bytes_total = 0;
+
+  friend bool operator==(const FetchProgress&, const FetchProgress&) = default;
+};
+
+// ---- storaged and another node's storaged: snapshots ----
+
+/// Files of a snapshot: as many as a MANIFEST can name within one frame.
+inline constexpr std::size_t kSnapshotFilesMax = 200'000;
+inline constexpr std::size_t kSnapshotNameBytesMax = 64;
+/// What one SnapshotRead gives at most.
+inline constexpr std::uint32_t kSnapshotChunkBytesMax = 1 << 20;
+
+/// A checkpoint that a storaged keeps for others while they read it. Random, unlike any other.
+using SnapshotId = StrongId<struct SnapshotIdTag>;
+
+/// Asks for a snapshot, or for one that the asker knows of.
+struct SnapshotOpen {
+  LogIndex at_least;  ///< Its index has to be this or a later one.
+  SnapshotId resume;  ///< Rather this one where it is kept still; 0: any.
+
+  friend bool operator==(const SnapshotOpen&, const SnapshotOpen&) = default;
+};
+
+struct SnapshotFile {
+  std::string name;        ///< As in the engine's folder.
+  std::uint64_t size = 0;  ///< In bytes.
+  std::uint64_t hashed =
+      0;  ///< `hash` is of so many bytes from the beginning; a footer guards the rest.
+  std::uint64_t hash = 0;  ///< XXH3-64; of tables and blobs as computed when they were built.
+
+  friend bool operator==(const SnapshotFile&, const SnapshotFile&) = default;
+};
+
+/// What a snapshot consists of. Id 0 without an error: it is being made, ask again.
+struct SnapshotManifest {
+  Error error;  ///< kTooStale, kOverloaded, kStorageUnavailable, as in FetchProgress.
+  SnapshotId id;
+  LogIndex index;  ///< The last entry that is in it, with its term.
+  Term term;
+  std::vector<SnapshotFile> files;  ///< At most kSnapshotFilesMax, by name, each once.
+
+  friend bool operator==(const SnapshotManifest&, const SnapshotManifest&) = default;
+};
+
+/// Asks for a part of a file. How many of these are under way is the reader's bound on what the
+/// source sends: one each, no more.
+struct SnapshotRead {
+  SnapshotId id;
+  std::uint32_t file = 0;  ///< Its position in the manifest.
+  std::uint64_t offset = 0;
+  std::uint32_t bytes = 0;  ///< At most kSnapshotChunkBytesMax; less where the file ends.
+
+  friend bool operator==(const SnapshotRead&, const SnapshotRead&) = default;
+};
+
+struct SnapshotChunk {
+  Error error;  ///< kStorageUnavailable: this snapshot is kept no longer. kCorruption.
+  SnapshotId id;
+  std::uint32_t file = 0;
+  std::uint64_t offset = 0;
+  Bytes data;
+  std::uint64_t hash = 0;  ///< XXH3-64 of data, seeded by where it belongs (storaged/snapshot).
+
+  friend bool operator==(const SnapshotChunk&, const SnapshotChunk&) = default;
+};
+
+/// The reader needs this snapshot no longer. No answer; one who stays silent is forgotten, too.
+struct SnapshotClose {
+  SnapshotId id;
+
+  friend bool operator==(const SnapshotClose&, const SnapshotClose&) = default;
 };
 
 // ---- routerd and any storaged ----
@@ -160,6 +259,10 @@ struct StorageStatus {
   std::string software;
   Version history_from;     ///< The lowest version that reads may ask for.
   std::uint64_t locks = 0;  ///< Keys and ranges locked or waited for.
+  LogIndex installing;      ///< Of the snapshot that is being fetched; 0: none.
+  std::uint64_t installing_bytes_done = 0;
+  std::uint64_t installing_bytes_total = 0;
+  std::uint64_t snapshots_kept = 0;  ///< Checkpoints that others read.
 
   friend bool operator==(const StorageStatus&, const StorageStatus&) = default;
 };

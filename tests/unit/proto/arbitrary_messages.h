@@ -121,7 +121,46 @@ class ArbitraryMessages {
             SmallNumber()};
   }
 
+  proto::ApplyProgress Progress() {
+    proto::ApplyProgress progress{AnId<LogIndex>(), AnId<LogIndex>(), Code()};
+    // Each in turn is the last one that is there.
+    const std::uint64_t later = random_.Below(4);
+    if (later > 0) progress.applied_term = AnId<Term>();
+    if (later > 1) progress.membership_index = AnId<LogIndex>();
+    if (later > 2) progress.membership = Blob();
+    return progress;
+  }
+  proto::SnapshotManifest Manifest() {
+    proto::SnapshotManifest manifest{
+        AnError(), AnId<SnapshotId>(), AnId<LogIndex>(), AnId<Term>(), {}};
+    for (std::uint64_t i = random_.Below(9); i > 0; --i) {
+      manifest.files.push_back({Text(), Number(), Number(), Number()});
+    }
+    return manifest;
+  }
+  /// The last kSnapshotKinds of Message, in their order.
+  Message MakeSnapshot(std::size_t which) {
+    switch (which) {
+      case 0:
+        return FetchSnapshot{AnId<NodeId>(), Text(), AnId<LogIndex>()};
+      case 1:
+        return FetchProgress{AnError(), AnId<LogIndex>(), Number(), Number()};
+      case 2:
+        return SnapshotOpen{AnId<LogIndex>(), AnId<SnapshotId>()};
+      case 3:
+        return Manifest();
+      case 4:
+        return SnapshotRead{AnId<SnapshotId>(), SmallNumber(), Number(), SmallNumber()};
+      case 5:
+        return SnapshotChunk{AnError(), AnId<SnapshotId>(), SmallNumber(), Number(), Blob(),
+                             Number()};
+      default:
+        return SnapshotClose{AnId<SnapshotId>()};
+    }
+  }
+
   static constexpr std::size_t kKinds = std::variant_size_v<Message> - 1;
+  static constexpr std::size_t kSnapshotKinds = 7;
 
   /// Of the kind at position 1 + `which` of Message.
   Message Make(std::size_t which) {
@@ -168,7 +207,7 @@ class ArbitraryMessages {
       case 18:
         return AnApply();
       case 19:
-        return ApplyProgress{AnId<LogIndex>(), AnId<LogIndex>(), Code()};
+        return Progress();
       case 20:
         return Get{Blob(), AnId<Version>(), Flip() ? AnId<Version>() : Version()};
       case 21:
@@ -178,8 +217,10 @@ class ArbitraryMessages {
       case 23:
         return StorageStatusQuery{};
       case 24:
-        return StorageStatus{AnId<LogIndex>(), AnId<LogIndex>(),     Code(), Text(), Text(),
-                             AnId<Version>(),  Flip() ? Number() : 0};
+        return StorageStatus{
+            AnId<LogIndex>(),     AnId<LogIndex>(),      Code(),           Text(),   Text(),
+            AnId<Version>(),      Flip() ? Number() : 0, AnId<LogIndex>(), Number(), Number(),
+            Flip() ? Number() : 0};
       case 25:
         return Query{Blob(), AnId<Version>(), AnId<Version>()};
       case 26:
@@ -207,9 +248,11 @@ class ArbitraryMessages {
       case 36:
         return ClientTransaction{Enum(ClientTransaction::Action::kRollback), Text(), Options(),
                                  Blob(), Flip()};
-      default:
+      case 37:
         return ClientTransactionReply{AnError(), Text(), AnId<Version>(), AnId<Version>(),
                                       AResult()};
+      default:
+        return MakeSnapshot(which + kSnapshotKinds - kKinds);
     }
   }
   Packet APacket(std::size_t which) { return {AnId<RequestId>(), SmallNumber(), Make(which)}; }

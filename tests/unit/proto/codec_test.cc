@@ -241,6 +241,31 @@ TEST(CodecTest, TrailingElementsOfALaterVersionAreIgnored) {
             (raft::HeartbeatReply{Term(5), 6}));
 }
 
+TEST(CodecTest, TheProgressOfAnEarlierReleaseIsRead) {
+  // ApplyProgress [applied 9, durable 5, health 0] as it was before it told of terms and members.
+  const Result<Frame> back =
+      Decode(FrameWith(Unhex("9194210000"
+                             "93090500")));
+  ASSERT_TRUE(back.ok()) << back.status().ToString();
+  EXPECT_EQ(std::get<ApplyProgress>(back->packets[0].message),
+            (ApplyProgress{LogIndex(9), LogIndex(5), ErrorCode::kOk}));
+}
+
+TEST(CodecTest, TheLargestManifestFitsAFrame) {
+  SnapshotManifest manifest;
+  SnapshotFile file;
+  file.name = "18446744073709551615.sst";
+  file.size = file.hashed = file.hash = ~0ULL;
+  manifest.files.assign(kSnapshotFilesMax, file);
+  FrameWriter writer({});
+  writer.Add(RequestId(1), 0, manifest);
+  const std::string bytes = writer.Finish();
+  EXPECT_LE(bytes.size(), kFrameBytesMax);
+  const Result<Frame> back = Decode(bytes);
+  ASSERT_TRUE(back.ok()) << back.status().ToString();
+  EXPECT_EQ(std::get<SnapshotManifest>(back->packets[0].message).files.size(), kSnapshotFilesMax);
+}
+
 TEST(CodecTest, TooFewFieldsAreRefused) {
   EXPECT_TRUE(Decode(FrameWith(Unhex("919415000091"
                                      "05")))
