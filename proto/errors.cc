@@ -70,6 +70,14 @@ const Row& RowOf(ErrorCode code) {
 
 }  // namespace
 
+Error MakeError(ErrorCode code, std::string_view detail, Outcome outcome) {
+  Error error;
+  error.code = code;
+  error.detail = detail;
+  error.outcome = outcome;
+  return error;
+}
+
 std::string_view ErrorCodeName(ErrorCode code) { return RowOf(code).name; }
 
 bool IsRetryable(ErrorCode code) { return RowOf(code).retryable; }

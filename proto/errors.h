@@ -72,6 +72,9 @@ struct Error {
   friend bool operator==(const Error&, const Error&) = default;
 };
 
+/// An error about nothing that has a size, a key or a transaction of its own.
+Error MakeError(ErrorCode code, std::string_view detail, Outcome outcome = Outcome::kNone);
+
 /// "key_not_found" and so on; "ok" for kOk.
 std::string_view ErrorCodeName(ErrorCode code);
 /// Whether the same request may succeed later, unchanged.

@@ -16,13 +16,6 @@ using Action = proto::ClientTransaction::Action;
 using proto::Error;
 using proto::ErrorCode;
 
-Error MakeError(ErrorCode code, std::string detail) {
-  Error error;
-  error.code = code;
-  error.detail = std::move(detail);
-  return error;
-}
-
 }  // namespace
 
 ForwardLedger::ForwardLedger(const CoreOptions& options, NodeTable& nodes)

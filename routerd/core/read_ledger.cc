@@ -17,13 +17,6 @@ constexpr std::uint64_t kBatchTimer = std::uint64_t{1} << 63;  // marks a batch'
 using proto::Error;
 using proto::ErrorCode;
 
-Error MakeError(ErrorCode code, std::string detail) {
-  Error error;
-  error.code = code;
-  error.detail = std::move(detail);
-  return error;
-}
-
 /// Whether another node may answer what this one could not.
 bool MayWorkElsewhere(ErrorCode code) {
   switch (code) {

@@ -18,13 +18,6 @@ using proto::OperationResult;
 
 constexpr std::size_t kSumBytesMax = 20;  // of a 64-bit number, decimal
 
-Error MakeError(ErrorCode code, std::string detail) {
-  Error error;
-  error.code = code;
-  error.detail = std::move(detail);
-  return error;
-}
-
 bool IsWrite(const Operation& operation) {
   return operation.kind != Operation::Kind::kGet && operation.kind != Operation::Kind::kScan;
 }
@@ -37,7 +30,7 @@ TransactionWrites After(TransactionWrites writes, const std::vector<Operation>& 
 }
 
 Error TooMuch(std::string detail, std::uint64_t limit, std::uint64_t actual) {
-  Error error = MakeError(ErrorCode::kTransactionTooLarge, std::move(detail));
+  Error error = MakeError(ErrorCode::kTransactionTooLarge, detail);
   error.limit = limit;
   error.actual = actual;
   return error;
@@ -116,7 +109,7 @@ Error PlanStep(const proto::ClientTransaction& step, const TransactionWrites& wr
                ReadOnly read_only, std::size_t value_bytes_max, StepPlan* plan) {
   auto command = proto::DecodeCommand(step.command.view());
   if (!command.ok()) {
-    return MakeError(ErrorCode::kInvalidArgument, std::string(command.status().message()));
+    return MakeError(ErrorCode::kInvalidArgument, command.status().message());
   }
   if (!command->conditions.empty() || command->otherwise || command->read_version) {
     return MakeError(ErrorCode::kInvalidArgument,

@@ -23,13 +23,6 @@ using proto::ErrorCode;
 using proto::Outcome;
 using How = EndedTransactions::How;
 
-Error MakeError(ErrorCode code, std::string detail) {
-  Error error;
-  error.code = code;
-  error.detail = std::move(detail);
-  return error;
-}
-
 Error NotInTime() {
   return MakeError(ErrorCode::kDeadlineExceeded, "the step could not be done in time");
 }

@@ -20,14 +20,6 @@ using proto::Error;
 using proto::ErrorCode;
 using proto::Outcome;
 
-Error MakeError(ErrorCode code, std::string detail, Outcome outcome = Outcome::kNone) {
-  Error error;
-  error.code = code;
-  error.detail = std::move(detail);
-  error.outcome = outcome;
-  return error;
-}
-
 /// Whether a refusal is about the request itself or the load, so that another attempt now would end
 /// the same; else it is about this node's raftd at this moment.
 bool IsFinal(ErrorCode code) {

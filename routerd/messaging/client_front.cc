@@ -10,13 +10,6 @@ namespace {
 using proto::Error;
 using proto::ErrorCode;
 
-Error MakeError(ErrorCode code, std::string detail) {
-  Error error;
-  error.code = code;
-  error.detail = std::move(detail);
-  return error;
-}
-
 Error CheckKey(const Bytes& key) {
   if (key.empty()) return MakeError(ErrorCode::kInvalidArgument, "the key is empty");
   if (key.size() <= proto::kKeyBytesMax) return {};
@@ -51,7 +44,7 @@ ClientFront::ClientFront(const ClientFrontOptions& options, Gateway& gateway, Cl
 void ClientFront::OnFrame(std::string_view from, const Bytes& frame) {
   const std::string client(from);
   const auto refuse_all = [&](ErrorCode code, std::string detail) {
-    Reply(client, RequestId(), proto::Refusal{MakeError(code, std::move(detail))});
+    Reply(client, RequestId(), proto::Refusal{MakeError(code, detail)});
   };
   const auto decoded = proto::DecodeFrame(frame);
   if (!decoded.ok()) {
@@ -146,7 +139,7 @@ void ClientFront::Query(const Arrival& arrival, const proto::ClientQuery& query)
   Error error = Admit();
   auto command = proto::DecodeCommand(query.command.view());
   if (error.ok() && !command.ok()) {
-    error = MakeError(ErrorCode::kInvalidArgument, std::string(command.status().message()));
+    error = MakeError(ErrorCode::kInvalidArgument, command.status().message());
   }
   if (!error.ok()) {
     proto::ClientQueryReply reply;

@@ -1,9 +1,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
 
 #include "common/base/ids.h"
 #include "proto/errors.h"
@@ -17,12 +14,5 @@ struct Outgoing {
   RequestId request;
   proto::Message message;
 };
-
-inline proto::Error MakeError(proto::ErrorCode code, std::string_view detail) {
-  proto::Error error;
-  error.code = code;
-  error.detail = detail;
-  return error;
-}
 
 }  // namespace bedrock::storage
