@@ -9,52 +9,15 @@
 #include "storaged/core/keyspace.h"
 #include "tests/unit/storaged/core/entries.h"
 #include "tests/unit/storaged/core/fake_engine.h"
+#include "tests/unit/storaged/core/machine_fixture.h"
 
 namespace bedrock::storage {
 namespace {
 
-using proto::CommandResult;
 using proto::Condition;
 using proto::ErrorCode;
 
-class StateMachineTest : public ::testing::Test {
- protected:
-  void SetUp() override { Restart(); }
-
-  // What was not flushed is gone.
-  void Restart() {
-    machine_.reset();
-    engine_ = std::make_unique<FakeEngine>(disk_);
-    auto opened = StateMachine::Open(*engine_);
-    ASSERT_TRUE(opened.ok()) << opened.status().ToString();
-    machine_ = std::move(opened).value();
-  }
-  void FlushAndRestart() {
-    machine_->StartFlush();
-    engine_->FinishFlushes();
-    Restart();
-  }
-  std::uint64_t NextIndex() const { return machine_->applied().value() + 1; }
-
-  CommandResult Apply(const raft::Entry& entry) {
-    auto result = machine_->Apply(entry);
-    EXPECT_TRUE(result.ok()) << result.status().ToString();
-    return result.ok() ? *result : CommandResult{};
-  }
-  // At the next index.
-  CommandResult Apply(const proto::Command& command) {
-    return Apply(MakeEntry(NextIndex(), command));
-  }
-  std::string ValueOf(std::string_view key) {
-    const auto found = machine_->Get(key);
-    EXPECT_TRUE(found.ok()) << found.status().ToString();
-    return found.ok() && found->found ? found->value : "(absent)";
-  }
-
-  FakeDisk disk_;
-  std::unique_ptr<FakeEngine> engine_;
-  std::unique_ptr<StateMachine> machine_;
-};
+using StateMachineTest = MachineTest;
 
 proto::Command ConditionalPut(std::uint64_t sequence, Condition condition, std::string_view key,
                               std::string_view value) {
