@@ -34,26 +34,8 @@ std::string Text(const Parts&... parts) {
 
 std::string Name(NodeId node) { return FormatNodeId(node); }
 
-// Written anew here, simply: what is checked must not check itself.
-
-bool IsVoterOf(const raft::Membership& members, NodeId node) {
-  const auto in = [node](const std::vector<NodeId>& set) {
-    return std::find(set.begin(), set.end(), node) != set.end();
-  };
-  return in(members.voters) || in(members.outgoing);
-}
-
-/// More than half of the voters, and while the configuration is joint of those before, too.
-template <typename Has>
-bool IsQuorum(const raft::Membership& members, const Has& has) {
-  const auto most = [&has](const std::vector<NodeId>& set) {
-    const auto count = std::count_if(set.begin(), set.end(), has);
-    return 2 * static_cast<std::size_t>(count) > set.size();
-  };
-  return most(members.voters) && (members.outgoing.empty() || most(members.outgoing));
-}
-
-/// Any quorum of the one meets any quorum of the other; ids that went do not come back.
+/// Any quorum of the one meets any quorum of the other; ids that went do not come back; who stops
+/// to vote is a learner first, so that it hears of it (R48).
 bool MayFollow(const raft::Membership& before, const raft::Membership& after) {
   if (before.voters.empty()) return true;  // all a new node ever knew
   const bool ids = std::includes(after.removed.begin(), after.removed.end(), before.removed.begin(),
@@ -65,10 +47,22 @@ bool MayFollow(const raft::Membership& before, const raft::Membership& after) {
   if (!ids) return false;
   if (!before.outgoing.empty()) return after.outgoing.empty() && after.voters == before.voters;
   if (after.outgoing.empty()) return after.voters == before.voters;
-  return after.outgoing == before.voters;
+  const auto stays = [&after](NodeId id) {
+    return std::find(after.voters.begin(), after.voters.end(), id) != after.voters.end() ||
+           std::find(after.learners.begin(), after.learners.end(), id) != after.learners.end();
+  };
+  return after.outgoing == before.voters &&
+         std::all_of(after.outgoing.begin(), after.outgoing.end(), stays);
 }
 
 }  // namespace
+
+bool IsVoterOf(const raft::Membership& members, NodeId node) {
+  const auto in = [node](const std::vector<NodeId>& set) {
+    return std::find(set.begin(), set.end(), node) != set.end();
+  };
+  return in(members.voters) || in(members.outgoing);
+}
 
 std::uint64_t ProposalOf(const raft::Entry& entry) {
   if (entry.kind != raft::EntryKind::kCommand || entry.payload.size() < 8) return 0;
@@ -78,7 +72,7 @@ std::uint64_t ProposalOf(const raft::Entry& entry) {
 EntryMark MarkOf(const raft::Entry& entry, WriteSeq seq) {
   const bool joint = entry.kind == raft::EntryKind::kMembership &&
                      raft::IsJoint(raft::DecodeCheckedMembership(entry.payload.view()));
-  return {entry.term, HashEntry(entry), joint, ProposalOf(entry), seq};
+  return {entry.term, HashEntry(entry), joint, ProposalOf(entry), entry.time_ms, seq};
 }
 
 void LogModel::Apply(const Write& write) {
@@ -223,7 +217,12 @@ void SimCheckers::CheckEntries(NodeId node, const Write& write) {
   const LogModel& memory = at(node).memory;
   LogIndex prev = write.cut_from.has_value() ? write.cut_from->Prev() : memory.last();
   std::optional<Term> prev_term = memory.TermAt(prev);
+  const EntryMark* prev_mark = memory.At(prev);
+  std::uint64_t prev_time_ms = prev_mark == nullptr ? 0 : prev_mark->time_ms;
   for (const raft::Entry& entry : write.entries) {
+    if (entry.time_ms < std::exchange(prev_time_ms, entry.time_ms)) {
+      Fail("replicated time never goes back", Text(Name(node), " index ", entry.index.value()));
+    }
     if (entry.index != prev.Next() || !prev_term.has_value() || entry.term < *prev_term) {
       Fail("logs have no gaps and their terms never decrease",
            Text(Name(node), " index ", entry.index.value(), " term ", entry.term.value()));
@@ -255,6 +254,7 @@ void SimCheckers::CheckMessage(NodeId node, const raft::Outgoing& outgoing, Writ
     }
     CheckMayStand(node);
     if (!request->pre_vote) CheckVoteGiven(node, request->term, node, durable);
+    if (!request->pre_vote && !request->hand_over) CheckPreElected(node, request->term);
     if (request->hand_over) {
       if (request->pre_vote || !wished_.contains({node, request->term.Prev()})) {
         Fail("only whom the leader asked stands at its wish", Name(node));
@@ -273,6 +273,16 @@ void SimCheckers::CheckMessage(NodeId node, const raft::Outgoing& outgoing, Writ
   } else if (const auto* wish = std::get_if<raft::TimeoutNow>(&outgoing.message)) {
     OnLeader(node, wish->term);
     CheckTimeoutNow(node, outgoing.to, *wish);
+  }
+}
+
+/// Nobody raises the term that a quorum would not vote for (R13).
+void SimCheckers::CheckPreElected(NodeId node, Term term) {
+  const auto granted = [&](NodeId voter) {
+    return voter == node || pre_votes_.contains({voter, node, term});
+  };
+  if (!IsQuorumOf(at(node).memory.Members(), granted)) {
+    Fail("only whom a quorum would elect stands", Text(Name(node), " in term ", term.value()));
   }
 }
 
@@ -302,7 +312,11 @@ void SimCheckers::OnLeaves(NodeId node, const raft::Outgoing& outgoing) {
   Term term;
   NodeId candidate;
   if (const auto* reply = std::get_if<VoteReply>(&outgoing.message)) {
-    if (reply->pre_vote || !reply->granted) return;
+    if (!reply->granted) return;
+    if (reply->pre_vote) {
+      pre_votes_.insert({node, outgoing.to, reply->term});
+      return;
+    }
     term = reply->term;
     candidate = outgoing.to;
   } else if (const auto* request = std::get_if<VoteRequest>(&outgoing.message)) {
@@ -389,7 +403,7 @@ void SimCheckers::OnLeader(NodeId node, Term term) {
     const auto vote = votes_.find({voter, term});
     return vote != votes_.end() && vote->second == node;
   };
-  if (!IsQuorum(state.memory.Members(), voted)) {
+  if (!IsQuorumOf(state.memory.Members(), voted)) {
     Fail("a leader has the durable votes of a quorum", Text(Name(node), " in term ", term.value()));
   }
   // A paused candidate may learn late that it won: what later terms committed is not its business.
@@ -418,6 +432,20 @@ void SimCheckers::OnSynced(NodeId node, WriteSeq seq) {
 }
 
 void SimCheckers::OnReported(NodeId node, WriteSeq seq) { at(node).reported = seq; }
+
+std::pair<LogIndex, Term> SimCheckers::DurableLog(NodeId node) const {
+  const NodeState& state = nodes_.at(node.value() - 1);
+  return {state.disk.last(), state.memory.vote.term};
+}
+
+std::size_t SimCheckers::TermsOf(NodeId node) const {
+  const std::vector<EntryMark>& marks = nodes_.at(node.value() - 1).memory.marks;
+  std::size_t terms = 0;
+  for (std::size_t i = 0; i < marks.size(); ++i) {
+    if (i == 0 || marks[i].term != marks[i - 1].term) ++terms;
+  }
+  return terms;
+}
 
 void SimCheckers::OnReleased(NodeId node, const raft::HeldMessage& held) {
   if (held.after > at(node).reported) {
@@ -464,7 +492,7 @@ void SimCheckers::OnCommit(const View& view, LogIndex old_commit, const raft::Me
                 " in term ", view.term.value()));
     }
     const auto holds = [&](NodeId v) { return at(v).disk.TermAt(view.commit) == term; };
-    if (!IsQuorum(members, holds)) {
+    if (!IsQuorumOf(members, holds)) {
       Fail("a committed entry is durable on a quorum",
            Text(Name(view.id), " commits ", view.commit.value()));
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -7,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -24,7 +26,8 @@ struct EntryMark {
   std::uint64_t hash = 0;
   bool joint = false;          ///< A joint configuration.
   std::uint64_t proposal = 0;  ///< The number at the head of a command's payload; 0 for a no-op.
-  raft::WriteSeq seq;          ///< The write that wrote it last, in this life of the process.
+  std::uint64_t time_ms = 0;
+  raft::WriteSeq seq;  ///< The write that wrote it last, in this life of the process.
 };
 
 /// A log and a vote as the writes given so far make them: the simplest thing that could be right.
@@ -42,6 +45,22 @@ struct LogModel {
   std::optional<Term> TermAt(LogIndex index) const;
   const raft::Membership& Members() const { return memberships.back().membership; }
 };
+
+// Who takes part, counted anew here, simply: what is checked must not check itself.
+
+/// A voter of either set.
+bool IsVoterOf(const raft::Membership& members, NodeId node);
+
+/// Whether those for whom `has(NodeId)` is true are more than half of the voters, and while the
+/// configuration is joint of those before, too.
+template <typename Has>
+bool IsQuorumOf(const raft::Membership& members, const Has& has) {
+  const auto most = [&has](const std::vector<NodeId>& set) {
+    const auto count = std::count_if(set.begin(), set.end(), has);
+    return 2 * static_cast<std::size_t>(count) > set.size();
+  };
+  return most(members.voters) && (members.outgoing.empty() || most(members.outgoing));
+}
 
 /// What a node's log begins with.
 raft::Membership InitialMembership(const SimOptions& options, NodeId node);
@@ -85,6 +104,10 @@ class SimCheckers {
   void OnReadFailed(raft::Ticket ticket);
 
   LogIndex committed() const { return LogIndex(committed_.size()); }
+  /// What a node's disk surely holds, and the term that it is in.
+  std::pair<LogIndex, Term> DurableLog(NodeId node) const;
+  /// How many terms its log has entries of.
+  std::size_t TermsOf(NodeId node) const;
   std::uint64_t leaders() const { return leaders_.size(); }
   /// Leaders who stood at the wish of the one before.
   std::uint64_t hand_overs() const { return hand_overs_; }
@@ -130,6 +153,7 @@ class SimCheckers {
   void OnWrite(const raft::View& view, const raft::Write& write);
   void CheckMemberships(const raft::View& view, const raft::Write& write);
   void CheckMayStand(NodeId node);
+  void CheckPreElected(NodeId node, Term term);
   void CheckEntries(NodeId node, const raft::Write& write);
   void CheckMessage(NodeId node, const raft::Outgoing& outgoing, raft::WriteSeq durable);
   void CheckAppend(NodeId node, const raft::AppendRequest& append);
@@ -147,11 +171,12 @@ class SimCheckers {
   std::vector<NodeState> nodes_;
   std::string failure_;
 
-  std::map<Term, NodeId> leaders_;                      // over all history
-  std::map<std::pair<NodeId, Term>, NodeId> votes_;     // given: the promise has left the node
-  std::map<std::pair<Term, LogIndex>, Term> appended_;  // (term of the leader, last index) sent
-  std::set<std::pair<NodeId, Term>> wished_;            // (asked to stand, by the leader of)
-  std::set<std::pair<NodeId, Term>> stood_;             // at that wish, in this term
+  std::map<Term, NodeId> leaders_;                        // over all history
+  std::map<std::pair<NodeId, Term>, NodeId> votes_;       // given: the promise has left the node
+  std::set<std::tuple<NodeId, NodeId, Term>> pre_votes_;  // (voter, candidate, term) granted
+  std::map<std::pair<Term, LogIndex>, Term> appended_;    // (term of the leader, last index) sent
+  std::set<std::pair<NodeId, Term>> wished_;              // (asked to stand, by the leader of)
+  std::set<std::pair<NodeId, Term>> stood_;               // at that wish, in this term
   std::uint64_t hand_overs_ = 0;
   std::set<LogIndex> joints_;                            // committed
   std::unordered_map<std::uint64_t, Identity> entries_;  // by hash of (term, index)

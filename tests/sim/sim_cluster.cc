@@ -143,15 +143,16 @@ const SimNode* SimCluster::FindLeader() const {
   return found;
 }
 
-/// One leader, no change of members under way, and every member's log ends where the leader's does,
-/// committed and applied. Who was removed, or never taken in, is of no interest.
+/// One leader that is a voter, no change of members under way, and every member's log ends where
+/// the leader's does, committed and applied. Who was removed, or never taken in, is of no interest.
 bool SimCluster::Converged() const {
   const SimNode* leader = FindLeader();
   if (leader == nullptr) return false;
   const raft::Membership& members = leader->membership();
   const raft::View goal = *leader->view();
   if (!raft::IsSettled(members) || !members.promoting.empty()) return false;
-  if (goal.handing_over_to) return false;  // it takes no proposals yet
+  if (goal.handing_over_to) return false;               // it takes no proposals yet
+  if (!IsVoterOf(members, leader->id())) return false;  // it leads what it left
   const std::vector<NodeId> all = raft::AllMembers(members);
   return std::all_of(all.begin(), all.end(), [&](NodeId id) {
     if (!in_core_[id.value() - 1]) return true;

@@ -16,6 +16,10 @@ namespace {
 
 constexpr std::size_t kPausedInputsMax = 20'000;
 constexpr TimeUs kIdleUs = 10'000;
+/// One append in so many comes with a copy that makes no sense.
+constexpr std::uint64_t kGarbledOneIn = 100;
+/// Nodes' wall clocks are that far apart.
+constexpr std::uint64_t kWallClocksMs = 1'700;
 constexpr TimeUs kJobUsMax = 3'000;
 /// The bytes that a full disk still takes.
 constexpr std::uint64_t kFullDiskRoomMax = 20'000;
@@ -26,6 +30,21 @@ std::string Payload(std::uint64_t proposal, std::uint64_t bytes) {
   PutFixed(payload, proposal);
   payload.resize(std::max<std::size_t>(payload.size(), bytes), static_cast<char>(proposal));
   return payload;
+}
+
+/// What no leader could have sent (R24), made of what one did.
+raft::AppendRequest Garbled(raft::AppendRequest append, Random& random) {
+  const std::uint64_t kind = random.Below(4);
+  if (kind == 0 && !append.entries.empty()) {
+    append.entries.front().index = append.entries.front().index.Next();
+  } else if (kind == 1 && !append.entries.empty()) {
+    append.entries.back().term = append.term.Next();
+  } else if (kind == 2 && append.prev_index) {
+    append.prev_term = Term();
+  } else {
+    append.prev_term = append.term.Next();
+  }
+  return append;
 }
 
 /// A bit a node.
@@ -80,6 +99,7 @@ SimNode::SimNode(NodeId id, const SimWorld& world, SimNetwork& network, const Ra
       disk_random_(random.Fork(1)),
       machine_random_(random.Fork(2)),
       core_random_(random.Fork(3)),
+      garble_random_(random.Fork(5)),
       executor_(random.Fork(4)),
       environment_{.file_system = &file_system_, .clock = &clock_, .executor = &executor_} {}
 
@@ -135,6 +155,7 @@ void SimNode::TakeUp(std::unique_ptr<raft::RaftLog> log) {
         machine_.applied.value());
   raft_ = std::make_unique<raft::Raft>(id_, world_.options.limits, recovered, core_random_.Next());
   role_ = raft::Role::kFollower;
+  rules_ = std::make_unique<SimRules>(*raft_, world_.options, world_.checkers);
   raft_->ApplyFrom(machine_.applied, machine_.durable_applied);
   handed_ = machine_.applied;
   RunJobs();
@@ -196,6 +217,7 @@ void SimNode::Die() {
   life_ = Life::kDown;
   ++incarnation_;
   executor_.Clear();
+  rules_.reset();
   raft_.reset();
   log_.reset();
   executor_.Clear();
@@ -213,9 +235,22 @@ void SimNode::Die() {
 void SimNode::Receive(NodeId from, const SimNetwork::MessagePtr& message) {
   Run(incarnation_, Source::kPeers, [this, from, message] {
     world_.trace.AddMessage(now(), Kind::kDeliver, from, id_, message);
+    HearGarbled(from, *message);
+    if (raft_ == nullptr) return;
     raft_->Receive(from, *message);
+    rules_->OnMessage(from, *message);
     Drain();
   });
+}
+
+/// Sometimes a peer's bug says something first that no leader could.
+void SimNode::HearGarbled(NodeId from, const raft::Message& message) {
+  const auto* append = std::get_if<raft::AppendRequest>(&message);
+  if (append == nullptr || !garble_random_.Chance(1, kGarbledOneIn)) return;
+  const raft::Message garbled = Garbled(*append, garble_random_);
+  raft_->Receive(from, garbled);
+  rules_->OnMessage(from, garbled);
+  Drain();
 }
 
 void SimNode::Propose(const std::vector<std::uint64_t>& proposals, std::uint64_t payload_bytes) {
@@ -225,7 +260,11 @@ void SimNode::Propose(const std::vector<std::uint64_t>& proposals, std::uint64_t
       payloads.emplace_back(Payload(proposal, payload_bytes));
     }
     const bool moving = static_cast<bool>(raft_->GetView().handing_over_to);
-    const raft::Proposed proposed = raft_->Propose(payloads, now() / 1000);
+    std::uint64_t bytes = 0;
+    for (const Bytes& payload : payloads) bytes += payload.size();
+    const std::uint64_t wall_ms = now() / 1000 + id_.value() % 3 * kWallClocksMs;
+    const raft::Proposed proposed = raft_->Propose(payloads, wall_ms);
+    rules_->OnProposed(proposals.size(), bytes, proposed);
     if (moving != (proposed.refused == raft::Refused::kMoving)) {
       world_.checkers.Fail("a leader takes no proposals while it hands over", FormatNodeId(id_));
     }
@@ -271,6 +310,7 @@ void SimNode::Reconfigure(const raft::Delta& delta) {
 void SimNode::LinkReset(NodeId member) {
   Run(incarnation_, Source::kPeers, [this, member] {
     raft_->LinkReset(member);
+    rules_->OnLinkReset(member);
     Drain();
   });
 }
@@ -279,8 +319,9 @@ void SimNode::Tick() {
   const TimeUs interval = world_.options.tick_us * rate_per_mille_ / 1000;
   Trace(Kind::kTick, now() / interval);
   raft_->Tick(now() / interval);
-  CheckStall();
+  rules_->OnTick(now() / interval);
   Drain();
+  if (raft_ != nullptr) CheckStall();
   if (raft_ != nullptr) Later(interval, [this] { Tick(); });
 }
 
@@ -290,6 +331,8 @@ void SimNode::CheckStall() {
   if (told_stalled_ || unsynced_since_ == 0 || now() - unsynced_since_ < timeout) return;
   told_stalled_ = true;
   raft_->DiskStalled(true);
+  rules_->OnDiskStalled();
+  Drain();
 }
 
 void SimNode::Drain() {
@@ -312,6 +355,7 @@ void SimNode::Observe(const raft::Output& output) {
   const raft::View view = raft_->GetView();
   const raft::Membership& members = raft_->membership();
   world_.checkers.OnOutput(view, members, output);
+  rules_->OnOutput(*raft_, view, output);
   if (output.membership_changed) {
     Trace(Kind::kMembers, view.membership_index.value(), MaskOf(members.voters),
           MaskOf(members.outgoing));
@@ -413,6 +457,7 @@ void SimNode::Report(raft::WriteSeq seq) {
   Trace(Kind::kDurable, seq.value());
   world_.checkers.OnReported(id_, seq);
   raft_->Durable(seq);
+  rules_->OnDurable();
   if (std::exchange(told_stalled_, false)) raft_->DiskStalled(false);
   while (!held_.empty() && held_.front().after <= seq) {
     world_.checkers.OnReleased(id_, held_.front());

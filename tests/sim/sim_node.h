@@ -22,6 +22,7 @@
 #include "tests/sim/sim_checkers.h"
 #include "tests/sim/sim_network.h"
 #include "tests/sim/sim_options.h"
+#include "tests/sim/sim_rules.h"
 #include "tests/sim/sim_scheduler.h"
 #include "tests/sim/sim_trace.h"
 
@@ -129,6 +130,7 @@ class SimNode {
   void Later(TimeUs delay, std::function<void()> input);
 
   void Drain();
+  void HearGarbled(NodeId from, const raft::Message& message);
   void Observe(const raft::Output& output);
   void CarryOut(raft::Output output);
   void Submit(const raft::Write& write);
@@ -160,6 +162,7 @@ class SimNode {
   Random disk_random_;
   Random machine_random_;
   Random core_random_;
+  Random garble_random_;
 
   MemoryFileSystem file_system_;
   ManualClock clock_;
@@ -174,6 +177,7 @@ class SimNode {
 
   std::unique_ptr<raft::RaftLog> log_;
   std::unique_ptr<raft::Raft> raft_;
+  std::unique_ptr<SimRules> rules_;
   raft::Role role_ = raft::Role::kFollower;
   LogIndex commit_;
   std::deque<raft::HeldMessage> held_;

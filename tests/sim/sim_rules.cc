@@ -1,0 +1,369 @@
+#include "tests/sim/sim_rules.h"
+
+#include <algorithm>
+#include <string>
+#include <type_traits>
+
+#include "raftd/core/log_view.h"
+#include "raftd/core/membership.h"
+#include "raftd/core/quorum.h"
+
+namespace bedrock::sim {
+
+using raft::AppendReply;
+using raft::AppendRequest;
+using raft::Heartbeat;
+using raft::HeartbeatReply;
+using raft::LogPosition;
+using raft::Role;
+using raft::View;
+using raft::VoteReply;
+using raft::VoteRequest;
+
+namespace {
+
+/// The first message of this kind to `to` that fits, whether it leaves now or waits for the disk.
+template <typename Kind, typename Fits>
+const Kind* Find(const raft::Output& output, NodeId to, const Fits& fits) {
+  const auto found = [&](const raft::Outgoing& outgoing) -> const Kind* {
+    const auto* message = std::get_if<Kind>(&outgoing.message);
+    return outgoing.to == to && message != nullptr && fits(*message) ? message : nullptr;
+  };
+  for (const raft::Outgoing& outgoing : output.now) {
+    if (const Kind* message = found(outgoing)) return message;
+  }
+  for (const raft::HeldMessage& held : output.held) {
+    if (const Kind* message = found(held.outgoing)) return message;
+  }
+  return nullptr;
+}
+
+/// Only votes, what asks for them and acknowledgements promise anything.
+bool MayWaitForDisk(const raft::Message& message) {
+  if (const auto* request = std::get_if<VoteRequest>(&message)) return !request->pre_vote;
+  if (const auto* reply = std::get_if<VoteReply>(&message)) return !reply->pre_vote;
+  if (const auto* reply = std::get_if<AppendReply>(&message)) return reply->accepted;
+  return !std::holds_alternative<Heartbeat>(message) &&
+         !std::holds_alternative<HeartbeatReply>(message) &&
+         !std::holds_alternative<AppendRequest>(message) &&
+         !std::holds_alternative<raft::TimeoutNow>(message);
+}
+
+}  // namespace
+
+SimRules::SimRules(const raft::Raft& core, const SimOptions& options, SimCheckers& checkers)
+    : self_(core.GetView().id),
+      options_(options),
+      checkers_(checkers),
+      before_(core.GetView()),
+      members_(core.membership()) {}
+
+// ---- Inputs
+
+void SimRules::OnTick(std::uint64_t now) {
+  const bool first = !std::exchange(ticked_, true);
+  if (!first && now < now_) return;
+  const bool jumped = !first && now - now_ > options_.limits.election_ticks_min / 2;
+  now_ = now;
+  if (first) RestartTimer();
+  input_ = Tick{.first = first, .jumped = jumped};
+}
+
+void SimRules::OnMessage(NodeId from, const raft::Message& message) {
+  input_ = Received{from, message};
+}
+
+void SimRules::OnDurable() { input_ = Durable(); }
+
+void SimRules::OnLinkReset(NodeId member) { fed_.erase(member); }
+
+void SimRules::OnDiskStalled() { input_ = Stalled(); }
+
+void SimRules::OnProposed(std::uint64_t entries, std::uint64_t bytes,
+                          const raft::Proposed& proposed) {
+  const std::uint64_t open = before_.last_index - before_.commit;
+  if (proposed.refused == raft::Refused::kBusy && open == 0) {
+    Fail("with nothing uncommitted any proposal is taken", "");
+  }
+  if (proposed.refused || open == 0) return;
+  const raft::Limits& limits = options_.limits;
+  const std::size_t bytes_now = before_.uncommitted_bytes;
+  if (open + entries > limits.uncommitted_entries_max ||
+      (bytes_now > 0 && bytes_now + bytes > limits.uncommitted_bytes_max)) {
+    Fail("what is uncommitted is bounded",
+         std::to_string(open) + " entries of " + std::to_string(bytes_now) + " bytes before");
+  }
+}
+
+// ---- What they should have done
+
+void SimRules::OnOutput(const raft::Raft& core, const View& view, const raft::Output& output) {
+  const raft::Membership& members = core.membership();
+  if (before_.role == Role::kLeader && view.role != Role::kLeader) RestartTimer();
+  if (const auto* tick = std::get_if<Tick>(&input_)) {
+    CheckTick(*tick, view);
+  } else if (const auto* received = std::get_if<Received>(&input_)) {
+    CheckReceived(*received, core, view, output);
+  } else if (std::holds_alternative<Durable>(input_)) {
+    // The disk's time is no silence of the leader's (R76).
+    if (before_.role == Role::kFollower && before_.leader) RestartTimer();
+  } else if (std::holds_alternative<Stalled>(input_) && view.role != Role::kFollower) {
+    Fail("a leader whose disk stalls steps down", "");
+  }
+  input_ = {};
+  if (view.role == Role::kLeader) {
+    if (before_.role != Role::kLeader || before_.term != view.term) TakeOver(view, members);
+    if (output.write) CheckPromoted(view, *output.write);
+    for (const NodeId voter : raft::AllMembers(members)) {
+      if (IsVoterOf(members, voter) && !IsVoterOf(members_, voter)) answered_at_[voter] = now_;
+    }
+    CheckFed(view, output);
+  }
+  CheckHeld(view, output);
+  before_ = view;
+  members_ = members;
+}
+
+void SimRules::TakeOver(const View& view, const raft::Membership& members) {
+  leading_since_ = paused_at_ = now_;
+  answered_at_.clear();
+  fed_.clear();
+  lasts_.clear();
+  lasts_.emplace_back(now_, before_.last_index);
+  members_ = members;
+  before_.term = view.term;
+}
+
+// ---- Elections
+
+/// A voter whose log is whole and whose disk works.
+bool SimRules::Fit(const View& view) const {
+  return IsVoterOf(members_, self_) && !view.refilling && !view.disk_stalled;
+}
+
+void SimRules::CheckTick(const Tick& tick, const View& view) {
+  if (before_.role == Role::kFollower) {
+    CheckFollowersTimer(tick, view);
+  } else if (before_.role == Role::kLeader) {
+    CheckQuorum(tick, view);
+  } else {
+    timer_.may_run_since = now_;  // it stands again and again; when, is not followed here
+  }
+}
+
+/// A follower stands an election timeout after it was last kept from it, no sooner and no later.
+void SimRules::CheckFollowersTimer(const Tick& tick, const View& view) {
+  const raft::Limits& limits = options_.limits;
+  const bool stood = view.role != Role::kFollower;
+  if (stood && !tick.first && now_ < timer_.restarted + limits.election_ticks_min) {
+    Fail("a node stands only after the silence of an election timeout",
+         std::to_string(now_ - timer_.restarted) + " ticks");
+  }
+  const bool fit = Fit(before_) && Fit(view);
+  if (!stood && fit && !tick.jumped && !tick.first &&
+      now_ >= timer_.may_run_since + limits.election_ticks_max) {
+    Fail("a node stands after the silence of an election timeout",
+         std::to_string(now_ - timer_.may_run_since) + " ticks");
+  }
+  if (stood) RestartTimer();
+  // Its timer may run out unnoticed then, and begin anew.
+  if (tick.jumped || !fit) timer_.may_run_since = now_;
+}
+
+bool SimRules::QuorumAnswered(std::uint64_t since) const {
+  return IsQuorumOf(members_, [&](NodeId voter) {
+    if (voter == self_) return true;
+    const auto answered = answered_at_.find(voter);
+    return answered != answered_at_.end() && answered->second > since;
+  });
+}
+
+/// A leader gives up where no quorum answers it, and only there.
+void SimRules::CheckQuorum(const Tick& tick, const View& view) {
+  const std::uint64_t timeout = options_.limits.election_ticks_min;
+  if (tick.jumped) paused_at_ = now_;
+  if (view.role != Role::kLeader) {
+    const bool retires = before_.handing_over_to || !IsVoterOf(members_, self_);
+    if (!retires && now_ >= leading_since_ + timeout && QuorumAnswered(now_ - timeout)) {
+      Fail("a leader that a quorum answers leads on", "");
+    }
+    if (!retires && now_ < leading_since_ + timeout) Fail("a leader has a timeout's time", "");
+    return;
+  }
+  lasts_.emplace_back(now_, view.last_index);
+  while (lasts_.size() > 1 && lasts_[1].first + 2 * timeout <= now_) lasts_.pop_front();
+  // A check comes at most half a timeout late, and what came right after one counts for the next.
+  const std::uint64_t bound = 3 * timeout + 2;
+  if (now_ >= paused_at_ + bound && !QuorumAnswered(now_ - bound)) {
+    Fail("a leader that no quorum answers steps down", "");
+  }
+}
+
+void SimRules::CheckReceived(const Received& received, const raft::Raft& core, const View& view,
+                             const raft::Output& output) {
+  const NodeId from = received.from;
+  std::visit(
+      [&](const auto& message) {
+        using Kind = std::decay_t<decltype(message)>;
+        if constexpr (std::is_same_v<Kind, VoteRequest>) {
+          CheckVoteRequest(from, message, core, view, output);
+        } else if constexpr (std::is_same_v<Kind, AppendRequest> ||
+                             std::is_same_v<Kind, Heartbeat>) {
+          if (message.term < before_.term) {
+            CheckTold(from, before_.term, output);
+          } else {
+            HearLeader(from, message.term, view);
+          }
+        } else if constexpr (std::is_same_v<Kind, AppendReply>) {
+          HearFollower(from, message.term);
+          if (message.term != before_.term) return;
+          fed_[from].unanswered = 0;
+          if (message.accepted) fed_[from].probed.clear();
+        } else if constexpr (std::is_same_v<Kind, HeartbeatReply>) {
+          HearFollower(from, message.term);
+        }
+      },
+      received.message);
+}
+
+void SimRules::HearLeader(NodeId from, Term term, const View& view) {
+  if (view.role != Role::kFollower || view.term != term || view.leader != from) return;
+  heard_at_ = now_;
+  RestartTimer();
+}
+
+/// Whoever speaks for an old term learns of the newer one (R10).
+void SimRules::CheckTold(NodeId from, Term term, const raft::Output& output) {
+  const auto tells = [term](const auto& reply) { return reply.term == term; };
+  if (Find<AppendReply>(output, from, tells) == nullptr &&
+      Find<HeartbeatReply>(output, from, tells) == nullptr) {
+    Fail("a leader of an old term is told of the newer one", FormatNodeId(from));
+  }
+}
+
+void SimRules::HearFollower(NodeId from, Term term) {
+  if (before_.role == Role::kLeader && term == before_.term) answered_at_[from] = now_;
+}
+
+/// Who asks for a vote, or whether it would get one, is answered, and by what the rules say
+/// (R4 to R9, R12, R14, R36, R42).
+void SimRules::CheckVoteRequest(NodeId from, const VoteRequest& request, const raft::Raft& core,
+                                const View& view, const raft::Output& output) {
+  const bool hears =
+      before_.role == Role::kLeader || (before_.role == Role::kFollower && before_.leader &&
+                                        now_ - heard_at_ < options_.limits.election_ticks_min);
+  const bool handed_over = !request.pre_vote && request.hand_over &&
+                           request.term == before_.term.Next() && IsVoterOf(members_, from);
+  const bool protects = hears && before_.leader != from && !handed_over;
+  const bool raises = !request.pre_vote && !protects && request.term > before_.term;
+  const Term term = raises ? request.term : before_.term;
+  if (view.term != term) {
+    Fail(request.pre_vote ? "a pre-vote changes nothing at the voter"
+                          : "a vote request raises the term unless a live leader is heard",
+         "term " + std::to_string(view.term.value()));
+  }
+  const bool same = view.role == before_.role && view.leader == before_.leader &&
+                    view.vote == before_.vote && view.last_index == before_.last_index;
+  if (request.pre_vote && !same) Fail("a pre-vote changes nothing at the voter", "");
+
+  const auto* reply = Find<VoteReply>(
+      output, from, [&](const VoteReply& m) { return m.pre_vote == request.pre_vote; });
+  if (reply == nullptr) {
+    Fail("who asks for a vote is answered", FormatNodeId(from));
+    return;
+  }
+  if (reply->granted && !request.pre_vote) RestartTimer();
+  if (before_.refilling) return;  // it votes by an end of the log that only it knows
+  const LogPosition last{*core.TermAt(view.last_index), view.last_index};
+  const bool log = LogPosition{request.last_term, request.last_index} >= last;
+  const bool free = raises || ((!before_.vote || before_.vote == from) && !before_.leader);
+  const bool in_time =
+      request.term > term ? static_cast<bool>(request.pre_vote) : request.term == term && free;
+  const bool expected = !protects && log && in_time;
+  if (reply->granted && !expected) {
+    Fail("a vote is given only where the rules allow it", "to " + FormatNodeId(from));
+  }
+  if (!reply->granted && expected) {
+    Fail("a vote is refused only for a reason", "to " + FormatNodeId(from));
+  }
+}
+
+// ---- Leading
+
+/// Whoever becomes a voter holds what this leader held two election timeouts ago at least, since it
+/// has just ended a round of catching up that took less than one (R47).
+void SimRules::CheckPromoted(const View& view, const raft::Write& write) {
+  for (const raft::Entry& entry : write.entries) {
+    if (entry.kind != raft::EntryKind::kMembership || entry.term != view.term) continue;
+    for (const NodeId voter : raft::DecodeCheckedMembership(entry.payload.view()).voters) {
+      if (voter == self_ || IsVoterOf(members_, voter)) continue;
+      const auto [last, term] = checkers_.DurableLog(voter);
+      if (term <= view.term && last < lasts_.front().second) {
+        Fail("a learner has caught up when it is promoted",
+             FormatNodeId(voter) + " holds " + std::to_string(last.value()) + " of " +
+                 std::to_string(lasts_.front().second.value()));
+      }
+    }
+  }
+}
+
+void SimRules::CheckFed(const View& view, const raft::Output& output) {
+  const raft::Limits& limits = options_.limits;
+  // One message may cross the bound.
+  const std::size_t bytes_max = limits.window_bytes_max + limits.append_bytes_max +
+                                std::size_t{options_.payload_bytes_max} + 1'000;
+  for (const raft::MemberProgress& member : view.members) {
+    const bool streams = member.state == raft::ReplicationState::kStream;
+    if (!streams && (member.window_messages != 0 || member.window_bytes != 0)) {
+      Fail("the window is empty but in a stream", FormatNodeId(member.id));
+    }
+    if (member.window_messages > limits.window_messages_max || member.window_bytes > bytes_max) {
+      Fail("the window is bounded", FormatNodeId(member.id));
+    }
+  }
+  for (const raft::Outgoing& outgoing : output.now) {
+    const auto* append = std::get_if<AppendRequest>(&outgoing.message);
+    if (append == nullptr) continue;
+    if (!append->entries.empty() &&
+        ++fed_[outgoing.to].unanswered > limits.window_messages_max + 1) {
+      Fail("a silent follower is sent a window of entries and no more", FormatNodeId(outgoing.to));
+    }
+    CheckProbe(view, outgoing.to, append->prev_index);
+  }
+}
+
+/// Where logs differ they differ by whole terms, so looking for their last common entry takes no
+/// more probes than there are terms in both (R28). Twice that, since a follower may lose entries
+/// that were not durable while it is asked.
+void SimRules::CheckProbe(const View& view, NodeId follower, LogIndex place) {
+  const auto member = std::find_if(view.members.begin(), view.members.end(),
+                                   [follower](const auto& m) { return m.id == follower; });
+  if (member == view.members.end() || member->state != raft::ReplicationState::kProbe) return;
+  std::set<LogIndex>& probed = fed_[follower].probed;
+  constexpr std::size_t kFree = 8;
+  if (!probed.insert(place).second || probed.size() <= kFree) return;
+  const std::size_t terms = checkers_.TermsOf(self_) + checkers_.TermsOf(follower);
+  if (probed.size() > kFree + 2 * terms) {
+    Fail("a common entry is found in as many probes as there are terms",
+         std::to_string(probed.size()) + " probes of " + FormatNodeId(follower) + ", " +
+             std::to_string(terms) + " terms");
+  }
+}
+
+void SimRules::CheckHeld(const View& view, const raft::Output& output) {
+  const auto asks = [](const raft::Outgoing& m) {
+    return std::holds_alternative<VoteRequest>(m.message);
+  };
+  bool stands = std::any_of(output.now.begin(), output.now.end(), asks);
+  for (const raft::HeldMessage& held : output.held) {
+    stands = stands || asks(held.outgoing);
+    if (!MayWaitForDisk(held.outgoing.message)) {
+      Fail("what promises nothing waits for no disk", "to " + FormatNodeId(held.outgoing.to));
+    }
+  }
+  if (stands && (view.refilling || view.disk_stalled)) {
+    Fail("only a healthy node stands for election", "");
+  }
+}
+
+}  // namespace bedrock::sim

@@ -1,0 +1,109 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <variant>
+
+#include "common/base/ids.h"
+#include "proto/raft_messages.h"
+#include "raftd/core/raft.h"
+#include "tests/sim/sim_checkers.h"
+#include "tests/sim/sim_options.h"
+
+namespace bedrock::sim {
+
+/// Holds one core against the rules of Raft's design that no broken promise to a client would show,
+/// or only once in very many runs: whom a node votes for, when it stands and when it may not, what
+/// is answered, when a leader gives up, what a follower is sent and how it is found out where its
+/// log differs.
+///
+/// Fed with each input, then with the first output after it. What the core should do is worked out
+/// here anew from its last view, the input and the messages, with clocks of its own; never by
+/// asking the core. One a life of a node; one thread.
+class SimRules {
+ public:
+  SimRules(const raft::Raft& core, const SimOptions& options, SimCheckers& checkers);
+
+  // Each after the core was given the input, and before it is polled.
+  void OnTick(std::uint64_t now);
+  void OnMessage(NodeId from, const raft::Message& message);
+  void OnDurable();
+  void OnLinkReset(NodeId member);
+  void OnDiskStalled();
+  void OnProposed(std::uint64_t entries, std::uint64_t bytes, const raft::Proposed& proposed);
+
+  /// Nothing of the output is carried out yet, and the core stands at `view` now.
+  void OnOutput(const raft::Raft& core, const raft::View& view, const raft::Output& output);
+
+ private:
+  struct Tick {
+    bool first = false;
+    bool jumped = false;  ///< Time made a leap: the process was paused.
+  };
+  struct Received {
+    NodeId from;
+    raft::Message message;
+  };
+  struct Durable {};
+  struct Stalled {};
+  using Input = std::variant<std::monostate, Tick, Received, Durable, Stalled>;
+
+  /// The election timer as it has to run: it was restarted at `since` or later.
+  struct Timer {
+    std::uint64_t restarted = 0;      ///< When it had to be restarted last.
+    std::uint64_t may_run_since = 0;  ///< When it may have been restarted last.
+  };
+
+  /// What one follower of this leader was sent.
+  struct Fed {
+    std::uint64_t unanswered = 0;  ///< Appends with entries since its last answer.
+    std::set<LogIndex> probed;     ///< Places asked for since it last accepted anything.
+  };
+
+  void CheckTick(const Tick& tick, const raft::View& view);
+  void CheckFollowersTimer(const Tick& tick, const raft::View& view);
+  void CheckQuorum(const Tick& tick, const raft::View& view);
+  void CheckReceived(const Received& received, const raft::Raft& core, const raft::View& view,
+                     const raft::Output& output);
+  void CheckVoteRequest(NodeId from, const raft::VoteRequest& request, const raft::Raft& core,
+                        const raft::View& view, const raft::Output& output);
+  void HearLeader(NodeId from, Term term, const raft::View& view);
+  void CheckTold(NodeId from, Term term, const raft::Output& output);
+  void HearFollower(NodeId from, Term term);
+  void CheckPromoted(const raft::View& view, const raft::Write& write);
+  void CheckFed(const raft::View& view, const raft::Output& output);
+  void CheckProbe(const raft::View& view, NodeId follower, LogIndex place);
+  void CheckHeld(const raft::View& view, const raft::Output& output);
+  void TakeOver(const raft::View& view, const raft::Membership& members);
+  void RestartTimer() { timer_ = {now_, now_}; }
+  bool Fit(const raft::View& view) const;
+  bool QuorumAnswered(std::uint64_t since) const;
+  void Fail(std::string_view invariant, const std::string& seen) {
+    checkers_.Fail(invariant, FormatNodeId(self_) + (seen.empty() ? "" : " ") + seen);
+  }
+
+  const NodeId self_;
+  const SimOptions& options_;
+  SimCheckers& checkers_;
+
+  raft::View before_;  ///< When it was polled last: what the input found.
+  raft::Membership members_;
+  Input input_;
+  bool ticked_ = false;
+  std::uint64_t now_ = 0;  ///< In ticks.
+  Timer timer_;
+  std::uint64_t heard_at_ = 0;  ///< The leader, if there is one.
+
+  // While it leads.
+  std::uint64_t leading_since_ = 0;
+  std::uint64_t paused_at_ = 0;
+  std::map<NodeId, std::uint64_t> answered_at_;  ///< A new voter counts as if it had answered.
+  std::map<NodeId, Fed> fed_;
+  std::deque<std::pair<std::uint64_t, LogIndex>> lasts_;  ///< (tick, last index), ascending.
+};
+
+}  // namespace bedrock::sim
