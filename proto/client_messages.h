@@ -109,6 +109,38 @@ struct TransferLeadershipReply {
   friend bool operator==(const TransferLeadershipReply&, const TransferLeadershipReply&) = default;
 };
 
+/// Asks the leader's raftd to change who takes part: one change at a time; others wait a second for
+/// their turn.
+struct ChangeMembers {
+  enum class Kind : std::uint8_t {
+    kAdd = 0,      ///< A new node, as a learner.
+    kPromote = 1,  ///< A learner becomes a voter, once it has caught up.
+    kDemote = 2,   ///< A voter becomes a learner; a learner is not promoted by itself any more.
+    kRemove = 3,   ///< Its id is never used again.
+  };
+  Kind kind = Kind::kAdd;
+  NodeId node;
+  bool promote = true;  ///< kAdd: it becomes a voter by itself once it has caught up.
+  std::string raft;     ///< kAdd: its endpoints, as in the flags.
+  std::string storage;
+  std::string client;
+  std::string http;
+
+  friend bool operator==(const ChangeMembers&, const ChangeMembers&) = default;
+};
+
+/// kOk: the first step is committed (or nothing had to be done); whoever leads takes the others.
+/// kNotLeader: ask `leader`. kInvalidArgument: no such endpoints, or no voter would be left.
+/// kMemberExists, kMemberNotFound. kUnsafeMembershipChange: another change is under way, or the
+/// voters that answer would be no majority. kDeadlineExceeded, of unknown outcome: it was begun.
+struct ChangeMembersReply {
+  Error error;
+  NodeId leader;
+  LogIndex index;  ///< Of the entry that holds the configuration.
+
+  friend bool operator==(const ChangeMembersReply&, const ChangeMembersReply&) = default;
+};
+
 // ---- clients and routerd ----
 
 enum class Consistency : std::uint8_t { kLinearizable = 0, kStale = 1 };

@@ -123,6 +123,8 @@ BEDROCK_FIELDS(raft::HeartbeatReply, m.term, m.read_round);
 BEDROCK_FIELDS(raft::ReadIndexRequest, m.term, m.number);
 BEDROCK_FIELDS(raft::ReadIndexReply, m.term, m.number, m.granted, m.index);
 BEDROCK_FIELDS(raft::TimeoutNow, m.term, m.last_index);
+BEDROCK_FIELDS(raft::LogClaim, m.log);
+BEDROCK_FIELDS(raft::LogVerdict, m.log, m.kind, m.empty);
 
 BEDROCK_FIELDS(Apply::Item, m.entry.index, m.entry, Binary(m.reply_to.router), m.reply_to.request);
 BEDROCK_FIELDS(Apply, m.items);
@@ -148,6 +150,8 @@ BEDROCK_FIELDS(RaftStatus, m.node, m.role, m.leader, m.term, m.commit, m.applied
                m.storage_health, m.software, m.members);
 BEDROCK_FIELDS(TransferLeadership, m.to);
 BEDROCK_FIELDS(TransferLeadershipReply, m.error, m.leader, m.term);
+BEDROCK_FIELDS(ChangeMembers, m.kind, m.node, m.promote, m.raft, m.storage, m.client, m.http);
+BEDROCK_FIELDS(ChangeMembersReply, m.error, m.leader, m.index);
 
 BEDROCK_FIELDS(Get, m.key, m.min_version, Later(m.at));
 BEDROCK_FIELDS(GetReply, m.error, m.found, m.value, m.version, m.read_version);
@@ -205,6 +209,10 @@ template <>
 inline constexpr std::uint8_t kKind<raft::ReadIndexReply> = 23;
 template <>
 inline constexpr std::uint8_t kKind<raft::TimeoutNow> = 24;
+template <>
+inline constexpr std::uint8_t kKind<raft::LogClaim> = 30;
+template <>
+inline constexpr std::uint8_t kKind<raft::LogVerdict> = 31;
 // raftd and its storaged
 template <>
 inline constexpr std::uint8_t kKind<Apply> = 32;
@@ -242,6 +250,10 @@ template <>
 inline constexpr std::uint8_t kKind<TransferLeadership> = 54;
 template <>
 inline constexpr std::uint8_t kKind<TransferLeadershipReply> = 55;
+template <>
+inline constexpr std::uint8_t kKind<ChangeMembers> = 56;
+template <>
+inline constexpr std::uint8_t kKind<ChangeMembersReply> = 57;
 // routerd and storaged
 template <>
 inline constexpr std::uint8_t kKind<Get> = 64;

@@ -136,6 +136,31 @@ struct TimeoutNow {
   friend bool operator==(const TimeoutNow&, const TimeoutNow&) = default;
 };
 
+/// A raftd names its log and asks whether that may take part under its id (R15): as long as a log
+/// is new, and later until the members have noted it. Between the shells; not one of the core's.
+struct LogClaim {
+  std::uint64_t log = 0;  ///< The random number that was drawn when it was made.
+
+  friend bool operator==(const LogClaim&, const LogClaim&) = default;
+};
+
+/// What a raftd knows of a log that was claimed.
+struct LogVerdict {
+  enum class Kind : std::uint8_t {
+    kOpen = 0,      ///< Nothing is noted: a leader will, once it hears the claim.
+    kNoted = 1,     ///< A committed configuration names this log: it takes part.
+    kOther = 2,     ///< It names another log: the one that had acknowledged entries is gone.
+    kRemoved = 3,   ///< The node was removed; its id is not used again.
+    kNoMember = 4,  ///< The node was not taken in yet.
+  };
+  std::uint64_t log = 0;  ///< The claim's.
+  Kind kind = Kind::kOpen;
+  bool empty = false;  ///< The answering node's own log holds nothing, either.
+
+  friend bool operator==(const LogVerdict&, const LogVerdict&) = default;
+};
+
+/// What the core takes and gives.
 using Message = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, Heartbeat,
                              HeartbeatReply, ReadIndexRequest, ReadIndexReply, TimeoutNow>;
 

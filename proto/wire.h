@@ -49,6 +49,12 @@ constexpr std::uint8_t LastOf(TransactionMode) {
 constexpr std::uint8_t LastOf(ClientTransaction::Action) {
   return static_cast<std::uint8_t>(ClientTransaction::Action::kRollback);
 }
+constexpr std::uint8_t LastOf(ChangeMembers::Kind) {
+  return static_cast<std::uint8_t>(ChangeMembers::Kind::kRemove);
+}
+constexpr std::uint8_t LastOf(raft::LogVerdict::Kind) {
+  return static_cast<std::uint8_t>(raft::LogVerdict::Kind::kNoMember);
+}
 constexpr std::uint8_t LastOf(raft::EntryKind) {
   return static_cast<std::uint8_t>(raft::EntryKind::kMembership);
 }

@@ -189,66 +189,80 @@ class ArbitraryMessages {
       case 9:
         return raft::TimeoutNow{AnId<Term>(), AnId<LogIndex>()};
       case 10:
-        return Propose{Blob()};
+        return raft::LogClaim{Number()};
       case 11:
-        return ProposeRefused{AnError(), AnId<NodeId>(), AnId<Term>()};
+        return raft::LogVerdict{Number(), Enum(raft::LogVerdict::Kind::kNoMember), Flip()};
       case 12:
-        return ReadIndexQuery{};
+        return Propose{Blob()};
       case 13:
-        return ReadIndexAnswer{AnError(), AnId<LogIndex>()};
+        return ProposeRefused{AnError(), AnId<NodeId>(), AnId<Term>()};
       case 14:
-        return RaftStatusQuery{};
+        return ReadIndexQuery{};
       case 15:
-        return Status();
+        return ReadIndexAnswer{AnError(), AnId<LogIndex>()};
       case 16:
-        return TransferLeadership{AnId<NodeId>()};
+        return RaftStatusQuery{};
       case 17:
-        return TransferLeadershipReply{AnError(), AnId<NodeId>(), AnId<Term>()};
+        return Status();
       case 18:
-        return AnApply();
+        return TransferLeadership{AnId<NodeId>()};
       case 19:
-        return Progress();
+        return TransferLeadershipReply{AnError(), AnId<NodeId>(), AnId<Term>()};
       case 20:
-        return Get{Blob(), AnId<Version>(), Flip() ? AnId<Version>() : Version()};
+        return ChangeMembers{Enum(ChangeMembers::Kind::kRemove),
+                             AnId<NodeId>(),
+                             Flip(),
+                             Text(),
+                             Text(),
+                             Text(),
+                             Text()};
       case 21:
-        return GetReply{AnError(), Flip(), Blob(), AnId<Version>(), AnId<Version>()};
+        return ChangeMembersReply{AnError(), AnId<NodeId>(), AnId<LogIndex>()};
       case 22:
-        return CommandReply{AResult()};
+        return AnApply();
       case 23:
-        return StorageStatusQuery{};
+        return Progress();
       case 24:
+        return Get{Blob(), AnId<Version>(), Flip() ? AnId<Version>() : Version()};
+      case 25:
+        return GetReply{AnError(), Flip(), Blob(), AnId<Version>(), AnId<Version>()};
+      case 26:
+        return CommandReply{AResult()};
+      case 27:
+        return StorageStatusQuery{};
+      case 28:
         return StorageStatus{
             AnId<LogIndex>(),     AnId<LogIndex>(),      Code(),           Text(),   Text(),
             AnId<Version>(),      Flip() ? Number() : 0, AnId<LogIndex>(), Number(), Number(),
             Flip() ? Number() : 0};
-      case 25:
-        return Query{Blob(), AnId<Version>(), AnId<Version>()};
-      case 26:
-        return QueryReply{AnError(), AResult(), AnId<Version>()};
-      case 27:
-        return ALock();
-      case 28:
-        return LockReply{AnError(), AResult(), AnId<Version>()};
       case 29:
-        return Unlock{AName()};
+        return Query{Blob(), AnId<Version>(), AnId<Version>()};
       case 30:
+        return QueryReply{AnError(), AResult(), AnId<Version>()};
+      case 31:
+        return ALock();
+      case 32:
+        return LockReply{AnError(), AResult(), AnId<Version>()};
+      case 33:
+        return Unlock{AName()};
+      case 34:
         return ClientGet{Blob(), Enum(Consistency::kStale), AnId<Version>(),
                          Flip() ? AnId<Version>() : Version()};
-      case 31:
+      case 35:
         return ClientGetReply{AnError(), Blob(), AnId<Version>(), AnId<Version>()};
-      case 32:
+      case 36:
         return ClientWrite{Blob()};
-      case 33:
+      case 37:
         return ClientWriteReply{AnError(), AnId<Version>(), AnId<Version>(),
                                 Flip() ? AResult() : CommandResult()};
-      case 34:
+      case 38:
         return ClientQuery{Blob(), Enum(Consistency::kStale), AnId<Version>(), AnId<Version>()};
-      case 35:
+      case 39:
         return ClientQueryReply{AnError(), AResult(), AnId<Version>()};
-      case 36:
+      case 40:
         return ClientTransaction{Enum(ClientTransaction::Action::kRollback), Text(), Options(),
                                  Blob(), Flip()};
-      case 37:
+      case 41:
         return ClientTransactionReply{AnError(), Text(), AnId<Version>(), AnId<Version>(),
                                       AResult()};
       default:
