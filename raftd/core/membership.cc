@@ -13,6 +13,7 @@ namespace bedrock::raft {
 namespace {
 
 constexpr std::uint8_t kFormat = 1;
+constexpr std::uint8_t kFormatWithLogs = 2;
 
 using Ids = std::vector<NodeId>;
 
@@ -57,6 +58,19 @@ bool TakeAddresses(ByteReader& in, std::vector<MemberAddress>& addresses) {
   return true;
 }
 
+bool TakeLogs(ByteReader& in, std::vector<MemberLog>& logs) {
+  const auto count = in.Varint();
+  if (!count || *count == 0 || *count > kMembersMax) return false;
+  for (std::uint64_t i = 0; i < *count; ++i) {
+    const auto id = in.Varint();
+    const auto log = in.Fixed<std::uint64_t>();
+    if (!id || !log || *log == 0) return false;
+    if (NodeId(*id) <= (logs.empty() ? NodeId() : logs.back().id)) return false;
+    logs.push_back({NodeId(*id), LogNumber(*log)});
+  }
+  return true;
+}
+
 bool IsPartOf(const Ids& part, const Ids& whole) {
   return std::includes(whole.begin(), whole.end(), part.begin(), part.end());
 }
@@ -69,7 +83,9 @@ bool AreDisjoint(const Ids& a, const Ids& b) {
 bool CouldBe(const Membership& m) {
   const Ids all = AllMembers(m);
   const bool addressed = std::all_of(m.addresses.begin(), m.addresses.end(),
-                                     [&all](const auto& a) { return Has(all, a.id); });
+                                     [&all](const auto& a) { return Has(all, a.id); }) &&
+                         std::all_of(m.logs.begin(), m.logs.end(),
+                                     [&all](const auto& log) { return Has(all, log.id); });
   // Who stops to vote is a learner until the next configuration is committed.
   const bool stays = std::all_of(m.outgoing.begin(), m.outgoing.end(), [&m](NodeId id) {
     return Has(m.voters, id) || Has(m.learners, id);
@@ -134,6 +150,18 @@ class DeltaApplier {
     return result;
   }
 
+  Reconfiguring Note(const MemberLog& log) {
+    if (!IsMember(next_, log.id)) return Reconfiguring::kNoMember;
+    if (!log.log) return Reconfiguring::kInvalid;
+    const auto at = std::find_if(next_.logs.begin(), next_.logs.end(),
+                                 [&](const auto& known) { return known.id >= log.id; });
+    if (at != next_.logs.end() && at->id == log.id) {
+      return *at == log ? Reconfiguring::kStarted : Reconfiguring::kMemberExists;
+    }
+    next_.logs.insert(at, log);
+    return Reconfiguring::kStarted;
+  }
+
   std::variant<Membership, Reconfiguring> Take() {
     if (next_ == now_) return Reconfiguring::kNothing;
     if (next_.voters != now_.voters) next_.outgoing = now_.voters;
@@ -148,6 +176,7 @@ class DeltaApplier {
     Erase(membership.retiring, id);
     Erase(membership.promoting, id);
     std::erase_if(membership.addresses, [id](const auto& a) { return a.id == id; });
+    std::erase_if(membership.logs, [id](const auto& log) { return log.id == id; });
     Insert(membership.removed, id);
     return membership;
   }
@@ -169,7 +198,7 @@ class DeltaApplier {
 }  // namespace
 
 std::string EncodeMembership(const Membership& membership) {
-  std::string out(1, static_cast<char>(kFormat));
+  std::string out(1, static_cast<char>(membership.logs.empty() ? kFormat : kFormatWithLogs));
   for (const Ids* ids : {&membership.voters, &membership.outgoing, &membership.learners,
                          &membership.promoting, &membership.retiring, &membership.removed}) {
     PutIds(out, *ids);
@@ -179,20 +208,27 @@ std::string EncodeMembership(const Membership& membership) {
     PutVarint(out, address.id.value());
     PutLengthPrefixed(out, address.text);
   }
+  if (membership.logs.empty()) return out;
+  PutVarint(out, membership.logs.size());
+  for (const MemberLog& log : membership.logs) {
+    PutVarint(out, log.id.value());
+    PutFixed(out, log.log.value());
+  }
   return out;
 }
 
 std::optional<Membership> DecodeMembership(std::string_view bytes) {
   ByteReader in(bytes);
   const auto format = in.Fixed<std::uint8_t>();
-  if (!format || *format != kFormat) return std::nullopt;
+  if (!format || (*format != kFormat && *format != kFormatWithLogs)) return std::nullopt;
   Membership membership;
   for (Ids* ids : {&membership.voters, &membership.outgoing, &membership.learners,
                    &membership.promoting, &membership.retiring}) {
     if (!TakeIds(in, kMembersMax, *ids)) return std::nullopt;
   }
   const bool whole = TakeIds(in, kRemovedMax, membership.removed) &&
-                     TakeAddresses(in, membership.addresses) && in.AtEnd();
+                     TakeAddresses(in, membership.addresses) &&
+                     (*format == kFormat || TakeLogs(in, membership.logs)) && in.AtEnd();
   if (!whole || !CouldBe(membership)) return std::nullopt;
   // One form for each, so that equal configurations are equal bytes.
   if (EncodeMembership(membership) != bytes) return std::nullopt;
@@ -219,6 +255,7 @@ std::variant<Membership, Reconfiguring> ApplyDelta(const Membership& now, const 
   each(delta.demote, [&](NodeId id) { return applier.ToLearner(id); });
   each(delta.remove, [&](NodeId id) { return applier.Remove(id); });
   each(delta.add, [&](const NewMember& member) { return applier.Add(member); });
+  each(delta.logs, [&](const MemberLog& log) { return applier.Note(log); });
   if (result != Reconfiguring::kStarted) return result;
   return applier.Take();
 }

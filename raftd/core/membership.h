@@ -29,11 +29,12 @@ namespace bedrock::raft {
 
 /// The encoded form, in entries and in the file `members`:
 ///
-///   u8 format (1), then seven lists, each a varint count and its elements:
+///   u8 format (1, or 2 where logs follow), then lists, each a varint count and its elements:
 ///   voters, outgoing, learners, promoting, retiring, removed: varint id, strictly ascending
 ///   addresses: varint id, varint length, bytes; strictly ascending by id
+///   logs: varint id, fixed64 number (not 0); strictly ascending by id; in format 2, not empty
 ///
-/// promoting and retiring are disjoint parts of the learners; addresses are of members.
+/// promoting and retiring are disjoint parts of the learners; addresses and logs are of members.
 std::string EncodeMembership(const Membership& membership);
 /// None where the bytes are not the encoding of a configuration that could be.
 std::optional<Membership> DecodeMembership(std::string_view bytes);
@@ -60,6 +61,7 @@ struct Delta {
   std::vector<NodeId> promote;  ///< Learners that become voters, once they have caught up.
   std::vector<NodeId> demote;  ///< Voters that become learners; learners are not promoted any more.
   std::vector<NodeId> remove;
+  std::vector<MemberLog> logs;  ///< The logs of members that had none noted; never changed again.
 };
 
 /// What became of a wish to change the membership.

@@ -230,6 +230,8 @@ void Raft::Impl::Tick(std::uint64_t now) {
 
 bool Raft::Impl::WouldVote(NodeId from, const VoteRequest& request) const {
   if (node_.refill.lost_up_to) return false;
+  // Whoever waits to be taken in holds nothing yet that its vote could protect (R15).
+  if (node_.membership().voters.empty() && !node_.log.last_index()) return false;
   if (request.term < node_.term()) return false;
   if (request.term == node_.term() &&
       ((node_.vote.candidate && node_.vote.candidate != from) || leader())) {

@@ -27,6 +27,17 @@ struct MemberAddress {
   friend bool operator==(const MemberAddress&, const MemberAddress&) = default;
 };
 
+/// A random number drawn when a node's log is made: a log that was lost and begun anew has another.
+using LogNumber = StrongId<struct LogNumberTag>;
+
+/// The one log that takes part under a member's id (R15).
+struct MemberLog {
+  NodeId id;
+  LogNumber log;
+
+  friend bool operator==(const MemberLog&, const MemberLog&) = default;
+};
+
 /// Who takes part: a configuration. `outgoing` is empty but in a joint one, where both sets decide
 /// (thesis 4.3). All lists are sorted. Without voters it is that of a node that waits to be taken
 /// in. membership.h changes it and writes it down.
@@ -38,6 +49,7 @@ struct Membership {
   std::vector<NodeId> retiring;   ///< The learners that were voters and are on their way out.
   std::vector<NodeId> removed;    ///< Were members once: their ids are not used again (R15).
   std::vector<MemberAddress> addresses;  ///< Of members, by id.
+  std::vector<MemberLog> logs;           ///< Of members whose log is known, by id.
 
   friend bool operator==(const Membership&, const Membership&) = default;
 };

@@ -182,6 +182,10 @@ void SimCheckers::OnWrite(const View& view, const Write& write) {
 /// Each configuration follows from the one before so that any quorum of the one meets any of the
 /// other; and a leader begins one only when the one before, and an entry of its own, are committed.
 void SimCheckers::CheckMemberships(const View& view, const Write& write) {
+  const auto is_membership = [](const raft::Entry& entry) {
+    return entry.kind == raft::EntryKind::kMembership;
+  };
+  if (std::none_of(write.entries.begin(), write.entries.end(), is_membership)) return;
   LogModel model = at(view.id).memory;
   Write step{.seq = write.seq, .vote = {}, .cut_from = write.cut_from, .entries = {}};
   model.Apply(step);
@@ -190,7 +194,7 @@ void SimCheckers::CheckMemberships(const View& view, const Write& write) {
     const raft::MembershipChange before = model.memberships.back();
     step.entries = {entry};
     model.Apply(step);
-    if (entry.kind != raft::EntryKind::kMembership) continue;
+    if (!is_membership(entry)) continue;
     if (!MayFollow(before.membership, model.Members())) {
       Fail("a configuration follows from the one before",
            Text(Name(view.id), " index ", entry.index.value()));

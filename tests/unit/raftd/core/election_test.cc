@@ -39,6 +39,16 @@ TEST(ElectionTest, AVoteSurvivesARestart) {
   EXPECT_TRUE(node.TakeTo<VoteReply>(2).at(0).granted);
 }
 
+// R15: an empty log that waits to be taken in votes for nobody.
+TEST(ElectionTest, WhoKnowsOfNoVotersGivesNoVote) {
+  LoneNode node(LogOfTerms({}, 0, 0));
+  node.Receive(2, AskPreVote(1, 5, 5));
+  EXPECT_FALSE(node.TakeTo<VoteReply>(2).at(0).granted);
+  node.Receive(2, AskVote(1, 5, 5));
+  EXPECT_FALSE(node.TakeTo<VoteReply>(2).at(0).granted);
+  EXPECT_FALSE(node.view().vote);
+}
+
 // R1: doubled replies.
 TEST(ElectionTest, AVoteThatComesTwiceCountsOnce) {
   LoneNode node = LoneNode::Fresh(5);

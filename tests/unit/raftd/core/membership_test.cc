@@ -59,10 +59,16 @@ TEST(MembershipCodecTest, EverythingSurvives) {
   membership.retiring = Ids({4});
   membership.removed = Ids({7, 70'000});
   EXPECT_EQ(DecodeMembership(EncodeMembership(membership)), membership);
+  EXPECT_EQ(EncodeMembership(membership).front(), 1);
+  membership.logs = {{NodeId(2), LogNumber(1)}, {NodeId(300), LogNumber(~0ULL)}};
+  EXPECT_EQ(DecodeMembership(EncodeMembership(membership)), membership);
+  EXPECT_EQ(EncodeMembership(membership).front(), 2);
 }
 
 TEST(MembershipCodecTest, NoPrefixAndNoChangedByteIsTakenForAnotherImpossibleOne) {
-  const std::string whole = EncodeMembership(Three());
+  Membership three = Three();
+  three.logs = {{NodeId(1), LogNumber(77)}, {NodeId(3), LogNumber(78)}};
+  const std::string whole = EncodeMembership(three);
   for (std::size_t size = 0; size < whole.size(); ++size) {
     EXPECT_FALSE(DecodeMembership(whole.substr(0, size)));
   }
@@ -96,6 +102,13 @@ TEST(MembershipCodecTest, ImpossibleOnesAreRefused) {
   m.addresses.push_back({NodeId(9), "nine"});
   EXPECT_TRUE(refused(m)) << "a stranger's address";
   m = Three();
+  m.logs = {{NodeId(9), LogNumber(1)}};
+  EXPECT_TRUE(refused(m)) << "a stranger's log";
+  m.logs = {{NodeId(2), LogNumber(1)}, {NodeId(1), LogNumber(1)}};
+  EXPECT_TRUE(refused(m)) << "logs not sorted";
+  m.logs = {{NodeId(2), LogNumber()}};
+  EXPECT_TRUE(refused(m)) << "no number";
+  m = Three();
   m.outgoing = Ids({1, 2, 3, 9});
   EXPECT_TRUE(refused(m)) << "gone before the next configuration is committed";
   m = Three();
@@ -128,6 +141,24 @@ TEST(DeltaTest, ALearnerThatHasCaughtUpIsPromotedJointlyAndAnyOtherOnlyMarked) {
   EXPECT_EQ(next.learners, Ids({5}));
   EXPECT_EQ(next.promoting, Ids({5}));
   EXPECT_EQ(Promote(now, Ids({4})).voters, Ids({1, 2, 3, 4}));
+}
+
+// R15: whoever had that log, and no other, is this member.
+TEST(DeltaTest, AMembersLogIsNotedOnceAndForgottenWithTheMember) {
+  const Membership noted =
+      Applied(Three(), {.logs = {{NodeId(3), LogNumber(33)}, {NodeId(1), LogNumber(11)}}}, kNobody);
+  EXPECT_FALSE(IsJoint(noted));
+  EXPECT_EQ(noted.logs,
+            (std::vector<MemberLog>{{NodeId(1), LogNumber(11)}, {NodeId(3), LogNumber(33)}}));
+  EXPECT_EQ(Refusal(noted, {.logs = {{NodeId(3), LogNumber(33)}}}, kNobody),
+            Reconfiguring::kNothing);
+  EXPECT_EQ(Refusal(noted, {.logs = {{NodeId(3), LogNumber(34)}}}, kNobody),
+            Reconfiguring::kMemberExists);
+  EXPECT_EQ(Refusal(noted, {.logs = {{NodeId(4), LogNumber(34)}}}, kNobody),
+            Reconfiguring::kNoMember);
+  EXPECT_EQ(Refusal(noted, {.logs = {{NodeId(2), LogNumber()}}}, kNobody), Reconfiguring::kInvalid);
+  const Membership without = DropRetired(LeaveJoint(Applied(noted, {.remove = Ids({3})}, kNobody)));
+  EXPECT_EQ(without.logs, (std::vector<MemberLog>{{NodeId(1), LogNumber(11)}}));
 }
 
 // R48: the last step cannot strand anybody, since who leaves still is a learner then.
