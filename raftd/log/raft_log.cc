@@ -13,6 +13,7 @@
 #include "raftd/log/entry_index.h"
 #include "raftd/log/membership_file.h"
 #include "raftd/log/recovery.h"
+#include "raftd/log/scrubber.h"
 #include "raftd/log/segment_format.h"
 #include "raftd/log/spare_pool.h"
 #include "raftd/log/vote_file.h"
@@ -30,6 +31,8 @@ constexpr std::uint64_t kIdleReserveBytes = kPageBytes;
 constexpr std::uint64_t kReadBytesMax = 1 * kMiB;
 /// Entries this near in a file are fetched together: between them stand an END and padding.
 constexpr std::uint64_t kReadGapMax = 2 * kPageBytes;
+/// A segment of whose bytes this part is left is nearly full.
+constexpr std::uint64_t kLittleRoom = 8;
 constexpr std::uint64_t kRepairBytes = 1 * kMiB;  // of one read or write while repairing
 
 struct Segment {
@@ -73,6 +76,8 @@ class SegmentedRaftLog final : public RaftLog {
   Status SyncIdle() override;
   Result<std::vector<Entry>> Read(LogIndex first, LogIndex last, std::size_t bytes_max) override;
   Status Compact(LogIndex index) override;
+  Result<Scrubbed> Scrub(std::size_t bytes_max) override;
+  bool ShortOfRoom() override;
   std::uint64_t SizeOnDisk() const override;
 
  private:
@@ -142,6 +147,7 @@ class SegmentedRaftLog final : public RaftLog {
 
   // The files.
   std::deque<Segment> segments_;  // the last one is written
+  std::optional<Scrubber> scrubber_;
   std::unique_ptr<VoteFile> vote_file_;
   bool vote_file_stale_ = false;
   LogIndex segment_prev_index_;  // of the segment that is written
@@ -196,6 +202,7 @@ Status SegmentedRaftLog::Start(const Membership& membership) {
   }
   RETURN_IF_ERROR(TakeMemberships(membership, found));
   RETURN_IF_ERROR(FillRecovered(torn));
+  scrubber_.emplace(files_, log_directory_, std::move(found.damaged_segments));
   spares_->TopUp();
   return Status::Ok();
 }
@@ -760,6 +767,18 @@ Status SegmentedRaftLog::Compact(LogIndex index) {
     if (damaged_->first > damaged_->last) damaged_.reset();
   }
   return Status::Ok();
+}
+
+Result<Scrubbed> SegmentedRaftLog::Scrub(std::size_t bytes_max) {
+  RETURN_IF_ERROR(poison_);
+  return scrubber_->Step(segments_.front().number, segments_.back().number, bytes_max);
+}
+
+bool SegmentedRaftLog::ShortOfRoom() {
+  const std::uint64_t used = tail_ + buffer_.size() + kIdleReserveBytes;
+  const std::uint64_t bytes = segments_.back().bytes;
+  const bool little = used + bytes / kLittleRoom >= bytes;
+  return little && spares_->Lacking();
 }
 
 std::uint64_t SegmentedRaftLog::SizeOnDisk() const {

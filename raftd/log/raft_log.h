@@ -23,6 +23,20 @@ struct LogOptions {
   std::uint32_t spare_segments = 1;  ///< Zero-filled ones kept ahead (R75).
 };
 
+/// What a step of a scrub found.
+struct Scrubbed {
+  /// Bytes that can't be read as they were written.
+  struct Damage {
+    std::uint64_t segment = 0;
+    std::uint64_t offset = 0;
+    /// Recovery can tell which entries are in doubt and let a leader refill them; it could not go
+    /// on past a segment whose header is gone.
+    bool recoverable = true;
+  };
+  bool done = false;  ///< All closed segments were read; the next step begins anew.
+  std::optional<Damage> damage;
+};
+
 /// The replicated log and the vote on disk. The layout is drawn in segment_format.h.
 ///
 /// Writes are submitted in order and are durable only when Sync has returned ok. Any failed write
@@ -63,6 +77,20 @@ class RaftLog {
   /// Entries at or below `index` are not needed any more: whole segments below it are recycled or
   /// removed.
   virtual Status Compact(LogIndex index) = 0;
+
+  /// Goes on with the scrub: reads about `bytes_max` more of the segments that are not written any
+  /// more and checks them as recovery would. A segment whose damage was told, here or by recovery,
+  /// is left out from then on. io_error: what could not be read is passed over, too. Neither says
+  /// anything of the log's other calls.
+  virtual Result<Scrubbed> Scrub(std::size_t bytes_max) {
+    static_cast<void>(bytes_max);
+    return Scrubbed{.done = true, .damage = {}};
+  }
+
+  /// Whether the next large write may find no room: little is left of the segment that is written,
+  /// and the spare that should come after it can't be made (R75). Small writes still fit. Goes on
+  /// trying to make one.
+  virtual bool ShortOfRoom() { return false; }
 
   virtual std::uint64_t SizeOnDisk() const = 0;
 };

@@ -54,6 +54,7 @@ class Replay {
         open_ || out_.damaged ? std::min(suspect_first_, trusted.Next()) : trusted.Next();
     out_.damaged.reset();
     out_.any_damage = true;
+    out_.damaged_segments.insert(at_.segment);
     out_.vote_proved = false;
     open_ = true;
     damaged_bytes_ += bytes;

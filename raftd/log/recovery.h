@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,6 +43,7 @@ struct RecoveredSegments {
   /// one.
   std::optional<IndexRange> damaged;
   bool any_damage = false;
+  std::set<std::uint64_t> damaged_segments;
   bool vote_proved = true;
 };
 

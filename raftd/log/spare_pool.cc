@@ -80,6 +80,7 @@ void SparePool::RunJob() {
   {
     MutexLock lock(mutex_);
     running_ = posted_ = false;
+    failed_ = !done.ok();
     if (!done.ok()) failed_at_ms_ = options_.environment.clock->MonotonicMs();
     idle_.notify_all();
   }
@@ -151,6 +152,12 @@ std::optional<std::string> SparePool::Take() {
   std::string path = std::move(ready_.back());
   ready_.pop_back();
   return path;
+}
+
+bool SparePool::Lacking() {
+  TopUp();
+  MutexLock lock(mutex_);
+  return ready_.empty() && failed_;
 }
 
 void SparePool::GiveBack(std::string path) {

@@ -41,6 +41,8 @@ class SparePool : public std::enable_shared_from_this<SparePool> {
   void TopUp();
   /// The path of a spare of segment_bytes, which is the caller's from now on.
   std::optional<std::string> Take();
+  /// No spare is ready and the last attempt to make one failed. Goes on trying.
+  bool Lacking();
   /// Puts a spare back that wasn't used after all.
   void GiveBack(std::string path);
   /// Makes one of `bytes` at once, on this thread.
@@ -78,6 +80,7 @@ class SparePool : public std::enable_shared_from_this<SparePool> {
   bool running_ GUARDED_BY(mutex_) = false;  // a job runs
   bool closed_ GUARDED_BY(mutex_) = false;
   std::optional<std::uint64_t> failed_at_ms_ GUARDED_BY(mutex_);  // the last task's failure
+  bool failed_ GUARDED_BY(mutex_) = false;                        // the task that ended last did
   std::uint64_t next_name_ GUARDED_BY(mutex_) = 1;
 };
 
