@@ -7,6 +7,8 @@
 
 #include "common/base/check.h"
 #include "proto/codec.h"
+#include "raftd/core/membership.h"
+#include "raftd/core/quorum.h"
 
 namespace bedrock::raft {
 
@@ -31,6 +33,17 @@ std::optional<Message> ToRaft(proto::Message& message) {
         using T = std::decay_t<decltype(alternative)>;
         if constexpr (IsAlternative<T, Message>::value) return Message(std::move(alternative));
         return std::nullopt;
+      },
+      message);
+}
+
+/// One that raftds send each other.
+bool IsPeerMessage(const proto::Message& message) {
+  return std::visit(
+      [](const auto& alternative) {
+        using T = std::decay_t<decltype(alternative)>;
+        return IsAlternative<T, Message>::value || std::is_same_v<T, LogClaim> ||
+               std::is_same_v<T, LogVerdict>;
       },
       message);
 }
@@ -80,8 +93,15 @@ Driver::Driver(const DriverOptions& options, const Recovered& recovered)
           *options.transport,
           {.on_peer_reset = [this](NodeId peer) { core_.LinkReset(peer); },
            .on_storage_lost = [this] { apply_.SendFailed(clock_.MonotonicMs()); }}),
+      peers_(*options.node, *options.transport, frames_),
+      admission_({.node = options.node->node,
+                  .log = options.log_number,
+                  .is_new = recovered.vote == Vote() && !recovered.last_index,
+                  .founder = options.founder},
+                 core_, peers_),
       desk_(options.desk, core_, frames_),
       transfers_(core_, frames_),
+      members_(core_, frames_),
       apply_(options.apply, options.clock->MonotonicMs()),
       disk_(options.election_ms_min) {
   log_.Start({.on_durable = [this](WriteSeq seq) { OnDurable(seq); },
@@ -91,7 +111,13 @@ Driver::Driver(const DriverOptions& options, const Recovered& recovered)
                     written_at_ms_ = clock_.MonotonicMs();
                     disk_.Probed(written_at_ms_ - started_ms);
                   },
+              .on_full =
+                  [this](LogFull full) {
+                    log_full_ = static_cast<bool>(full);
+                    if (full) log::Error("no room for more segments of the log");
+                  },
               .on_failed = [this](const Status& status) { OnFailed(status); }});
+  if (options_.scrub_ms > 0) scrub_at_ms_ = clock_.MonotonicMs() + options_.scrub_ms;
 }
 
 // ---- Input ----
@@ -146,10 +172,18 @@ void Driver::HandlePacket(const proto::FrameHeader& header, const std::string& f
   } else if (const auto* transfer = std::get_if<proto::TransferLeadership>(&packet.message)) {
     desk_.Heard(from, now_ms);
     transfers_.OnTransfer(from, packet.request, *transfer, now_ms);
+  } else if (const auto* change = std::get_if<proto::ChangeMembers>(&packet.message)) {
+    desk_.Heard(from, now_ms);
+    members_.OnChange(from, packet.request, *change, now_ms);
   } else if (const auto* refusal = std::get_if<proto::Refusal>(&packet.message)) {
     LogRefusal(from, refusal->error);
-  } else if (std::optional<Message> message = ToRaft(packet.message)) {
-    HandlePeerMessage(header, from, *std::move(message));
+  } else if (IsPeerMessage(packet.message)) {
+    const Peers::Hearing heard = peers_.Hear(header.node, header.boot, from);
+    if (heard == Peers::Hearing::kRefused) {
+      HandleRefusedPeer(header, from, packet.message);
+    } else {
+      HandlePeerMessage(header.node, heard, packet.message);
+    }
   } else {
     const bool unknown = std::holds_alternative<proto::UnknownKind>(packet.message);
     RefuseFrame(
@@ -160,33 +194,49 @@ void Driver::HandlePacket(const proto::FrameHeader& header, const std::string& f
   }
 }
 
-void Driver::HandlePeerMessage(const proto::FrameHeader& header, std::string_view from,
-                               Message message) {
-  const NodeId peer = header.node;
-  const bool is_peer = peer != options_.node->node && options_.node->Find(peer) != nullptr &&
-                       IsRoutingIdOf(from, "raftd", peer);
-  if (!is_peer) {
-    if (const auto repeats = refused_limit_.Admit(clock_.MonotonicMs())) {
-      log::Warning("ignored a raft message of no member",
-                   {{"from", from}, {"node", peer}, {"repeats", *repeats}});
+void Driver::HandlePeerMessage(NodeId peer, Peers::Hearing heard, proto::Message& message) {
+  if (const auto* claim = std::get_if<LogClaim>(&message)) {
+    admission_.OnClaim(peer, *claim, clock_.MonotonicMs());
+  } else if (const auto* verdict = std::get_if<LogVerdict>(&message)) {
+    admission_.OnVerdict(peer, *verdict);
+  } else if (std::optional<Message> raft = ToRaft(message)) {
+    if (!admission_.admitted()) {
+      admission_.OnEarlyMessage(peer, clock_.MonotonicMs());
+      return;
+    }
+    if (heard == Peers::Hearing::kRestarted) core_.LinkReset(peer);
+    core_.Receive(peer, *std::move(raft));
+  }
+}
+
+void Driver::HandleRefusedPeer(const proto::FrameHeader& header, const std::string& from,
+                               const proto::Message& message) {
+  if (IsRoutingIdOf(from, "raftd", header.node) && admission_.IsRemovedForGood(header.node)) {
+    // It may have been away then. Its claim comes once it hears of nobody any more.
+    if (const auto* claim = std::get_if<LogClaim>(&message)) {
+      frames_.ToCaller(from, RequestId(), AdmissionDesk::Removed(*claim));
     }
     return;
   }
-  BootId& boot = peer_boots_[peer];
-  if (boot != header.boot) {
-    if (boot) core_.LinkReset(peer);
-    boot = header.boot;
+  if (const auto repeats = refused_limit_.Admit(clock_.MonotonicMs())) {
+    log::Warning("ignored a raft message of no member",
+                 {{"from", from}, {"node", header.node}, {"repeats", *repeats}});
   }
-  core_.Receive(peer, std::move(message));
 }
 
 void Driver::OnPeerFrame(NodeId peer, const Bytes& bytes) {
   if (halted_) return;
-  const Result<proto::Frame> frame = proto::DecodeFrame(bytes);
+  Result<proto::Frame> frame = proto::DecodeFrame(bytes);
   if (!frame.ok()) return;
-  for (const proto::Packet& packet : frame->packets) {
+  const proto::FrameHeader& header = frame->header;
+  const bool is_peer = header.protocol == proto::kProtocolVersion && header.node == peer &&
+                       header.cluster == options_.node->cluster && !header.group;
+  for (proto::Packet& packet : frame->packets) {
     if (const auto* refusal = std::get_if<proto::Refusal>(&packet.message)) {
       LogRefusal(FormatNodeId(peer), refusal->error);
+    } else if (is_peer) {
+      const Peers::Hearing heard = peers_.HearOverLink(peer, header.boot);
+      if (heard != Peers::Hearing::kRefused) HandlePeerMessage(peer, heard, packet.message);
     }
   }
 }
@@ -207,6 +257,8 @@ void Driver::OnStorageFrame(const Bytes& bytes) {
 }
 
 void Driver::HandleProgress(BootId boot, const proto::ApplyProgress& progress) {
+  admission_.OnStorage(progress.applied);
+  if (admission_.refused()) return;
   const std::uint64_t now_ms = clock_.MonotonicMs();
   const View view = core_.GetView();
   const ApplyStream::Effect effect = apply_.OnProgress(boot, progress, now_ms);
@@ -259,6 +311,7 @@ void Driver::LogRefusal(std::string_view who, const proto::Error& error) {
 // ---- Output ----
 
 void Driver::EndTurn() {
+  EndWhereRefused();
   if (halted_) return;
   WatchHealth();
   desk_.HandOver({.now_ms = clock_.MonotonicMs(),
@@ -279,6 +332,7 @@ void Driver::EndTurn() {
   }
   if (halted_) return;
   transfers_.Settle(clock_.MonotonicMs());
+  members_.Settle(clock_.MonotonicMs());
   frames_.Flush();
 }
 
@@ -297,7 +351,7 @@ void Driver::CarryOut(Output output) {
   if (output.write) Submit(*std::move(output.write));
   if (halted_) return;
   for (Outgoing& outgoing : output.now) {
-    frames_.ToPeer(outgoing.to, ToProto(std::move(outgoing.message)));
+    peers_.Send(outgoing.to, ToProto(std::move(outgoing.message)));
   }
   for (HeldMessage& held : output.held) {
     CHECK_MSG(held_.empty() || held_.back().after <= held.after, "held messages are in order");
@@ -316,7 +370,8 @@ void Driver::CarryOut(Output output) {
     apply_.Add(*std::move(output.apply));
   }
   if (output.compact_up_to) log_.Compact(output.compact_up_to);
-  if (output.status_changed) PushStatus();
+  if (output.membership_changed) peers_.Follow(core_.membership());
+  if (output.status_changed || output.membership_changed) PushStatus();
 }
 
 void Driver::Submit(Write write) {
@@ -332,13 +387,14 @@ void Driver::Submit(Write write) {
 void Driver::OnDurable(WriteSeq seq) {
   if (halted_) return;
   CHECK_MSG(seq >= durable_ && seq <= submitted_, "durability only grows, up to what was written");
+  if (seq == durable_) return;
   durable_ = seq;
   written_at_ms_ = clock_.MonotonicMs();
   disk_.Durable(seq, written_at_ms_);
   core_.Durable(seq);
   while (!held_.empty() && held_.front().after <= durable_) {
     Outgoing& outgoing = held_.front().outgoing;
-    frames_.ToPeer(outgoing.to, ToProto(std::move(outgoing.message)));
+    peers_.Send(outgoing.to, ToProto(std::move(outgoing.message)));
     held_.pop_front();
   }
 }
@@ -349,6 +405,14 @@ void Driver::OnFailed(const Status& status) {
   log::Error("the log failed: this process ends and recovers at its next start",
              {{"error", status}});
   options_.on_fatal(status);
+}
+
+void Driver::EndWhereRefused() {
+  if (halted_ || !admission_.refused()) return;
+  halted_ = true;
+  frames_.Close();
+  log::Error("this node must not take part", {{"because", *admission_.refused()}});
+  options_.on_refused(*admission_.refused());
 }
 
 bool Driver::PumpApply() {
@@ -404,8 +468,12 @@ bool Driver::MayStop() const {
 
 void Driver::Tick() {
   if (halted_) return;
-  core_.Tick(clock_.MonotonicMs() / options_.tick_ms);
+  const std::uint64_t now_ms = clock_.MonotonicMs();
+  admission_.Tick(now_ms);
+  if (admission_.admitted()) core_.Tick(now_ms / options_.tick_ms);
   StartIdleSync();
+  RetryFullLog();
+  ScrubLog();
 }
 
 void Driver::StartIdleSync() {
@@ -420,25 +488,69 @@ void Driver::StartIdleSync() {
   log_.SyncIdle();
 }
 
+void Driver::RetryFullLog() {
+  const std::uint64_t now_ms = clock_.MonotonicMs();
+  if (halted_ || !log_full_ || now_ms - retried_at_ms_ < kFullRetryMs) return;
+  retried_at_ms_ = now_ms;
+  log_.Retry();
+}
+
+void Driver::ScrubLog() {
+  if (halted_ || !scrub_at_ms_ || clock_.MonotonicMs() < *scrub_at_ms_) return;
+  scrub_at_ms_.reset();
+  log_.Scrub(kScrubBytes, [this](const Result<Scrubbed>& scrubbed) { OnScrubbed(scrubbed); });
+}
+
+void Driver::OnScrubbed(const Result<Scrubbed>& scrubbed) {
+  const bool done = !scrubbed.ok() || scrubbed->done;
+  scrub_at_ms_ = clock_.MonotonicMs() + (done ? options_.scrub_ms : kScrubPaceMs);
+  if (!scrubbed.ok()) {
+    log::Error("a segment of the log can't be read: replace this node while the others are well",
+               {{"error", scrubbed.status()}});
+    return;
+  }
+  if (!scrubbed->damage) return;
+  const Scrubbed::Damage& damage = *scrubbed->damage;
+  // A restart could not go on past the header, and where there is nobody to refill what it finds,
+  // the node had better go on without one.
+  const bool refillable =
+      damage.recoverable && core_.membership().voters.size() > 1 && core_.GetView().leader;
+  log::Error(refillable ? "the log is damaged: it is recovered and refilled by the others"
+                        : "the log is damaged: replace this node while the others are well",
+             {{"segment", damage.segment}, {"offset", damage.offset}});
+  if (refillable) options_.on_damaged();
+}
+
 proto::ErrorCode Driver::storage_health() const {
   const View view = core_.GetView();
   if (apply_.applied().Next() < view.first_index) return proto::ErrorCode::kStorageUnavailable;
+  if (log_full_) return proto::ErrorCode::kStorageFull;
   return apply_.Health(clock_.MonotonicMs());
 }
 
 void Driver::WatchHealth() {
   const proto::ErrorCode health = storage_health();
   const bool disk_stalled = disk_.Stalled(clock_.MonotonicMs());
-  const bool stalled = disk_stalled || health != proto::ErrorCode::kOk;
+  const bool fit = health == proto::ErrorCode::kOk;
   if (health != std::exchange(logged_health_, health)) {
-    log::Log(health == proto::ErrorCode::kOk ? log::Level::kInfo : log::Level::kWarning,
-             "storage health changed", {{"health", proto::ErrorCodeName(health)}});
+    log::Log(fit ? log::Level::kInfo : log::Level::kWarning, "storage health changed",
+             {{"health", proto::ErrorCodeName(health)}});
     PushStatus();
   }
+  if (fit) tried_to_hand_over_ = false;
+  const bool stalled = disk_stalled || (!fit && !HandsOver());
   if (stalled == std::exchange(stalled_, stalled)) return;
   if (disk_stalled) log::Warning("the log's disk stalls: this node does not lead");
   if (!stalled) log::Info("log and storage are well: this node may lead");
   core_.DiskStalled(stalled);
+}
+
+/// A leader whose storage or log takes nothing any more hands over while it still can, and steps
+/// down where nobody takes over (R75).
+bool Driver::HandsOver() {
+  if (core_.GetView().role != Role::kLeader) return false;
+  if (!std::exchange(tried_to_hand_over_, true)) core_.Transfer(NodeId());
+  return static_cast<bool>(core_.GetView().handing_over_to);
 }
 
 void Driver::PushStatus() {
@@ -473,24 +585,28 @@ proto::RaftStatus Driver::MakeStatus() const {
                            .storage_health = storage_health(),
                            .software = std::string(kSoftware),
                            .members = {}};
-  for (const config::Member& member : options_.node->members) {
+  const Membership& membership = core_.membership();
+  for (const config::Member& member : peers_.known()) {
+    const NodeId id = member.id;
     proto::MemberStatus& row = status.members.emplace_back();
-    row.id = member.id;
+    row.id = id;
+    row.voter = membership.voters.empty() || IsVoter(membership, id);
     row.raft = member.raft;
     row.storage = member.storage;
     row.client = member.client;
     row.http = member.http;
-    if (member.id == view.id) {
+    if (id == view.id) {
       row.role = ToProto(view.role);
       row.match_index = view.role == Role::kLeader ? view.durable_index : LogIndex();
-    } else if (member.id == view.leader) {
+    } else if (id == view.leader) {
       row.role = proto::Role::kLeader;
     }
     for (const MemberProgress& progress : view.members) {
-      if (progress.id != member.id) continue;
+      if (progress.id != id) continue;
       if (progress.recently_active) row.role = proto::Role::kFollower;
       row.match_index = progress.match;
     }
+    if (!row.voter && row.role == proto::Role::kFollower) row.role = proto::Role::kLearner;
   }
   return status;
 }

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,15 +11,19 @@
 #include "bedrock/status.h"
 #include "common/base/bytes.h"
 #include "common/base/ids.h"
+#include "common/base/units.h"
 #include "common/config/node_config.h"
 #include "common/env/clock.h"
 #include "common/logging/log.h"
 #include "proto/frame.h"
 #include "raftd/core/raft.h"
+#include "raftd/server/admission_desk.h"
 #include "raftd/server/apply_stream.h"
 #include "raftd/server/disk_watch.h"
 #include "raftd/server/log_writer.h"
+#include "raftd/server/membership_desk.h"
 #include "raftd/server/outgoing_frames.h"
+#include "raftd/server/peers.h"
 #include "raftd/server/router_desk.h"
 #include "raftd/server/transfer_desk.h"
 
@@ -32,8 +35,12 @@ struct DriverOptions {
   Limits core_limits;
   std::uint64_t tick_ms = 10;
   std::uint64_t election_ms_min = 500;  ///< A disk that takes longer has stalled (R77).
+  std::uint64_t scrub_ms = 0;           ///< From one scrub of the log to the next; 0: none.
   BootId boot;
   std::uint64_t seed = 0;  ///< For the election timeouts.
+  LogNumber log_number;    ///< TakeLogNumber's.
+  /// Where the log is new: this node may found a cluster with the members that the flags name.
+  bool founder = true;
   ApplyStream::Limits apply;
   RouterDesk::Limits desk;
   Clock* clock = nullptr;
@@ -41,6 +48,12 @@ struct DriverOptions {
   Transport* transport = nullptr;
   /// The log can't be written or read any more. Nothing is sent after it; the process has to end.
   std::function<void(const Status&)> on_fatal;
+  /// This node must not take part, now or ever again, for this reason. Nothing is sent after it;
+  /// the process has to end.
+  std::function<void(const std::string&)> on_refused;
+  /// Entries of the log are damaged and the other nodes can refill them: recovery has to look at
+  /// the log, so the driver wants to be stopped in order (BeginStop) and made anew.
+  std::function<void()> on_damaged;
 };
 
 /// Carries out what the Raft core asks, in the order that makes it safe and fast. A turn:
@@ -60,6 +73,10 @@ struct DriverOptions {
 class Driver {
  public:
   static constexpr std::uint64_t kStopMsMax = 1000;
+  static constexpr std::uint64_t kFullRetryMs = 200;  ///< Between attempts to write to a full log.
+  /// A scrub reads this much each time: 10 MiB/s.
+  static constexpr std::size_t kScrubBytes = 1 * kMiB;
+  static constexpr std::uint64_t kScrubPaceMs = 100;
 
   Driver(const DriverOptions& options, const Recovered& recovered);
   Driver(const Driver&) = delete;
@@ -67,8 +84,8 @@ class Driver {
 
   /// A frame came in at the listener, from whoever has routing id `from`.
   void OnFrame(std::string_view from, const Bytes& bytes);
-  /// A frame came back over the link to a peer: peers answer over links of their own, so only a
-  /// refusal makes sense.
+  /// A frame came back over the link to a peer: a refusal, or the answer of one that has no link to
+  /// this node.
   void OnPeerFrame(NodeId peer, const Bytes& bytes);
   void OnStorageFrame(const Bytes& bytes);
 
@@ -77,6 +94,9 @@ class Driver {
   /// Does what this turn's input asks for.
   void EndTurn();
 
+  /// Opens the links to all peers. Called once, before any frame.
+  void ConnectPeers() { peers_.Follow(core_.membership()); }
+
   /// An orderly stop begins: a leader hands over, so that nobody waits for an election, and goes on
   /// until what it took on is answered. All of it bounded by kStopMsMax.
   void BeginStop();
@@ -84,6 +104,7 @@ class Driver {
   bool MayStop() const;
 
   View GetView() const { return core_.GetView(); }
+  const Membership& membership() const { return core_.membership(); }
   proto::ErrorCode storage_health() const;
   bool halted() const { return halted_; }
 
@@ -92,7 +113,10 @@ class Driver {
   std::optional<proto::Frame> Decode(std::string_view from, const Bytes& bytes);
   void HandlePacket(const proto::FrameHeader& header, const std::string& from,
                     proto::Packet& packet);
-  void HandlePeerMessage(const proto::FrameHeader& header, std::string_view from, Message message);
+  /// `heard`: not kRefused.
+  void HandlePeerMessage(NodeId peer, Peers::Hearing heard, proto::Message& message);
+  void HandleRefusedPeer(const proto::FrameHeader& header, const std::string& from,
+                         const proto::Message& message);
   void HandleProgress(BootId boot, const proto::ApplyProgress& progress);
   void RefuseFrame(std::string_view from, RequestId request, proto::ErrorCode code,
                    const std::string& detail);
@@ -106,10 +130,16 @@ class Driver {
   void SendApply(std::vector<Entry> entries);
   void OnDurable(WriteSeq seq);
   void OnFailed(const Status& status);
+  /// Ends everything where this node must not take part.
+  void EndWhereRefused();
 
   // Upkeep.
   void WatchHealth();
+  bool HandsOver();
   void StartIdleSync();
+  void RetryFullLog();
+  void ScrubLog();
+  void OnScrubbed(const Result<Scrubbed>& scrubbed);
   void PushStatus();
   proto::RaftStatus MakeStatus() const;
   void LogChanges();
@@ -119,8 +149,11 @@ class Driver {
   LogWriter& log_;
   Raft core_;
   OutgoingFrames frames_;
+  Peers peers_;
+  AdmissionDesk admission_;
   RouterDesk desk_;
   TransferDesk transfers_;
+  MembershipDesk members_;
   ApplyStream apply_;
   DiskWatch disk_;
 
@@ -132,11 +165,14 @@ class Driver {
   bool idle_synced_ = true;
   std::optional<std::uint64_t> idle_started_ms_;  // an idle sync is under way
   bool stalled_ = false;                          // what the core was told last
+  bool log_full_ = false;
+  std::uint64_t retried_at_ms_ = 0;           // to write to a full log
+  bool tried_to_hand_over_ = false;           // since this node became unfit to lead
+  std::optional<std::uint64_t> scrub_at_ms_;  // the next step; none while one is under way
   /// Set once a leader stops.
   std::optional<std::uint64_t> stop_by_ms_;
   bool halted_ = false;
   RequestId last_request_;
-  std::map<NodeId, BootId> peer_boots_;
 
   // For log lines.
   Role logged_role_ = Role::kFollower;

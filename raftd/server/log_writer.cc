@@ -1,5 +1,6 @@
 #include "raftd/server/log_writer.h"
 
+#include <deque>
 #include <utility>
 
 #include "common/base/check.h"
@@ -15,12 +16,18 @@ class InlineLogWriter final : public LogWriter {
 
   void Start(Callbacks callbacks) override { callbacks_ = std::move(callbacks); }
 
-  void Submit(Write write) override { Check(log_.Submit(write)); }
+  void Submit(Write write) override {
+    if (failed_) return;
+    waiting_.push_back(std::move(write));
+    if (!stuck_) SubmitWaiting();
+  }
 
   void Flush() override {
     if (failed_) return;
     const Result<WriteSeq> durable = log_.Sync();
-    if (Check(durable.status())) callbacks_.on_durable(*durable);
+    if (!Check(durable.status())) return;
+    callbacks_.on_durable(*durable);
+    TellRoom();
   }
 
   void SyncIdle() override {
@@ -37,7 +44,36 @@ class InlineLogWriter final : public LogWriter {
     if (!failed_) Check(log_.Compact(index));
   }
 
+  void Retry() override {
+    if (failed_ || !full_) return;
+    const std::size_t waited = waiting_.size();
+    SubmitWaiting();
+    if (waiting_.size() < waited) Flush();
+  }
+
+  void Scrub(std::size_t bytes_max, OnScrubbed on_scrubbed) override {
+    if (!failed_) on_scrubbed(log_.Scrub(bytes_max));
+  }
+
  private:
+  void SubmitWaiting() {
+    stuck_ = false;
+    while (!waiting_.empty() && !stuck_ && !failed_) {
+      const Status submitted = log_.Submit(waiting_.front());
+      // A log that has failed for lack of room says so of each call; one that is only full does
+      // not.
+      stuck_ = submitted.IsNoSpace() && Check(log_.Sync().status());
+      if (!stuck_ && Check(submitted)) waiting_.pop_front();
+    }
+    TellRoom();
+  }
+
+  void TellRoom() {
+    if (failed_) return;
+    const bool full = stuck_ || log_.ShortOfRoom();
+    if (full != std::exchange(full_, full)) callbacks_.on_full(LogFull(full));
+  }
+
   /// False after a failure, the first of which is told.
   bool Check(const Status& status) {
     if (failed_) return false;
@@ -50,6 +86,11 @@ class InlineLogWriter final : public LogWriter {
   RaftLog& log_;
   Callbacks callbacks_;
   bool failed_ = false;
+  bool full_ = false;   // as was told
+  bool stuck_ = false;  // the front of waiting_ found no room
+  /// Empty unless stuck. Bounded by the core: a follower's by what a leader may have in flight to
+  /// it, a leader's by Limits::uncommitted_bytes_max until it has handed over.
+  std::deque<Write> waiting_;
 };
 
 /// Runs the jobs of an InlineLogWriter on the executor and brings the answers back.
@@ -65,6 +106,7 @@ class ThreadedLogWriter final : public LogWriter {
     inline_.Start(
         {.on_durable = [this](WriteSeq seq) { post_([this, seq] { callbacks_.on_durable(seq); }); },
          .on_idle_done = [this] { post_([this] { callbacks_.on_idle_done(); }); },
+         .on_full = [this](LogFull full) { post_([this, full] { callbacks_.on_full(full); }); },
          .on_failed =
              [this](const Status& status) {
                post_([this, status] { callbacks_.on_failed(status); });
@@ -97,6 +139,21 @@ class ThreadedLogWriter final : public LogWriter {
 
   void Compact(LogIndex index) override {
     executor_.Post(Executor::Priority::kHigh, [this, index] { inline_.Compact(index); });
+  }
+
+  void Retry() override {
+    executor_.Post(Executor::Priority::kHigh, [this] { inline_.Retry(); });
+  }
+
+  void Scrub(std::size_t bytes_max, OnScrubbed on_scrubbed) override {
+    executor_.Post(Executor::Priority::kHigh, [this, bytes_max,
+                                               on_scrubbed = std::move(on_scrubbed)]() mutable {
+      inline_.Scrub(bytes_max, [this, &on_scrubbed](Result<Scrubbed> scrubbed) {
+        post_([on_scrubbed = std::move(on_scrubbed), scrubbed = std::move(scrubbed)]() mutable {
+          on_scrubbed(std::move(scrubbed));
+        });
+      });
+    });
   }
 
  private:

@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::uint64_t kTickMsMax = 1000;
 constexpr std::uint64_t kElectionMsMax = 600'000;
+constexpr std::uint64_t kScrubIntervalMsMin = 1000;
 constexpr std::uint64_t kSegmentBytesMin = 64 * kKiB;
 constexpr std::uint64_t kSegmentBytesMax = 4 * kGiB;
 
@@ -28,6 +29,12 @@ Status Options::Validate() const {
   }
   if (log_segment_bytes < kSegmentBytesMin || log_segment_bytes > kSegmentBytesMax) {
     return Status::InvalidArgument("--log-segment-bytes: from 64KiB to 4GiB");
+  }
+  if (log_bytes_max < 2 * log_segment_bytes) {
+    return Status::InvalidArgument("--log-bytes-max: at least twice --log-segment-bytes");
+  }
+  if (scrub_interval_ms != 0 && scrub_interval_ms < kScrubIntervalMsMin) {
+    return Status::InvalidArgument("--scrub-interval: 0 (never), or at least 1s");
   }
   if (log_writer != "inline" && log_writer != "thread") {
     return Status::InvalidArgument("--log-writer: 'inline' or 'thread'");
@@ -55,6 +62,11 @@ void AddFlags(config::FlagSet& flags, Options& options) {
                  "Endpoint to serve peers and routers on, instead of ipc://run/raftd.sock and this "
                  "node's raft endpoint.",
                  options.listen);
+  flags.Switch(
+      "join",
+      "A new node: waits until the cluster of the other --member nodes takes it in. Counts "
+      "at the first start, like --member: later the log tells who takes part.",
+      options.join);
   flags.Group("Elections");
   flags.Duration("tick-ms", "The core's clock; lower only with the election timeouts.",
                  options.tick_ms);
@@ -70,6 +82,13 @@ void AddFlags(config::FlagSet& flags, Options& options) {
                  options.election_ms_max);
   flags.Group("Log");
   flags.ByteSize("log-segment-bytes", "Size of a file of the log.", options.log_segment_bytes);
+  flags.ByteSize("log-bytes-max",
+                 "A member that is away holds the log up until it has grown this large; after that "
+                 "it is caught up by a snapshot.",
+                 options.log_bytes_max);
+  flags.Duration("scrub-interval",
+                 "How often closed files of the log are read and checked; 0: never.",
+                 options.scrub_interval_ms);
   flags.Text("log-writer",
              "'inline', or 'thread' where an fdatasync takes more than 5ms and would keep "
              "heartbeats waiting.",

@@ -20,6 +20,10 @@ struct Options {
   /// name one to bind.
   std::vector<std::string> listen;
 
+  /// A new node that waits until a cluster takes it in, instead of founding one with the --member
+  /// nodes. Counts at its first start alone, as they do.
+  bool join = false;
+
   /// The core's clock. Lower only with the election timeouts.
   std::uint64_t tick_ms = 10;
   /// How often a leader shows that it lives. Raise on links with a round trip above 20 ms.
@@ -31,6 +35,12 @@ struct Options {
   std::uint64_t election_ms_max = 1000;
 
   std::uint64_t log_segment_bytes = 64 * kMiB;
+  /// The log is dropped behind what every member holds; one that is away holds it up until the log
+  /// has grown this large, and needs a snapshot after that. Raise where nodes are away for long and
+  /// the state is large.
+  std::uint64_t log_bytes_max = 1 * kGiB;
+  /// How often segments that are not written any more are read and checked, 10 MiB/s; 0: never.
+  std::uint64_t scrub_interval_ms = 24 * std::uint64_t{3'600'000};
   /// "inline" or "thread". A thread of its own costs 10 to 20 % of throughput, and keeps heartbeats
   /// going where one fdatasync takes more than about 5 ms.
   std::string log_writer = "inline";

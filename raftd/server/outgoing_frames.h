@@ -19,6 +19,8 @@ namespace bedrock::raft {
 class Transport {
  public:
   virtual ~Transport() = default;
+  /// Opens, moves or, where `endpoint` is empty, closes the link to a peer.
+  virtual void SetPeer(NodeId peer, const std::string& endpoint) = 0;
   virtual bool SendToPeer(NodeId peer, std::string frame) = 0;
   virtual bool SendToStorage(std::string frame) = 0;
   /// To whoever came to this process under routing id `to`: routers, mostly.
@@ -40,6 +42,9 @@ class OutgoingFrames {
   void ToPeer(NodeId peer, const proto::Message& message);
   void ToStorage(RequestId request, const proto::Message& message);
   void ToCaller(const std::string& to, RequestId request, const proto::Message& message);
+
+  /// Nothing goes to this peer any more, nor what is gathered for it. Not from within a callback.
+  void Forget(NodeId peer) { peers_.erase(peer); }
 
   /// Sends what is gathered. The callbacks run at its end and may add more, for the next Flush.
   void Flush();

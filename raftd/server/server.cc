@@ -1,7 +1,9 @@
 #include "raftd/server/server.h"
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,6 +16,8 @@
 #include "common/net/event_loop.h"
 #include "common/net/message_socket.h"
 #include "common/process/process.h"
+#include "raftd/core/quorum.h"
+#include "raftd/log/log_number.h"
 #include "raftd/log/raft_log.h"
 #include "raftd/server/driver.h"
 #include "raftd/server/log_writer.h"
@@ -35,14 +39,11 @@ class Sockets final : public Transport {
                                                   [&driver](const Bytes& frame) {
                                                     driver.OnStorageFrame(frame);
                                                   }));
-    for (const config::Member& member : node.members) {
-      if (member.id == node.node) continue;
-      ASSIGN_OR_RETURN(peers_[member.id],
-                       net::Link::Connect(loop_, context_, member.raft, routing_id,
-                                          [&driver, peer = member.id](const Bytes& frame) {
-                                            driver.OnPeerFrame(peer, frame);
-                                          }));
-    }
+    connect_ = [this, &driver, routing_id](NodeId peer, const std::string& endpoint) {
+      return net::Link::Connect(
+          loop_, context_, endpoint, routing_id,
+          [&driver, peer](const Bytes& frame) { driver.OnPeerFrame(peer, frame); });
+    };
     ASSIGN_OR_RETURN(listener_,
                      net::Listener::Bind(loop_, context_, options.Endpoints(),
                                          [&driver](std::string_view from, const Bytes& frame) {
@@ -51,6 +52,17 @@ class Sockets final : public Transport {
     return {};
   }
 
+  void SetPeer(NodeId peer, const std::string& endpoint) override {
+    peers_.erase(peer);
+    if (endpoint.empty()) return;
+    Result<std::unique_ptr<net::Link>> link = connect_(peer, endpoint);
+    if (link.ok()) {
+      peers_[peer] = std::move(link).value();
+    } else {
+      log::Error("can't open a link to a peer",
+                 {{"peer", peer}, {"endpoint", endpoint}, {"error", link.status()}});
+    }
+  }
   bool SendToPeer(NodeId peer, std::string frame) override {
     const auto found = peers_.find(peer);
     return found != peers_.end() && found->second->Send(std::move(frame));
@@ -64,6 +76,7 @@ class Sockets final : public Transport {
   net::EventLoop& loop_;
   net::MessageContext& context_;
   std::unique_ptr<net::Link> storage_;
+  std::function<Result<std::unique_ptr<net::Link>>(NodeId, const std::string&)> connect_;
   std::map<NodeId, std::unique_ptr<net::Link>> peers_;
   std::unique_ptr<net::Listener> listener_;
 };
@@ -98,15 +111,21 @@ void LogRecovery(const Recovered& recovered) {
   }
 }
 
-Membership MembershipOf(const config::NodeConfig& node) {
+/// What a new log begins with: everybody the flags name, or nobody where the node is to be taken
+/// in.
+Membership InitialMembership(const Options& options) {
   Membership membership;
-  for (const config::Member& member : node.members) membership.voters.push_back(member.id);
+  if (options.join) return membership;
+  for (const config::Member& member : options.node.members) {
+    membership.voters.push_back(member.id);
+    membership.addresses.push_back({member.id, config::FormatMember(member)});
+  }
   return membership;
 }
 
-}  // namespace
-
-int RunServer(FileSystem& file_system, const Options& options) {
+/// One life, from recovery to an orderly stop: the exit code, or none where the log has to be
+/// recovered anew.
+std::optional<int> Serve(FileSystem& file_system, const Options& options) {
   const config::NodeConfig& node = options.node;
   PosixClock clock;
   ThreadExecutor background(1);
@@ -118,7 +137,7 @@ int RunServer(FileSystem& file_system, const Options& options) {
                      .cluster = node.cluster,
                      .node = node.node,
                      .segment_bytes = options.log_segment_bytes},
-                    MembershipOf(node));
+                    InitialMembership(options));
   if (!opened.ok()) {
     const int exit_code = ExitCodeFor(opened.status());
     log::Error(exit_code == process::kExitMustNotStart
@@ -126,6 +145,13 @@ int RunServer(FileSystem& file_system, const Options& options) {
                    : "the log can't be opened",
                {{"error", opened.status()}});
     return exit_code;
+  }
+  const Result<LogNumber> number =
+      TakeLogNumber(file_system, {.directory = "raft", .cluster = node.cluster, .node = node.node},
+                    LogNumber(NonZeroEntropy()));
+  if (!number.ok()) {
+    log::Error("the log can't be told from others", {{"error", number.status()}});
+    return ExitCodeFor(number.status());
   }
   std::unique_ptr<RaftLog> log = std::move(opened).value();
   if (options.sync_delay_ms > 0) {
@@ -148,13 +174,18 @@ int RunServer(FileSystem& file_system, const Options& options) {
 
   const BootId boot(NonZeroEntropy());
   int exit_code = config::kExitOk;
+  bool stopping = false;
+  bool again = false;
   Sockets sockets(loop, context);
   Driver driver({.node = &node,
                  .core_limits = options.CoreLimits(),
                  .tick_ms = options.tick_ms,
                  .election_ms_min = options.election_ms_min,
+                 .scrub_ms = options.scrub_interval_ms,
                  .boot = boot,
                  .seed = SystemEntropy(),
+                 .log_number = *number,
+                 .founder = !options.join,
                  .apply = {},
                  .desk = {},
                  .clock = &clock,
@@ -164,37 +195,56 @@ int RunServer(FileSystem& file_system, const Options& options) {
                      [&](const Status&) {
                        exit_code = process::kExitDisk;
                        loop.Stop();
-                     }},
+                     },
+                 .on_refused =
+                     [&](const std::string&) {
+                       exit_code = process::kExitMustNotStart;
+                       loop.Stop();
+                     },
+                 .on_damaged = [&] { stopping = again = true; }},
                 recovered);
   const Status open = sockets.Open(options, boot, driver);
   if (!open.ok()) {
     log::Error("can't listen", {{"error", open}});
     return process::kExitFailed;
   }
+  driver.ConnectPeers();
   log::Info("serving", {{"raft", node.self().raft},
-                        {"members", node.members.size()},
+                        {"members", AllMembers(driver.membership()).size()},
                         {"cluster", FormatClusterId(node.cluster)},
                         {"log_writer", options.log_writer}});
 
-  bool stopping = false;
+  bool told = false;
   loop.Every(options.tick_ms, [&] {
     // A tick after it could, so that what it said last has left.
-    if (stopping && driver.MayStop()) loop.Stop();
+    if (told && driver.MayStop()) loop.Stop();
     driver.Tick();
+    if (stopping && !std::exchange(told, true)) driver.BeginStop();
   });
   loop.AtTurnEnd([&driver] { driver.EndTurn(); });
   loop.OnStopSignal([&] {
     log::Info("stopping");
     stopping = true;
-    driver.BeginStop();
+    again = false;
   });
   loop.Run();
   if (loop.missed_events() > 0) {
     log::Error("socket events were missed", {{"count", loop.missed_events()}});
   }
   writer_thread.reset();  // before what its jobs refer to
+  if (again && exit_code == config::kExitOk) return std::nullopt;
   log::Info("stopped", {{"exit_code", exit_code}});
   return exit_code;
+}
+
+}  // namespace
+
+int RunServer(FileSystem& file_system, const Options& options) {
+  while (true) {
+    // The sockets and the log of one life are gone before the next begins.
+    if (const std::optional<int> exit_code = Serve(file_system, options)) return *exit_code;
+    log::Info("recovering the log anew");
+  }
 }
 
 }  // namespace bedrock::raft

@@ -26,6 +26,8 @@ class SlowLog final : public RaftLog {
     return log_->Read(first, last, bytes_max);
   }
   Status Compact(LogIndex index) override { return log_->Compact(index); }
+  Result<Scrubbed> Scrub(std::size_t bytes_max) override { return log_->Scrub(bytes_max); }
+  bool ShortOfRoom() override { return log_->ShortOfRoom(); }
   std::uint64_t SizeOnDisk() const override { return log_->SizeOnDisk(); }
 
  private:

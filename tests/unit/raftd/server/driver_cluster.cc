@@ -4,6 +4,8 @@
 
 #include "common/base/check.h"
 #include "proto/codec.h"
+#include "raftd/core/quorum.h"
+#include "raftd/log/log_number.h"
 #include "raftd/log/raft_log.h"
 #include "raftd/server/log_writer.h"
 
@@ -27,6 +29,8 @@ class WatchedLog final : public RaftLog {
     return log_->Read(first, last, bytes_max);
   }
   Status Compact(LogIndex index) override { return log_->Compact(index); }
+  Result<Scrubbed> Scrub(std::size_t bytes_max) override { return log_->Scrub(bytes_max); }
+  bool ShortOfRoom() override { return log_->ShortOfRoom(); }
   std::uint64_t SizeOnDisk() const override { return log_->SizeOnDisk(); }
 
  private:
@@ -53,22 +57,27 @@ class DriverCluster::NodeUnderTest final : public Transport {
     config_.node = NodeId(static_cast<std::uint64_t>(id));
     config_.cluster = kCluster;
     Membership membership;
-    for (int i = 1; i <= cluster_.settings_.nodes; ++i) {
-      const std::string n = std::to_string(i);
-      config_.members.push_back(
-          *config::ParseMember("n" + n + ",raft=tcp://h" + n + ":1,storage=tcp://h" + n +
-                               ":2,client=tcp://h" + n + ":3,http=h" + n + ":4"));
+    const bool joining = cluster_.joining_.contains(id);
+    for (const int i : joining ? cluster_.joining_[id] : cluster_.Founders()) {
+      config_.members.push_back(*config::ParseMember(MemberLine(i)));
+      if (joining) continue;
       membership.voters.emplace_back(static_cast<std::uint64_t>(i));
+      membership.addresses.push_back({membership.voters.back(), MemberLine(i)});
     }
+    if (joining) config_.members.push_back(*config::ParseMember(MemberLine(id)));
     const Environment environment{
         .file_system = &cluster_.disks_[id], .clock = &cluster_.clock_, .executor = &background_};
     auto log = RaftLog::Open(environment,
                              {.directory = "raft",
                               .cluster = kCluster,
                               .node = config_.node,
-                              .segment_bytes = 256 * kKiB},
+                              .segment_bytes = cluster_.settings_.segment_bytes},
                              membership);
     CHECK_MSG(log.ok(), log.status().ToString());
+    const auto number = TakeLogNumber(
+        cluster_.disks_[id], {.directory = "raft", .cluster = kCluster, .node = config_.node},
+        LogNumber(1000 + boot_));
+    CHECK_MSG(number.ok(), number.status().ToString());
     log_ = std::make_unique<WatchedLog>(std::move(log).value(), [this] {
       cluster_.Trace("n" + std::to_string(id_) + " sync");
       if (cluster_.on_sync_) cluster_.on_sync_(id_);
@@ -79,23 +88,40 @@ class DriverCluster::NodeUnderTest final : public Transport {
                         *log_, writer_thread_,
                         [this](std::function<void()> task) { posted_.push_back(std::move(task)); });
     driver_ = std::make_unique<Driver>(
-        DriverOptions{.node = &config_,
-                      .core_limits = cluster_.settings_.limits,
-                      .tick_ms = kTickMs,
-                      .election_ms_min = 500,
-                      .boot = BootId(boot_),
-                      .seed = boot_,
-                      .apply = {},
-                      .desk = {},
-                      .clock = &cluster_.clock_,
-                      .log = writer_.get(),
-                      .transport = this,
-                      .on_fatal = [this](const Status& s) { cluster_.fatals_[id_] = s; }},
+        DriverOptions{
+            .node = &config_,
+            .core_limits = cluster_.settings_.limits,
+            .tick_ms = kTickMs,
+            .election_ms_min = 500,
+            .scrub_ms = cluster_.settings_.scrub_ms,
+            .boot = BootId(boot_),
+            .seed = boot_,
+            .log_number = *number,
+            .founder = !joining,
+            .apply = {},
+            .desk = {},
+            .clock = &cluster_.clock_,
+            .log = writer_.get(),
+            .transport = this,
+            .on_fatal = [this](const Status& s) { cluster_.fatals_[id_] = s; },
+            .on_refused = [this](const std::string& why) { cluster_.refusals_[id_] = why; },
+            .on_damaged = [this] { cluster_.damaged_.insert(id_); }},
         log_->recovered());
+    driver_->ConnectPeers();
+  }
+
+  void SetPeer(NodeId peer, const std::string& endpoint) override {
+    if (endpoint.empty()) {
+      links_.erase(peer);
+    } else {
+      links_[peer] = endpoint;
+    }
   }
 
   bool SendToPeer(NodeId peer, std::string frame) override {
     const int to = static_cast<int>(peer.value());
+    if (!links_.contains(peer)) return false;
+    EXPECT_EQ(links_[peer], "tcp://h" + std::to_string(to) + ":1");
     const Bytes bytes(std::move(frame));
     const proto::Frame decoded = *proto::DecodeFrame(bytes);
     for (const proto::Packet& packet : decoded.packets) {
@@ -112,8 +138,12 @@ class DriverCluster::NodeUnderTest final : public Transport {
     return true;
   }
   bool SendToCaller(std::string_view to, std::string frame) override {
+    const Bytes bytes(std::move(frame));
+    for (const auto& [id, node] : cluster_.nodes_) {
+      if (node->Sender() == to) cluster_.network_.push_back({id_, id, Sender(), bytes, true});
+    }
     if (to != kRouter) return false;
-    const proto::Frame decoded = *proto::DecodeFrame(Bytes(std::move(frame)));
+    const proto::Frame decoded = *proto::DecodeFrame(bytes);
     cluster_.answers_.insert(cluster_.answers_.end(), decoded.packets.begin(),
                              decoded.packets.end());
     return true;
@@ -123,6 +153,10 @@ class DriverCluster::NodeUnderTest final : public Transport {
     return "raftd/n" + std::to_string(id_) + "/" + std::to_string(boot_);
   }
   Driver& driver() { return *driver_; }
+  const Driver& driver() const { return *driver_; }
+  bool LinkedTo(int node) const {
+    return links_.contains(NodeId(static_cast<std::uint64_t>(node)));
+  }
   void set_disk_held(bool held) { disk_held_ = held; }
 
   /// One turn. True where anything happened outside of the driver.
@@ -151,6 +185,7 @@ class DriverCluster::NodeUnderTest final : public Transport {
   ManualExecutor writer_thread_;
   std::deque<std::function<void()>> posted_;
   std::vector<Bytes> to_storage_;
+  std::map<NodeId, std::string> links_;
   std::unique_ptr<RaftLog> log_;
   std::unique_ptr<LogWriter> writer_;
   std::unique_ptr<Driver> driver_;
@@ -168,12 +203,32 @@ void DriverCluster::TearDownCluster() {
   nodes_.clear();
   network_.clear();
   isolated_.clear();
+  joining_.clear();
   storages_.clear();
   disks_.clear();
   answers_.clear();
 }
 
+std::string DriverCluster::MemberLine(int node) {
+  const std::string n = std::to_string(node);
+  return "n" + n + ",raft=tcp://h" + n + ":1,storage=tcp://h" + n + ":2,client=tcp://h" + n +
+         ":3,http=h" + n + ":4";
+}
+
+std::vector<int> DriverCluster::Founders() const {
+  std::vector<int> founders;
+  for (int node = 1; node <= settings_.nodes; ++node) founders.push_back(node);
+  return founders;
+}
+
+void DriverCluster::StartJoiningNode(int node, std::vector<int> named) {
+  joining_[node] = named.empty() ? Founders() : std::move(named);
+  StartNode(node);
+}
+
 void DriverCluster::StartNode(int node) {
+  refusals_.erase(node);
+  damaged_.erase(node);
   nodes_[node] = std::make_unique<NodeUnderTest>(*this, node);
 }
 
@@ -194,6 +249,14 @@ Driver& DriverCluster::driver(int node) { return nodes_.at(node)->driver(); }
 
 void DriverCluster::HoldDisk(int node, bool held) { nodes_.at(node)->set_disk_held(held); }
 
+void DriverCluster::LimitDisk(int node, std::optional<std::uint64_t> bytes) {
+  MemoryFileSystem& disk = disks_[node];
+  disk.SetCapacity(MemoryFileSystem::kUnlimited);
+  if (!bytes) return;
+  const std::uint64_t used = MemoryFileSystem::kUnlimited - *disk.FreeSpace("raft");
+  disk.SetCapacity(used + *bytes);
+}
+
 void DriverCluster::Settle() {
   for (bool worked = true; worked;) {
     worked = false;
@@ -210,7 +273,11 @@ void DriverCluster::DeliverOne() {
   if (!running(parcel.to) || isolated_.contains(parcel.from) || isolated_.contains(parcel.to)) {
     return;
   }
-  driver(parcel.to).OnFrame(parcel.sender, parcel.frame);
+  if (!parcel.back) {
+    driver(parcel.to).OnFrame(parcel.sender, parcel.frame);
+  } else if (nodes_.at(parcel.to)->LinkedTo(parcel.from)) {
+    driver(parcel.to).OnPeerFrame(NodeId(static_cast<std::uint64_t>(parcel.from)), parcel.frame);
+  }
 }
 
 void DriverCluster::Run(std::uint64_t ms) {
@@ -228,6 +295,17 @@ int DriverCluster::Leader() const {
   return 0;
 }
 
+bool DriverCluster::LogsAreNoted(int leader) const {
+  const Membership& membership = nodes_.at(leader)->driver().membership();
+  return std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& node) {
+    const NodeId id(static_cast<std::uint64_t>(node.first));
+    const auto is_its = [id](const MemberLog& log) { return log.id == id; };
+    return isolated_.contains(node.first) || !storages_.at(node.first).up ||
+           !IsMember(membership, id) ||
+           std::any_of(membership.logs.begin(), membership.logs.end(), is_its);
+  });
+}
+
 int DriverCluster::RunUntilLeader() {
   for (int i = 0; i < 1000; ++i) {
     Run(kTickMs);
@@ -238,7 +316,7 @@ int DriverCluster::RunUntilLeader() {
       return isolated_.contains(node.first) || !storages_[node.first].up ||
              storages_[node.first].last() == view.last_index.value();
     });
-    if (applied && view.commit == view.last_index) return leader;
+    if (applied && view.commit == view.last_index && LogsAreNoted(leader)) return leader;
   }
   ADD_FAILURE() << "nobody leads";
   return 1;

@@ -7,12 +7,14 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "common/base/units.h"
 #include "common/config/node_config.h"
 #include "common/env/manual_clock.h"
 #include "common/env/manual_executor.h"
@@ -32,6 +34,8 @@ class DriverCluster : public testing::Test {
     int nodes = 3;
     Writer writer = Writer::kInline;
     Limits limits{};
+    std::uint64_t scrub_ms = 0;
+    std::uint64_t segment_bytes = 256 * kKiB;
   };
 
   class NodeUnderTest;
@@ -53,6 +57,11 @@ class DriverCluster : public testing::Test {
   /// Everything is gone, disks and storages, too.
   void TearDownCluster();
   void StartNode(int node);
+  /// A new node whose flags name it and these others (all, where none is given); theirs do not name
+  /// it.
+  void StartJoiningNode(int node, std::vector<int> named = {});
+  /// The line of flags that describes a node.
+  static std::string MemberLine(int node);
   /// The process is gone; its disk stays as it wrote it.
   void StopNode(int node);
 
@@ -60,7 +69,8 @@ class DriverCluster : public testing::Test {
   void Run(std::uint64_t ms);
   /// Delivers what is under way and ends turns until nothing moves. No time passes.
   void Settle();
-  /// Runs until a node leads with its own entry applied everywhere that is up, and gives it.
+  /// Runs until a node leads with its own entry applied everywhere that is up and all logs noted,
+  /// and gives it.
   int RunUntilLeader();
   int Leader() const;
 
@@ -81,9 +91,15 @@ class DriverCluster : public testing::Test {
   Driver& driver(int node);
   bool running(int node) const;
   Storage& storage(int node) { return storages_[node]; }
+  /// From now on its disk has room for so many more bytes; or, where none is given, for any.
+  void LimitDisk(int node, std::optional<std::uint64_t> bytes);
   /// Work of the writer's thread waits here while Writer::kThread and held.
   void HoldDisk(int node, bool held);
   const Status& fatal(int node) { return fatals_[node]; }
+  /// Why the node may not take part; empty: it may.
+  const std::string& refusal(int node) { return refusals_[node]; }
+  /// A scrub found damage that others can refill: the node wants to be made anew.
+  bool damaged(int node) const { return damaged_.contains(node); }
 
   static constexpr ClusterId kCluster{77};
   static constexpr const char* kRouter = "routerd/n1/1";
@@ -104,8 +120,11 @@ class DriverCluster : public testing::Test {
     int to;
     std::string sender;
     Bytes frame;
+    bool back = false;  // over the receiver's own link
   };
 
+  std::vector<int> Founders() const;
+  bool LogsAreNoted(int leader) const;
   void Trace(std::string line);
   void DeliverOne();
   void OnStorageFrame(int node, const Bytes& frame);
@@ -114,8 +133,11 @@ class DriverCluster : public testing::Test {
   std::map<int, Storage> storages_;
   std::map<int, std::unique_ptr<NodeUnderTest>> nodes_;
   std::map<int, Status> fatals_;
+  std::map<int, std::string> refusals_;
+  std::set<int> damaged_;
   std::deque<Parcel> network_;
   std::set<int> isolated_;
+  std::map<int, std::vector<int>> joining_;  // and whom their flags name
   std::vector<proto::Packet> answers_;
   std::uint64_t next_boot_ = 1;
 };

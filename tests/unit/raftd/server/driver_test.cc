@@ -8,14 +8,17 @@
 #include <variant>
 #include <vector>
 
+#include "common/base/units.h"
 #include "common/env/random.h"
 #include "proto/codec.h"
+#include "raftd/core/quorum.h"
 #include "tests/unit/raftd/server/driver_cluster.h"
 
 namespace bedrock::raft {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -495,6 +498,23 @@ TEST_F(DriverTest, ALeaderThatStopsHandsOverWithoutAnElectionTimeoutAndAnswersWh
   EXPECT_THAT(Commands(next), ElementsAre("a", "b", "c"));
 }
 
+TEST_F(DriverTest, ALeaderThatStopsStaysUntilItsStorageHasAnsweredWhatItTookOn) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  storage(leader).frames_to_lose = 2;
+  Ask(leader, {Propose(1, "a")});
+  driver(leader).EndTurn();
+  driver(leader).BeginStop();
+  Settle();
+  EXPECT_NE(Leader(), leader);
+  EXPECT_NE(Leader(), 0);
+  EXPECT_THAT(storage(leader).replies, IsEmpty());
+  EXPECT_FALSE(driver(leader).MayStop());
+  Run(600);
+  EXPECT_THAT(storage(leader).replies, SizeIs(1));
+  EXPECT_TRUE(driver(leader).MayStop());
+}
+
 TEST_F(DriverTest, AFollowerAndALoneNodeMayStopAtOnce) {
   StartCluster({});
   const int follower = Other(RunUntilLeader());
@@ -519,6 +539,277 @@ TEST_F(DriverTest, AStopWaitsForNobodyLongerThanItsBound) {
   EXPECT_FALSE(driver(leader).MayStop());
   Run(Driver::kStopMsMax);
   EXPECT_TRUE(driver(leader).MayStop());
+}
+
+class MembersTest : public DriverTest {
+ protected:
+  using Kind = proto::ChangeMembers::Kind;
+
+  static proto::ChangeMembers Change(Kind kind, int node) {
+    proto::ChangeMembers change{.kind = kind, .node = NodeId(static_cast<std::uint64_t>(node))};
+    if (kind == Kind::kAdd) {
+      const config::Member member = *config::ParseMember(MemberLine(node));
+      change.raft = member.raft;
+      change.storage = member.storage;
+      change.client = member.client;
+      change.http = member.http;
+    }
+    return change;
+  }
+  /// What the node answers, once it does.
+  proto::ChangeMembersReply Ask1(int node, const proto::ChangeMembers& change) {
+    Ask(node, {{.request = RequestId(77), .message = change}});
+    Run(100);
+    return AnswerTo<proto::ChangeMembersReply>(TakeAnswers(), 77);
+  }
+  std::vector<std::uint64_t> Voters(int node) {
+    std::vector<std::uint64_t> ids;
+    for (const NodeId id : driver(node).membership().voters) ids.push_back(id.value());
+    return ids;
+  }
+  proto::RaftStatus StatusOf(int node) {
+    Ask(node, {{.request = RequestId(5), .message = proto::RaftStatusQuery{}}});
+    Settle();
+    return AnswerTo<proto::RaftStatus>(TakeAnswers(), 5);
+  }
+};
+
+TEST_F(MembersTest, ANewNodeIsTakenInFedAndBecomesAVoterThoughNobodysFlagsNameIt) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  Ask(leader, {Propose(1, "a")});
+  Run(50);
+  StartJoiningNode(4);
+  Run(1500);
+  EXPECT_EQ(driver(4).GetView().term, Term()) << "it waits";
+  const auto reply = Ask1(leader, Change(Kind::kAdd, 4));
+  EXPECT_TRUE(reply.error.ok()) << reply.error.detail;
+  EXPECT_GT(reply.index, LogIndex());
+  Run(1000);
+  for (int node = 1; node <= 4; ++node) EXPECT_THAT(Voters(node), ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(Commands(4), ElementsAre("a"));
+  // It counts: with one of the old ones gone, three of four are a quorum.
+  StopNode(Other(leader));
+  Ask(leader, {Propose(2, "b")});
+  Run(300);
+  EXPECT_THAT(Commands(4), ElementsAre("a", "b"));
+}
+
+TEST_F(MembersTest, ANewNodeAnswersALeaderThatItsFlagsDoNotName) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  StartJoiningNode(4, {Other(leader)});
+  ASSERT_TRUE(Ask1(leader, Change(Kind::kAdd, 4)).error.ok());
+  Run(1000);
+  EXPECT_THAT(Voters(leader), ElementsAre(1, 2, 3, 4));
+  EXPECT_THAT(Voters(4), ElementsAre(1, 2, 3, 4));
+}
+
+TEST_F(MembersTest, AVoterThatWasAwayAnswersALeaderThatItHasNeverHeardOf) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  const int away = Other(leader);
+  const int third = 6 - leader - away;
+  StopNode(away);
+  StartJoiningNode(4);
+  ASSERT_TRUE(Ask1(leader, Change(Kind::kAdd, 4)).error.ok());
+  Run(1000);
+  Ask(leader, {{.request = RequestId(3), .message = proto::TransferLeadership{NodeId(4)}}});
+  Run(1000);
+  ASSERT_EQ(Leader(), 4);
+  // Without them node 4 needs the one that knows nothing of it.
+  StopNode(leader);
+  Run(100);
+  StartNode(away);
+  Run(1000);
+  EXPECT_THAT(Voters(away), ElementsAre(1, 2, 3, 4));
+  ASSERT_EQ(Leader(), 4);
+  EXPECT_TRUE(running(third));
+  Ask(4, {Propose(1, "a")});
+  Run(200);
+  EXPECT_THAT(Commands(away), ElementsAre("a"));
+}
+
+TEST_F(MembersTest, ManyStrangersCostNoMoreThanABoundAndStopNoElection) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  const Term term = driver(leader).GetView().term;
+  const auto stranger = [&](int node, std::uint64_t id, const proto::Message& message) {
+    proto::FrameWriter writer({.cluster = kCluster, .node = NodeId(id), .boot = BootId(id)});
+    writer.Add(RequestId(), 0, message);
+    driver(node).OnFrame("raftd/n" + std::to_string(id) + "/" + FormatHex(id),
+                         Bytes(writer.Finish()));
+  };
+  for (std::uint64_t id = 10; id < 10 + 2 * Peers::kStrangersMax; ++id) {
+    for (int node = 1; node <= 3; ++node) {
+      stranger(node, id, VoteRequest{.pre_vote = PreVote::kYes, .term = Term(1000 + id)});
+      stranger(node, id, VoteRequest{.term = Term(1000 + id)});
+      stranger(node, id, AppendReply{.term = Term(1000 + id), .index = LogIndex(1)});
+      stranger(node, id, HeartbeatReply{.term = Term(1000 + id)});
+      stranger(node, id, VoteReply{.term = Term(1000 + id)});
+    }
+    Run(kTickMs);
+  }
+  EXPECT_EQ(driver(leader).GetView().term, term);
+  EXPECT_EQ(Leader(), leader);
+  // Their empty logs win nobody's vote, and asking does not keep anybody from standing.
+  StopNode(leader);
+  for (int i = 0; i < 300 && Leader() == 0; ++i) {
+    for (int node = 1; node <= 3; ++node) {
+      if (running(node)) {
+        stranger(node, 99, VoteRequest{.pre_vote = PreVote::kYes, .term = Term(50)});
+      }
+    }
+    Run(kTickMs);
+  }
+  EXPECT_NE(Leader(), 0);
+}
+
+TEST_F(MembersTest, ChangesThatComeTogetherAreMadeOneAfterTheOther) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  StartJoiningNode(4);
+  StartJoiningNode(5);
+  Ask(leader, {{.request = RequestId(1), .message = Change(Kind::kAdd, 4)},
+               {.request = RequestId(2), .message = Change(Kind::kAdd, 5)}});
+  Run(1000);
+  const auto answers = TakeAnswers();
+  EXPECT_TRUE(AnswerTo<proto::ChangeMembersReply>(answers, 1).error.ok());
+  EXPECT_TRUE(AnswerTo<proto::ChangeMembersReply>(answers, 2).error.ok());
+  Run(1000);
+  EXPECT_THAT(Voters(leader), ElementsAre(1, 2, 3, 4, 5));
+}
+
+TEST_F(MembersTest, TheStatusNamesWhoTakesPartWithEndpointsAndRoles) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  StartJoiningNode(4);
+  proto::ChangeMembers add = Change(Kind::kAdd, 4);
+  add.promote = false;
+  ASSERT_TRUE(Ask1(leader, add).error.ok());
+  Run(200);
+  const proto::RaftStatus status = StatusOf(leader);
+  ASSERT_THAT(status.members, SizeIs(4));
+  EXPECT_FALSE(status.members[3].voter);
+  EXPECT_EQ(status.members[3].role, proto::Role::kLearner);
+  EXPECT_EQ(status.members[3].http, "h4:4");
+  EXPECT_EQ(status.members[3].match_index, status.last_index);
+  EXPECT_TRUE(status.members[0].voter);
+  ASSERT_TRUE(Ask1(leader, Change(Kind::kPromote, 4)).error.ok());
+  Run(200);
+  EXPECT_TRUE(StatusOf(leader).members[3].voter);
+}
+
+TEST_F(MembersTest, ChangesOfMembersArePushedToRouters) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  StatusOf(leader);
+  StartJoiningNode(4);
+  Ask(leader, {{.request = RequestId(6), .message = Change(Kind::kAdd, 4)}});
+  Run(100);
+  const auto pushed = AnswerTo<proto::RaftStatus>(TakeAnswers(), 0);
+  EXPECT_THAT(pushed.members, SizeIs(4));
+}
+
+TEST_F(MembersTest, ARemovedNodeIsLetGoAndNotHeardAnyMore) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  const int gone = Other(leader);
+  ASSERT_TRUE(Ask1(leader, Change(Kind::kRemove, gone)).error.ok());
+  Run(500);
+  EXPECT_THAT(Voters(leader), SizeIs(2));
+  EXPECT_THAT(StatusOf(leader).members, SizeIs(2));
+  EXPECT_FALSE(IsVoter(driver(gone).membership(), NodeId(static_cast<std::uint64_t>(gone))))
+      << "it knows";
+  const Term term = driver(leader).GetView().term;
+  StopNode(leader);
+  Run(3000);
+  StartNode(leader);
+  Run(3000);
+  EXPECT_GT(driver(leader).GetView().term, term);
+  EXPECT_NE(Leader(), gone);
+  const auto again = Ask1(Leader(), Change(Kind::kAdd, gone));
+  EXPECT_EQ(again.error.code, proto::ErrorCode::kMemberExists);
+}
+
+TEST_F(MembersTest, ALeaderCanBeRemovedAndAnotherServesWithoutAnElectionTimeout) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  ASSERT_TRUE(Ask1(leader, Change(Kind::kRemove, leader)).error.ok());
+  const int next = Leader();
+  ASSERT_NE(next, 0);
+  EXPECT_NE(next, leader);
+  Ask(next, {Propose(9, "z")});
+  Run(100);
+  EXPECT_THAT(Commands(next), ElementsAre("z"));
+}
+
+TEST_F(MembersTest, WhoTakesPartSurvivesARestartWhateverTheFlagsSay) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  StartJoiningNode(4);
+  ASSERT_TRUE(Ask1(leader, Change(Kind::kAdd, 4)).error.ok());
+  Run(1000);
+  for (int node = 1; node <= 4; ++node) StopNode(node);
+  for (int node = 1; node <= 4; ++node) StartNode(node);
+  const int again = RunUntilLeader();
+  EXPECT_THAT(Voters(again), ElementsAre(1, 2, 3, 4));
+  Ask(again, {Propose(1, "a")});
+  Run(200);
+  EXPECT_THAT(Commands(4), ElementsAre("a"));
+}
+
+TEST_F(MembersTest, WhatCannotBeIsRefusedWithTheReason) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  const auto refused = [&](int node, const proto::ChangeMembers& change) {
+    return Ask1(node, change).error.code;
+  };
+  EXPECT_EQ(refused(Other(leader), Change(Kind::kAdd, 4)), proto::ErrorCode::kNotLeader);
+  EXPECT_EQ(refused(leader, Change(Kind::kAdd, 2)), proto::ErrorCode::kMemberExists);
+  EXPECT_EQ(refused(leader, Change(Kind::kPromote, 9)), proto::ErrorCode::kMemberNotFound);
+  EXPECT_EQ(refused(leader, Change(Kind::kPromote, 2)), proto::ErrorCode::kOk) << "it is one";
+  proto::ChangeMembers no_endpoint = Change(Kind::kAdd, 4);
+  no_endpoint.raft = "nowhere";
+  EXPECT_EQ(refused(leader, no_endpoint), proto::ErrorCode::kInvalidArgument);
+  proto::ChangeMembers two_in_one = Change(Kind::kAdd, 4);
+  two_in_one.storage += ",http=h4:5";
+  EXPECT_EQ(refused(leader, two_in_one), proto::ErrorCode::kInvalidArgument);
+  proto::ChangeMembers taken = Change(Kind::kAdd, 4);
+  taken.raft = Change(Kind::kAdd, 1).raft;
+  EXPECT_EQ(refused(leader, taken), proto::ErrorCode::kInvalidArgument);
+  StopNode(Other(leader));
+  Run(400);  // silent for longer than an election timeout soon
+  const int third = 6 - leader - Other(leader);
+  Run(200);
+  EXPECT_EQ(refused(leader, Change(Kind::kRemove, third)),
+            proto::ErrorCode::kUnsafeMembershipChange);
+}
+
+TEST_F(MembersTest, ANodeThatOnlyASnapshotCouldCatchUpIsRefused) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  for (int node = 1; node <= 3; ++node) storage(node).durable = 1;
+  Run(600);
+  Ask(leader, {Propose(1, "a")});
+  Run(600);
+  ASSERT_GT(driver(leader).GetView().first_index, LogIndex(1));
+  const auto reply = Ask1(leader, Change(Kind::kAdd, 4));
+  EXPECT_EQ(reply.error.code, proto::ErrorCode::kUnsafeMembershipChange);
+  EXPECT_THAT(reply.error.detail, HasSubstr("compacted"));
+}
+
+TEST_F(MembersTest, AChangeThatCannotBeCommittedIsAnsweredAsUnknown) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  for (int node = 1; node <= 3; ++node) {
+    if (node != leader) StopNode(node);
+  }
+  Ask(leader, {{.request = RequestId(6), .message = Change(Kind::kAdd, 4)}});
+  Run(MembershipDesk::kPatienceMs + 100);
+  const auto reply = AnswerTo<proto::ChangeMembersReply>(TakeAnswers(), 6);
+  EXPECT_EQ(reply.error.code, proto::ErrorCode::kDeadlineExceeded);
+  EXPECT_EQ(reply.error.outcome, proto::Outcome::kUnknown);
 }
 
 TEST_F(DriverTest, FramesOfAnotherClusterVersionOrGroupAreRefused) {
@@ -575,16 +866,187 @@ TEST_F(DriverTest, ARefusalIsNeverAnsweredByARefusal) {
 TEST_F(DriverTest, ANodeWhoseLogIsBehindItsStorageWaitsForTheLeader) {
   StartCluster({});
   const int leader = RunUntilLeader();
+  const int node = Other(leader);
+  Isolate(node);
   Ask(leader, {Propose(1, "a"), Propose(2, "b")});
   Run(100);
-  const int node = Other(leader);
-  StopNode(node);
-  disks_.erase(node);  // the log's disk is new; storaged's data is still there
-  StartNode(node);
-  EXPECT_EQ(driver(node).GetView().last_index, LogIndex());
+  // What its storaged holds stood in its log once.
+  storage(node).applied = storage(leader).applied;
+  storage(node).boot = 101;
+  Run(3000);
+  EXPECT_LT(driver(node).GetView().last_index, driver(Leader()).GetView().last_index);
+  EXPECT_TRUE(driver(node).GetView().refilling);
+  Heal();
   Run(3000);
   EXPECT_EQ(driver(node).GetView().last_index, driver(Leader()).GetView().last_index);
+  EXPECT_FALSE(driver(node).GetView().refilling);
   EXPECT_THAT(Commands(node), ElementsAre("a", "b"));
+}
+
+class WipedDiskTest : public MembersTest {
+ protected:
+  /// The node's folder is emptied while it is down.
+  void Wipe(int node) {
+    StopNode(node);
+    disks_.erase(node);
+    WipeStorage(node);
+  }
+  void WipeStorage(int node) {
+    storage(node).applied.clear();
+    storage(node).durable = 0;
+    ++storage(node).boot;
+  }
+};
+
+TEST_F(WipedDiskTest, IsRefusedUnderTheOldIdAndTheOthersGoOn) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  Ask(leader, {Propose(1, "a")});
+  Run(100);
+  const int wiped = Other(leader);
+  Wipe(wiped);
+  StartNode(wiped);
+  Run(1000);
+  EXPECT_THAT(refusal(wiped), HasSubstr("under a new id"));
+  EXPECT_TRUE(driver(wiped).halted());
+  EXPECT_EQ(driver(wiped).GetView().last_index, LogIndex()) << "nothing was taken in";
+  Ask(leader, {Propose(2, "b")});
+  Run(100);
+  EXPECT_THAT(Commands(leader), ElementsAre("a", "b"));
+}
+
+TEST_F(WipedDiskTest, IsRefusedWithJoinToo) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  const int wiped = Other(leader);
+  Wipe(wiped);
+  StartJoiningNode(wiped, {leader});
+  Run(1000);
+  EXPECT_THAT(refusal(wiped), HasSubstr("under a new id"));
+}
+
+TEST_F(WipedDiskTest, OfALeaderIsRefusedWhoeverLeadsNow) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  Wipe(leader);
+  StartNode(leader);
+  Run(3000);
+  EXPECT_THAT(refusal(leader), HasSubstr("under a new id"));
+  EXPECT_NE(Leader(), leader);
+  EXPECT_NE(Leader(), 0);
+}
+
+TEST_F(WipedDiskTest, NeitherVotesNorAcknowledgesWhereNobodyCanTellWhetherItIsNew) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  const int wiped = Other(leader);
+  const int third = 6 - leader - wiped;
+  StopNode(third);
+  Ask(leader, {Propose(1, "a")});
+  Run(100);
+  ASSERT_THAT(Commands(leader), ElementsAre("a"));
+  StopNode(leader);
+  Wipe(wiped);
+  // The one that is left has not got all that was committed; the wiped one's vote would lose it.
+  StartNode(third);
+  StartNode(wiped);
+  Run(5000);
+  EXPECT_EQ(Leader(), 0);
+  StartNode(leader);
+  Run(5000);
+  EXPECT_THAT(refusal(wiped), HasSubstr("under a new id"));
+  EXPECT_THAT(Commands(third), ElementsAre("a"));
+}
+
+TEST_F(WipedDiskTest, OfTheLogAloneIsToldByTheOwnStorage) {
+  StartCluster({.nodes = 1});
+  RunUntilLeader();
+  Ask(1, {Propose(1, "a")});
+  Run(100);
+  StopNode(1);
+  disks_.erase(1);
+  StartNode(1);
+  Run(3000);
+  EXPECT_THAT(refusal(1), HasSubstr("storaged has applied"));
+  EXPECT_EQ(Leader(), 0);
+}
+
+TEST_F(WipedDiskTest, TheNodeComesBackUnderANewId) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  Ask(leader, {Propose(1, "a")});
+  const int wiped = Other(leader);
+  Wipe(wiped);
+  ASSERT_TRUE(Ask1(leader, Change(Kind::kRemove, wiped)).error.ok());
+  Run(1000);
+  StartJoiningNode(4);
+  ASSERT_TRUE(Ask1(leader, Change(Kind::kAdd, 4)).error.ok());
+  Run(1500);
+  EXPECT_THAT(Voters(leader), SizeIs(3));
+  EXPECT_THAT(Commands(4), ElementsAre("a"));
+  StartNode(wiped);
+  Run(1000);
+  EXPECT_THAT(refusal(wiped), HasSubstr("removed"));
+}
+
+TEST_F(WipedDiskTest, AFirstStartMuchLaterThanTheOthersIsNone) {
+  StartCluster({});
+  StopNode(3);
+  disks_.erase(3);
+  RunUntilLeader();
+  for (std::uint64_t i = 1; i <= 10; ++i) {
+    Ask(Leader(), {Propose(i, "c" + std::to_string(i))});
+    Run(500);
+  }
+  StartNode(3);
+  Run(2000);
+  EXPECT_EQ(refusal(3), "");
+  EXPECT_THAT(Commands(3), SizeIs(10));
+  // It counts.
+  StopNode(Leader());
+  Run(3000);
+  EXPECT_NE(Leader(), 0);
+}
+
+TEST_F(WipedDiskTest, AFirstStartThatIsCutShortIsNone) {
+  StartCluster({});
+  StopNode(3);
+  disks_.erase(3);
+  RunUntilLeader();
+  for (int i = 1; i < 60; ++i) {
+    StartNode(3);
+    Run(static_cast<std::uint64_t>(10 * i));
+    EXPECT_EQ(refusal(3), "");
+    StopNode(3);
+    WipeStorage(3);
+  }
+}
+
+TEST_F(WipedDiskTest, EveryLogIsNotedOnceAndRestartsChangeNothing) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  const Membership noted = driver(leader).membership();
+  EXPECT_THAT(noted.logs, SizeIs(3));
+  for (int round = 0; round < 3; ++round) {
+    for (int node = 1; node <= 3; ++node) StopNode(node);
+    for (int node = 1; node <= 3; ++node) StartNode(node);
+    EXPECT_EQ(driver(RunUntilLeader()).membership(), noted);
+    Run(2000);
+  }
+  EXPECT_EQ(driver(Leader()).membership(), noted);
+}
+
+TEST_F(WipedDiskTest, ANodeThatWasRemovedWhileItWasAwayLearnsIt) {
+  StartCluster({});
+  const int leader = RunUntilLeader();
+  const int gone = Other(leader);
+  StopNode(gone);
+  Run(600);
+  ASSERT_TRUE(Ask1(leader, Change(Kind::kRemove, gone)).error.ok());
+  Run(1000);
+  StartNode(gone);
+  Run(5000);
+  EXPECT_THAT(refusal(gone), HasSubstr("removed"));
 }
 
 TEST_F(DriverTest, TheLogIsCompactedBehindWhatEveryStorageHoldsDurably) {
@@ -600,6 +1062,164 @@ TEST_F(DriverTest, TheLogIsCompactedBehindWhatEveryStorageHoldsDurably) {
   for (int node = 1; node <= 3; ++node) {
     EXPECT_EQ(driver(node).GetView().first_index, LogIndex(41)) << "n" << node;
   }
+}
+
+// R75: no room for the log costs neither the process nor an acknowledged write.
+class FullDiskTest : public DriverTest {
+ protected:
+  void SetUp() override { StartCluster({.segment_bytes = 64 * kKiB}); }
+  /// A few commands of 20 KB, to whoever leads.
+  void WriteSome(int count) {
+    for (int i = 0; i < count; ++i) {
+      if (Leader() != 0) {
+        ++request_;
+        Ask(Leader(), {Propose(request_, std::to_string(request_) + std::string(20'000, 'x'))});
+      }
+      Run(50);
+    }
+  }
+  void ExpectAllAgree() {
+    Run(3000);
+    RunUntilLeader();
+    EXPECT_EQ(Commands(1), Commands(2));
+    EXPECT_EQ(Commands(1), Commands(3));
+    for (int node = 1; node <= 3; ++node) {
+      EXPECT_TRUE(fatal(node).ok()) << fatal(node).ToString();
+      EXPECT_EQ(driver(node).storage_health(), proto::ErrorCode::kOk);
+      EXPECT_FALSE(driver(node).GetView().disk_stalled);
+    }
+  }
+
+  std::uint64_t request_ = 0;
+};
+
+TEST_F(FullDiskTest, ALeaderHandsOverAndComesBackWithTheRoom) {
+  const int leader = RunUntilLeader();
+  LimitDisk(leader, 1000);
+  const Term term = driver(leader).GetView().term;
+  WriteSome(20);
+  const int next = Leader();
+  ASSERT_NE(next, 0);
+  ASSERT_NE(next, leader);
+  EXPECT_EQ(driver(next).GetView().term, term.Next()) << "one election, asked for";
+  EXPECT_EQ(driver(leader).storage_health(), proto::ErrorCode::kStorageFull);
+  EXPECT_THAT(Commands(next), SizeIs(::testing::Ge(18U)));
+  EXPECT_LT(Commands(leader).size(), Commands(next).size()) << "what has no room is not applied";
+  LimitDisk(leader, {});
+  ExpectAllAgree();
+}
+
+TEST_F(FullDiskTest, AFollowerAcknowledgesNothingMoreAndComesBackWithTheRoom) {
+  const int leader = RunUntilLeader();
+  const int full = Other(leader);
+  LimitDisk(full, 1000);
+  WriteSome(20);
+  EXPECT_EQ(Leader(), leader);
+  EXPECT_THAT(Commands(leader), SizeIs(20));
+  EXPECT_LT(driver(full).GetView().durable_index, driver(leader).GetView().commit);
+  // Nobody is elected by it or in its place.
+  Run(5000);
+  EXPECT_EQ(Leader(), leader);
+  LimitDisk(full, {});
+  ExpectAllAgree();
+}
+
+TEST_F(FullDiskTest, WhereAllAreFullRoutersAreToldAndAllComeBack) {
+  RunUntilLeader();
+  for (int node = 1; node <= 3; ++node) LimitDisk(node, 1000);
+  WriteSome(30);
+  Run(3000);
+  TakeAnswers();
+  for (int node = 1; node <= 3; ++node) {
+    Ask(node, {Propose(static_cast<std::uint64_t>(1000 + node), "a")});
+  }
+  Run(2000);
+  const auto answers = TakeAnswers();
+  for (std::uint64_t request = 1001; request <= 1003; ++request) {
+    EXPECT_EQ(AnswerTo<proto::ProposeRefused>(answers, request).error.code,
+              proto::ErrorCode::kStorageFull);
+  }
+  for (int node = 1; node <= 3; ++node) LimitDisk(node, {});
+  ExpectAllAgree();
+}
+
+TEST_F(FullDiskTest, WithTheWriterOnAThreadItIsTheSame) {
+  TearDownCluster();
+  StartCluster({.writer = Writer::kThread, .segment_bytes = 64 * kKiB});
+  const int leader = RunUntilLeader();
+  LimitDisk(leader, 1000);
+  WriteSome(20);
+  EXPECT_NE(Leader(), leader);
+  EXPECT_NE(Leader(), 0);
+  LimitDisk(leader, {});
+  ExpectAllAgree();
+}
+
+TEST_F(FullDiskTest, AStorageThatIsFullCostsNoElectionTimeout) {
+  const int leader = RunUntilLeader();
+  const Term term = driver(leader).GetView().term;
+  storage(leader).health = proto::ErrorCode::kStorageFull;
+  WriteSome(1);
+  Run(300);  // less than the shortest election timeout
+  EXPECT_NE(Leader(), 0);
+  EXPECT_NE(Leader(), leader);
+  EXPECT_EQ(driver(Leader()).GetView().term, term.Next());
+}
+
+class ScrubTest : public DriverTest {
+ protected:
+  void Start(int nodes) {
+    StartCluster({.nodes = nodes, .scrub_ms = 2000, .segment_bytes = 64 * kKiB});
+    const int leader = RunUntilLeader();
+    for (std::uint64_t i = 1; i <= 20; ++i) {
+      Ask(leader, {Propose(i, std::to_string(i) + std::string(20'000, 'x'))});
+      Settle();
+    }
+  }
+  void Rot(int node) {
+    ASSERT_TRUE(disks_[node].FlipBit("raft/log/0000000000000003.seg", 8 * 8000).ok());
+  }
+};
+
+TEST_F(ScrubTest, RotIsFoundWhileRunningAndRefilledAsAfterARestart) {
+  Start(3);
+  Run(5000);
+  for (int node = 1; node <= 3; ++node) EXPECT_FALSE(damaged(node));
+  const int rotten = Other(Leader());
+  Rot(rotten);
+  Run(5000);
+  ASSERT_TRUE(damaged(rotten));
+  EXPECT_FALSE(driver(rotten).halted()) << "it ends in order";
+  StopNode(rotten);
+  StartNode(rotten);
+  EXPECT_TRUE(driver(rotten).GetView().refilling);
+  Run(3000);
+  EXPECT_FALSE(driver(rotten).GetView().refilling);
+  EXPECT_EQ(driver(rotten).GetView().durable_index, driver(Leader()).GetView().commit);
+  Run(20'000);
+  EXPECT_FALSE(damaged(rotten)) << "once";
+}
+
+TEST_F(ScrubTest, ALeaderWhoseLogRotsHandsOverFirst) {
+  Start(3);
+  const int rotten = Leader();
+  const Term term = driver(rotten).GetView().term;
+  Rot(rotten);
+  Run(5000);
+  ASSERT_TRUE(damaged(rotten));
+  driver(rotten).BeginStop();
+  for (int i = 0; i < 100 && !driver(rotten).MayStop(); ++i) Run(kTickMs);
+  StopNode(rotten);
+  EXPECT_NE(Leader(), 0);
+  EXPECT_EQ(driver(Leader()).GetView().term, term.Next());
+}
+
+TEST_F(ScrubTest, ALoneNodeGoesOnSinceNobodyCouldRefillIt) {
+  Start(1);
+  Rot(1);
+  Run(5000);
+  EXPECT_FALSE(damaged(1));
+  EXPECT_EQ(Leader(), 1);
 }
 
 /// Random faults at every seam of the shell; the simulator goes deeper below it. What was answered

@@ -23,6 +23,7 @@ class FakeLog final : public RaftLog {
   const Recovered& recovered() const override { return recovered_; }
   Status Submit(const Write& write) override {
     calls.push_back("submit " + std::to_string(write.seq.value()));
+    if (!submit_status.ok()) return submit_status;
     last_ = write.seq;
     return {};
   }
@@ -45,8 +46,18 @@ class FakeLog final : public RaftLog {
   }
   std::uint64_t SizeOnDisk() const override { return 0; }
 
+  bool ShortOfRoom() override { return short_of_room; }
+  Result<Scrubbed> Scrub(std::size_t) override {
+    calls.emplace_back("scrub");
+    if (!scrub_status.ok()) return scrub_status;
+    return Scrubbed{.done = true, .damage = {}};
+  }
+
   std::vector<std::string> calls;
+  Status submit_status;
   Status sync_status;
+  Status scrub_status;
+  bool short_of_room = false;
 
  private:
   Recovered recovered_;
@@ -59,6 +70,7 @@ class LogWriterTest : public ::testing::Test {
     return {.on_durable =
                 [this](WriteSeq seq) { told_.push_back("durable " + std::to_string(seq.value())); },
             .on_idle_done = [this] { told_.emplace_back("idle done"); },
+            .on_full = [this](LogFull full) { told_.emplace_back(full ? "full" : "room"); },
             .on_failed = [this](const Status& status) { told_.push_back(status.ToString()); }};
   }
   std::unique_ptr<LogWriter> Threaded() {
@@ -104,6 +116,69 @@ TEST_F(LogWriterTest, AFailureIsToldOnceAndNothingFollowsIt) {
   writer->Read(LogIndex(1), LogIndex(1), 1, [](std::vector<Entry>) { FAIL(); });
   EXPECT_THAT(told_, ElementsAre("io_error: sync"));
   EXPECT_THAT(log_.calls, ElementsAre("submit 1", "sync"));
+}
+
+TEST_F(LogWriterTest, WhatFindsNoRoomWaitsInOrderAndIsWrittenWhenThereIsSome) {
+  const auto writer = MakeInlineLogWriter(log_);
+  writer->Start(Callbacks());
+  writer->Submit(MakeWrite(1));
+  log_.submit_status = Status::NoSpace("full");
+  writer->Submit(MakeWrite(2));
+  writer->Submit(MakeWrite(3));
+  writer->Flush();
+  writer->Retry();
+  EXPECT_THAT(told_, ElementsAre("full", "durable 1"));
+  log_.calls.clear();
+  log_.submit_status = Status();
+  told_.clear();
+  writer->Retry();
+  EXPECT_THAT(log_.calls, ElementsAre("submit 2", "submit 3", "sync"));
+  writer->Submit(MakeWrite(4));
+  writer->Flush();
+  writer->Retry();
+  EXPECT_THAT(told_, ElementsAre("room", "durable 3", "durable 4"));
+}
+
+TEST_F(LogWriterTest, ThatRoomRunsOutIsToldWhileWritesStillFit) {
+  const auto writer = MakeInlineLogWriter(log_);
+  writer->Start(Callbacks());
+  log_.short_of_room = true;
+  writer->Submit(MakeWrite(1));
+  writer->Flush();
+  writer->Submit(MakeWrite(2));
+  writer->Flush();
+  EXPECT_THAT(told_, ElementsAre("full", "durable 1", "durable 2"));
+  log_.short_of_room = false;
+  writer->Retry();
+  EXPECT_THAT(told_, ElementsAre("full", "durable 1", "durable 2", "room"));
+}
+
+TEST_F(LogWriterTest, ALogThatFailedForLackOfRoomHasFailed) {
+  const auto writer = MakeInlineLogWriter(log_);
+  writer->Start(Callbacks());
+  log_.submit_status = log_.sync_status = Status::NoSpace("poisoned");
+  writer->Submit(MakeWrite(1));
+  writer->Retry();
+  EXPECT_THAT(told_, ElementsAre("no_space: poisoned"));
+}
+
+TEST_F(LogWriterTest, AScrubThatFailsIsNoFailureOfTheLog) {
+  for (const bool threaded : {false, true}) {
+    told_.clear();
+    log_.scrub_status = Status::IoError("unreadable");
+    const auto writer = threaded ? Threaded() : MakeInlineLogWriter(log_);
+    if (!threaded) writer->Start(Callbacks());
+    std::string result;
+    writer->Scrub(1, [&](const Result<Scrubbed>& s) { result = s.status().ToString(); });
+    executor_.RunAll();
+    RunPosted();
+    EXPECT_EQ(result, "io_error: unreadable");
+    writer->Submit(MakeWrite(5));
+    writer->Flush();
+    executor_.RunAll();
+    RunPosted();
+    EXPECT_THAT(told_, ElementsAre("durable 5"));
+  }
 }
 
 TEST_F(LogWriterTest, ThreadedWorksOnTheExecutorAndAnswersOnTheDriversThread) {

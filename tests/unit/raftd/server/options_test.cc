@@ -42,6 +42,10 @@ TEST(OptionsTest, WhatCannotWorkIsRefusedWithItsFlag) {
   EXPECT_THAT(message([](Options& o) { o.election_ms_max = 500; }), HasSubstr("--election-max-ms"));
   EXPECT_THAT(message([](Options& o) { o.log_segment_bytes = 1; }),
               HasSubstr("--log-segment-bytes"));
+  EXPECT_THAT(message([](Options& o) { o.log_bytes_max = o.log_segment_bytes; }),
+              HasSubstr("--log-bytes-max"));
+  EXPECT_THAT(message([](Options& o) { o.scrub_interval_ms = 999; }),
+              HasSubstr("--scrub-interval"));
   EXPECT_THAT(message([](Options& o) { o.log_writer = "magic"; }), HasSubstr("--log-writer"));
 }
 

@@ -17,6 +17,7 @@ using ::testing::IsEmpty;
 
 class FakeTransport final : public Transport {
  public:
+  void SetPeer(NodeId, const std::string&) override {}
   bool SendToPeer(NodeId peer, std::string frame) override {
     return Keep(FormatNodeId(peer), std::move(frame));
   }
