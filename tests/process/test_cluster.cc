@@ -96,6 +96,10 @@ std::string TestCluster::ClientEndpoint(int node) const {
   return "tcp://" + Loopback(ports_[static_cast<std::size_t>(node - 1)].client);
 }
 
+std::string TestCluster::RaftEndpoint(int node) const {
+  return "tcp://" + Loopback(ports_[static_cast<std::size_t>(node - 1)].raft);
+}
+
 std::string TestCluster::NodeFolder(int node) const {
   return folder_ + "/n" + std::to_string(node);
 }
@@ -113,6 +117,16 @@ void TestCluster::StartWithClusterId(int node, Program program, const std::strin
   Spawn(node, program, cluster_id);
 }
 
+std::string TestCluster::MemberLine(int node, Program program, int of) const {
+  const Ports& ports = ports_[static_cast<std::size_t>(of - 1)];
+  std::string raft = RaftEndpoint(of);
+  if (program == Program::kRaftd && of != node && options_.raft_link) {
+    raft = options_.raft_link(node, of, raft);
+  }
+  return "n" + std::to_string(of) + ",raft=" + raft + ",storage=tcp://" + Loopback(ports.storage) +
+         ",client=tcp://" + Loopback(ports.client) + ",http=" + Loopback(ports.http);
+}
+
 void TestCluster::Spawn(int node, Program program, const std::string& cluster_id) {
   CHECK(!Running(node, program));
   const std::string folder = NodeFolder(node);
@@ -127,16 +141,19 @@ void TestCluster::Spawn(int node, Program program, const std::string& cluster_id
                                     "--data",
                                     "."};
   for (int i = 1; i <= options_.nodes; ++i) {
-    const Ports& ports = ports_[static_cast<std::size_t>(i - 1)];
     words.emplace_back("--member");
-    words.push_back("n" + std::to_string(i) + ",raft=tcp://" + Loopback(ports.raft) +
-                    ",storage=tcp://" + Loopback(ports.storage) + ",client=tcp://" +
-                    Loopback(ports.client) + ",http=" + Loopback(ports.http));
+    words.push_back(MemberLine(node, program, i));
   }
   for (const std::string& flag : options_.flags[program]) words.push_back(flag);
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
+  std::vector<char*> environment;  // of a name that stands there twice, the first counts
+  for (std::string& variable : options_.environment) environment.push_back(variable.data());
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    environment.push_back(*variable);
+  }
+  environment.push_back(nullptr);
 
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
@@ -146,7 +163,7 @@ void TestCluster::Spawn(int node, Program program, const std::string& cluster_id
   posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
   posix_spawn_file_actions_adddup2(&actions, 1, 2);
   pid_t pid = 0;
-  const int error = posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+  const int error = posix_spawn(&pid, argv[0], &actions, nullptr, argv.data(), environment.data());
   posix_spawn_file_actions_destroy(&actions);
   CHECK_MSG(error == 0, words[0]);
   Of(node, program) = Process{.pid = pid};

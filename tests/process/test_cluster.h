@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <csignal>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,6 +22,11 @@ struct ClusterOptions {
   int nodes = 3;
   /// Flags of one program, on top of the usual ones.
   std::map<Program, std::vector<std::string>> flags;
+  /// "NAME=value", on top of this process's environment.
+  std::vector<std::string> environment;
+  /// Where the raftd of `from` is told that the one of `to` is, in place of its `endpoint`: a proxy
+  /// that stands between the two.
+  std::function<std::string(int from, int to, const std::string& endpoint)> raft_link;
 };
 
 /// A cluster of real processes on free loopback ports, in a folder of its own under the temporary
@@ -59,6 +65,7 @@ class TestCluster {
   int nodes() const { return options_.nodes; }
   std::string Url(int node) const;
   std::string ClientEndpoint(int node) const;
+  std::string RaftEndpoint(int node) const;
   std::string NodeFolder(int node) const;
   std::string ReadLog(int node, Program program) const;
   const std::string& cluster_id() const { return cluster_id_; }
@@ -73,6 +80,8 @@ class TestCluster {
   };
 
   void Spawn(int node, Program program, const std::string& cluster_id);
+  /// The --member line of node `of`, as `node`'s `program` is told it.
+  std::string MemberLine(int node, Program program, int of) const;
   Process& Of(int node, Program program) { return processes_[{node, program}]; }
   /// Notes the end of the process where it has ended.
   void Reap(Process& process);

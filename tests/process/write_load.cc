@@ -13,8 +13,6 @@ namespace {
 
 std::string ValueOf(const std::string& key) { return {key.rbegin(), key.rend()}; }
 
-std::string OverwrittenKey(int writer) { return "counter/" + std::to_string(writer); }
-
 }  // namespace
 
 std::int64_t NowMs() {
@@ -23,8 +21,10 @@ std::int64_t NowMs() {
       .count();
 }
 
-WriteLoad::WriteLoad(std::vector<std::string> urls, int writers)
-    : urls_(std::move(urls)), writers_(static_cast<std::size_t>(writers)) {}
+WriteLoad::WriteLoad(std::vector<std::string> urls, int writers, std::string prefix)
+    : urls_(std::move(urls)),
+      prefix_(std::move(prefix)),
+      writers_(static_cast<std::size_t>(writers)) {}
 
 WriteLoad::~WriteLoad() { Stop(); }
 
@@ -41,6 +41,10 @@ void WriteLoad::Stop() {
   threads_.clear();
 }
 
+std::string WriteLoad::OverwrittenKey(int number) const {
+  return prefix_ + "counter/" + std::to_string(number);
+}
+
 void WriteLoad::Run(int number) {
   HttpClient http;
   Writer& writer = writers_[static_cast<std::size_t>(number)];
@@ -52,7 +56,7 @@ void WriteLoad::Run(int number) {
       key = OverwrittenKey(number);
       value = std::to_string(++writer.overwrites_attempted);
     } else {
-      key = "w" + std::to_string(number) + "/" + std::to_string(writer.next_key++);
+      key = prefix_ + "w" + std::to_string(number) + "/" + std::to_string(writer.next_key++);
       value = ValueOf(key);
     }
     const HttpResponse response = http.Send(

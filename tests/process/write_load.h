@@ -18,8 +18,9 @@ namespace bedrock::test {
 /// Start and Stop by one thread; the counters from any.
 class WriteLoad {
  public:
-  /// `urls`: the routers to use; a writer moves to the next after a failure.
-  WriteLoad(std::vector<std::string> urls, int writers);
+  /// `urls`: the routers to use; a writer moves to the next after a failure. `prefix`: of all keys,
+  /// so that two loads on one cluster have keys of their own.
+  WriteLoad(std::vector<std::string> urls, int writers, std::string prefix = "");
   ~WriteLoad();
 
   void Start();
@@ -45,8 +46,10 @@ class WriteLoad {
   };
 
   void Run(int number);
+  std::string OverwrittenKey(int number) const;
 
   std::vector<std::string> urls_;
+  std::string prefix_;
   std::vector<Writer> writers_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stopping_{false};
