@@ -87,32 +87,30 @@ TEST(DiskTest, AWipedLeaderIsRefusedToo) {
 TEST(DiskTest, RotInAClosedSegmentIsFoundWhileRunningAndRefilledWithoutARestart) {
   ClusterOptions options;
   options.flags[Program::kRaftd] = {"--log-segment-bytes", "64KiB", "--scrub-interval", "1s"};
-  "--log-bytes-max", "128KiB"
-};
-TestCluster cluster(options);
-cluster.StartAll();
-const int node = cluster.WaitForLeader() == 1 ? 2 : 1;
-const std::string value(4000, 'v');
-const std::string segment = cluster.NodeFolder(node) + "/raft/log/0000000000000002.seg";
-const std::string next = cluster.NodeFolder(node) + "/raft/log/0000000000000003.seg";
-for (int i = 0; i < 1000 && !fs::exists(next); ++i) {
-  ASSERT_EQ(Put(cluster, node, "key" + std::to_string(i), value).status, 204);
-}
-ASSERT_TRUE(fs::exists(segment));
-{
-  std::fstream file(segment, std::ios::in | std::ios::out | std::ios::binary);
-  file.seekp(10'000);
-  file.write("rot", 3);
-}
-ASSERT_TRUE(WaitForLog(cluster, node, "the log is damaged: it is recovered"));
-ASSERT_TRUE(WaitForLog(cluster, node, "recovering the log anew"));
-ASSERT_TRUE(cluster.WaitForWrite(node));
-EXPECT_TRUE(cluster.Running(node, Program::kRaftd));
-EXPECT_EQ(Get(cluster, node, "key3"), value);
-// What was refilled can be read after a restart.
-EXPECT_EQ(cluster.Stop(node, Program::kRaftd), 0);
-cluster.Start(node, Program::kRaftd);
-ASSERT_TRUE(cluster.WaitForWrite(node));
+  TestCluster cluster(options);
+  cluster.StartAll();
+  const int node = cluster.WaitForLeader() == 1 ? 2 : 1;
+  const std::string value(4000, 'v');
+  const std::string segment = cluster.NodeFolder(node) + "/raft/log/0000000000000002.seg";
+  const std::string next = cluster.NodeFolder(node) + "/raft/log/0000000000000003.seg";
+  for (int i = 0; i < 1000 && !fs::exists(next); ++i) {
+    ASSERT_EQ(Put(cluster, node, "key" + std::to_string(i), value).status, 204);
+  }
+  ASSERT_TRUE(fs::exists(segment));
+  {
+    std::fstream file(segment, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(10'000);
+    file.write("rot", 3);
+  }
+  ASSERT_TRUE(WaitForLog(cluster, node, "the log is damaged: it is recovered"));
+  ASSERT_TRUE(WaitForLog(cluster, node, "recovering the log anew"));
+  ASSERT_TRUE(cluster.WaitForWrite(node));
+  EXPECT_TRUE(cluster.Running(node, Program::kRaftd));
+  EXPECT_EQ(Get(cluster, node, "key3"), value);
+  // What was refilled can be read after a restart.
+  EXPECT_EQ(cluster.Stop(node, Program::kRaftd), 0);
+  cluster.Start(node, Program::kRaftd);
+  ASSERT_TRUE(cluster.WaitForWrite(node));
 }
 
 }  // namespace
