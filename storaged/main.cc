@@ -35,6 +35,8 @@ struct Options {
   /// Flushes and compactions. The engine runs one step of them at a time, so more than one thread
   /// only takes over where another is slow to wake.
   std::uint64_t background_threads = 1;
+  /// Of snapshots that other nodes fetch from here.
+  std::uint64_t snapshot_bytes_per_second = storage::kSnapshotBytesPerSecond;
 
   std::vector<std::string> Endpoints() const {
     if (!listen.empty()) return listen;
@@ -59,6 +61,15 @@ void AddFlags(config::FlagSet& flags, Options& options) {
       "background-threads",
       "Threads for flushes and compactions; one keeps up, the engine runs one step at a time.",
       options.background_threads, 1, 64);
+  flags.ByteSize(
+      "snapshot-bytes-per-second",
+      "How fast other nodes may read snapshots here, all together; a quarter of it while "
+      "writes have to wait for the disk. At least 1MiB.",
+      options.snapshot_bytes_per_second);
+  flags.Check([&options] {
+    if (options.snapshot_bytes_per_second >= kMiB) return Status::Ok();
+    return Status::InvalidArgument("--snapshot-bytes-per-second must be at least 1MiB");
+  });
   flags.Check([&options] {
     if (options.memtable_bytes >= 64 * kKiB && options.memtable_bytes <= 4 * kGiB) {
       return Status::Ok();
@@ -78,6 +89,7 @@ storage::ServerOptions ServerOptionsOf(const Options& options) {
   server.engine.directory = kStorageDirectory;
   server.engine.memtable_bytes = options.memtable_bytes;
   server.engine.block_cache_bytes = options.block_cache_bytes;
+  server.snapshot_bytes_per_second = options.snapshot_bytes_per_second;
   server.software = BEDROCK_VERSION;
   return server;
 }
@@ -94,11 +106,14 @@ int FailedToStart(const Status& status) {
 int Serve(FileSystem& file_system, const Options& options) {
   PosixClock clock;
   ThreadExecutor executor(options.background_threads);
+  ThreadExecutor snapshot_executor(1);
   const Environment environment{
       .file_system = &file_system, .clock = &clock, .executor = &executor};
   net::EventLoop loop;
   net::MessageContext context;
-  auto server = storage::StorageServer::Start(loop, context, environment, ServerOptionsOf(options));
+  storage::ServerOptions server_options = ServerOptionsOf(options);
+  server_options.snapshot_executor = &snapshot_executor;
+  auto server = storage::StorageServer::Start(loop, context, environment, server_options);
   if (!server.ok()) return FailedToStart(server.status());
   loop.OnStopSignal([&server] { (*server)->BeginStop(); });
   loop.Run();

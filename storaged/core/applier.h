@@ -57,6 +57,8 @@ class Applier {
   void Run(std::uint64_t now_ms, std::vector<Reply>& replies);
   /// The engine may take more: tries again with the next Run.
   void Unblock();
+  /// Starts to make durable what is applied, though nothing else asks for it yet.
+  void Flush() { StartFlush(); }
   /// Forgets what is pending and takes no more; flushes what is applied and not durable yet.
   void Stop();
 

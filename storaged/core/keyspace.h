@@ -10,13 +10,14 @@ namespace bedrock::storage {
 // hold all of it. The first byte says whose a key is, for the system's own the second which kind:
 //
 //   's' 'i' key             a client's Idempotency-Key: what it was for, and the reply
+//   's' 'm'                 the newest membership entry
 //   's' 't' time key        the same keys by age: time is a u64, big-endian
 //   's' 'w'                 the watermark: versions below it may vanish
 //   'u' key                 a user's key, byte for byte
 //
-// What they hold is drawn where it is kept: idempotency_store.h, history.h. Leases and tokens will
-// be kinds of 's', too. Sessions are no records: they live in memory and become durable with each
-// flush (session_table.h).
+// What they hold is drawn where it is kept: idempotency_store.h, membership_record.h, history.h.
+// Leases and tokens will be kinds of 's', too. Sessions are no records: they live in memory and
+// become durable with each flush (session_table.h).
 
 inline constexpr char kSystemPrefix = 's';
 inline constexpr char kUserPrefix = 'u';
@@ -24,6 +25,7 @@ inline constexpr char kUserPrefix = 'u';
 inline constexpr std::string_view kIdempotencyPrefix = "si";
 inline constexpr std::string_view kIdempotencyAgePrefix = "st";
 inline constexpr std::string_view kIdempotencyAgeEnd = "su";  ///< Open.
+inline constexpr std::string_view kMembershipKey = "sm";
 inline constexpr std::string_view kWatermarkKey = "sw";
 
 /// All user keys: [kUserKeysBegin, kUserKeysEnd).

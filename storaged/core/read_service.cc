@@ -65,6 +65,13 @@ void ReadService::Receive(WaitingRead read, std::vector<Outgoing>& out) {
 
 void ReadService::Stop(proto::Error error) { stopped_ = std::move(error); }
 
+void ReadService::End(const proto::Error& error, std::vector<Outgoing>& out) {
+  while (const auto read = waiting_.TakeAny()) AnswerError(*read, error, out);
+  for (const WaitingRead& read : arrived_) AnswerError(read, error, out);
+  arrived_.clear();
+  arrived_bytes_ = 0;
+}
+
 void ReadService::Run(std::uint64_t now_ms, std::vector<Outgoing>& out) {
   AnswerWaiting(now_ms, out);
   AnswerArrived(out);
@@ -179,9 +186,14 @@ proto::Error ReadService::ReadError(const Status& status) {
     return MakeError(ErrorCode::kVersionCompacted, status.message());
   }
   if (!status.IsCorruption()) return MakeError(ErrorCode::kStorageUnavailable, status.ToString());
+  Note(status);
+  return MakeError(ErrorCode::kCorruption, status.message());
+}
+
+void ReadService::Note(const Status& status) {
+  if (!status.IsCorruption()) return;
   ++corrupt_reads_;
   last_corruption_ = status.message();
-  return MakeError(ErrorCode::kCorruption, status.message());
 }
 
 }  // namespace bedrock::storage

@@ -44,6 +44,8 @@ class ReadService {
   /// From here on no later version comes, and `error` says why: reads that wait for one end with
   /// it, now and later. kShuttingDown refuses all that come.
   void Stop(proto::Error error);
+  /// Answers all that came and was not answered yet with `error`.
+  void End(const proto::Error& error, std::vector<Outgoing>& out);
   /// Answers what can be answered, up to the bounds of one run.
   void Run(std::uint64_t now_ms, std::vector<Outgoing>& out);
   /// A command, encoded, on the newest applied state. What it reads counts for this run.
@@ -54,6 +56,8 @@ class ReadService {
   /// Run can do more at once.
   bool HasMore() const;
   std::optional<std::uint64_t> NextDeadline() const { return waiting_.NextDeadline(); }
+  /// Counts what a read elsewhere met, where that is damage.
+  void Note(const Status& status);
   /// Reads that met damaged bytes, and what the last one said.
   std::uint64_t corrupt_reads() const { return corrupt_reads_; }
   const std::string& last_corruption() const { return last_corruption_; }

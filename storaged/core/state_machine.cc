@@ -6,6 +6,7 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "storaged/core/keyspace.h"
+#include "storaged/core/membership_record.h"
 
 namespace bedrock::storage {
 namespace {
@@ -158,6 +159,9 @@ Status StateMachine::Commit(const raft::Entry& entry) {
   const Version watermark = history_.After(effects_.drop_history, version);
   const bool moves = watermark != history_.watermark();
   if (moves) History::Write(watermark, effects_.writes);
+  if (entry.kind == raft::EntryKind::kMembership) {
+    effects_.writes.Put(kMembershipKey, EncodeMembershipRecord(entry.index, entry.payload.view()));
+  }
   RETURN_IF_ERROR(idempotency_.EndEntry(sessions_.clock_ms(), effects_.writes));
   RETURN_IF_ERROR(engine_.Apply(effects_.writes, MarkOf(entry)));
   if (moves) history_.Moved(watermark, entry.index);

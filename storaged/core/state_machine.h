@@ -39,8 +39,9 @@ namespace bedrock::storage {
 ///   6. one engine batch at version = log index: what they write, the idempotency record, those
 ///      that its time drops, the watermark's record;
 ///   7. the reply is recorded for the session.
-/// Whatever the result, the applied index advances; no-op and membership entries do that alone,
-/// and drop idempotency records whose time it is, as all do. What is refused writes nothing else.
+/// Whatever the result, the applied index advances; no-op entries do that alone, membership entries
+/// keep their record (membership_record.h), and all drop idempotency records whose time it is. What
+/// is refused writes nothing else.
 ///
 /// Reply kOverloaded is as if the entry were not in the log: nothing was written and nothing
 /// recorded, so another entry with the same command may still execute it, once. Where the reply

@@ -54,6 +54,7 @@ void StorageCore::Receive(std::string_view from, proto::Frame frame, std::uint64
             Refuse(from, packet.request, ErrorCode::kUnsupportedProtocol,
                    "storaged does not know this kind of message");
           } else if constexpr (!std::is_same_v<T, proto::Refusal>) {
+            if (options_.other && options_.other(from, frame, packet)) return;
             Refuse(from, packet.request, ErrorCode::kInvalidArgument,
                    "storaged does not serve this kind of message");
           }
@@ -109,7 +110,7 @@ void StorageCore::OnApply(std::string_view from, const proto::Frame& frame, Requ
   raftd_ = from;
   raftd_request_ = request;
   progress_due_ = true;
-  applier_.Accept(std::move(apply));
+  if (!held_) applier_.Accept(std::move(apply));
 }
 
 void StorageCore::OnRead(std::string_view from, const proto::Packet& packet, WaitingRead read,
@@ -140,7 +141,7 @@ void StorageCore::EngineProgressed() {
 
 bool StorageCore::Run(std::uint64_t now_ms, std::vector<Outgoing>& out) {
   if (retry_at_ms_ && *retry_at_ms_ <= now_ms) applier_.Unblock();
-  ApplyPending(now_ms);
+  if (!held_) ApplyPending(now_ms);
   if (progress_due_) ReportProgress();
   AnswerLocks(now_ms);
   reads_.Run(now_ms, out_);
@@ -154,7 +155,8 @@ bool StorageCore::Run(std::uint64_t now_ms, std::vector<Outgoing>& out) {
 }
 
 bool StorageCore::HasMore() const {
-  return applier_.state() == Applier::State::kMore || reads_.HasMore() || locks_.has_answers();
+  return (applier_.state() == Applier::State::kMore && !held_) || reads_.HasMore() ||
+         locks_.has_answers();
 }
 
 void StorageCore::ApplyPending(std::uint64_t now_ms) {
@@ -199,10 +201,16 @@ void StorageCore::AnswerLocks(std::uint64_t now_ms) {
 void StorageCore::ReportProgress() {
   progress_due_ = false;
   if (raftd_.empty()) return;
+  // Where the membership can't be read, raftd is not told that more is durable: its log goes on
+  // from where the members are known.
+  reads_.Note(durable_.Follow(engine_));
   Send(raftd_, raftd_request_,
        proto::ApplyProgress{.applied = machine_.applied(),
-                            .durable_applied = engine_.durable_applied().index,
-                            .health = health()});
+                            .durable_applied = durable_.mark().index,
+                            .health = health(),
+                            .applied_term = durable_.mark().term,
+                            .membership_index = durable_.membership().index,
+                            .membership = durable_.membership().payload});
   raftd_request_ = RequestId();  // it is answered; later ones come unasked
 }
 
@@ -211,6 +219,16 @@ std::optional<std::uint64_t> StorageCore::NextWakeup() const {
   if (const auto lock = locks_.NextDeadline(); lock && (!next || *lock < *next)) next = lock;
   if (retry_at_ms_ && (!next || *retry_at_ms_ < *next)) next = retry_at_ms_;
   return next;
+}
+
+void StorageCore::Leave(const proto::Error& error) {
+  reads_.End(error, out_);
+  locks_.Stop(error);
+}
+
+void StorageCore::TellProgressTo(std::string raftd) {
+  raftd_ = std::move(raftd);
+  progress_due_ = true;
 }
 
 void StorageCore::BeginStop() {
@@ -261,6 +279,10 @@ proto::StorageStatus StorageCore::StatusNow() const {
   status.software = options_.software;
   status.history_from = machine_.history_from();
   status.locks = locks_.size();
+  status.installing = snapshots_.fetch.installing;
+  status.installing_bytes_done = snapshots_.fetch.bytes_done;
+  status.installing_bytes_total = snapshots_.fetch.bytes_total;
+  status.snapshots_kept = snapshots_.kept;
   return status;
 }
 

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "common/base/ids.h"
@@ -11,6 +13,7 @@
 #include "proto/frame.h"
 #include "storaged/core/applier.h"
 #include "storaged/core/lock_service.h"
+#include "storaged/core/membership_record.h"
 #include "storaged/core/outgoing.h"
 #include "storaged/core/read_service.h"
 #include "storaged/core/state_machine.h"
@@ -37,6 +40,15 @@ class StorageCore {
     ClusterId cluster;
     NodeId node;
     std::string software;  ///< What StorageStatus says: "0.1.0".
+    /// Is offered the packets of an admitted frame that are nothing to this core; false: they are
+    /// refused. Unset: all are.
+    std::function<bool(std::string_view from, const proto::Frame& frame, proto::Packet& packet)>
+        other;
+  };
+  /// What StorageStatus says beside what this core knows.
+  struct Snapshots {
+    proto::FetchProgress fetch;
+    std::uint64_t kept = 0;
   };
 
   StorageCore(engine::Engine& engine, StateMachine& machine, Options options);
@@ -56,6 +68,22 @@ class StorageCore {
   /// When Run has to be called though nothing arrives. Not before the next Receive: none.
   std::optional<std::uint64_t> NextWakeup() const;
 
+  /// Takes no entries, and applies none of those it has, until Release: reads go on.
+  void Hold() { held_ = true; }
+  void Release() { held_ = false; }
+  /// Something else takes this core's place: with the next Run, all who wait are answered with
+  /// `error`.
+  void Leave(const proto::Error& error);
+  /// Who was told of progress by the core before this one, and is to be told by this.
+  const std::string& raftd() const { return raftd_; }
+  void TellProgressTo(std::string raftd);
+  /// Starts to make durable what is applied.
+  void Flush() { applier_.Flush(); }
+  void Set(Snapshots snapshots) { snapshots_ = std::move(snapshots); }
+  /// To whom and what for a message was sent that can't be understood or served.
+  void Refuse(std::string_view from, RequestId request, proto::ErrorCode code,
+              std::string_view detail);
+
   /// Ends orderly: takes no more entries, refuses reads (with the next Run), flushes what is
   /// applied.
   void BeginStop();
@@ -73,8 +101,6 @@ class StorageCore {
 
  private:
   bool Admit(std::string_view from, const proto::Frame& frame);
-  void Refuse(std::string_view from, RequestId request, proto::ErrorCode code,
-              std::string_view detail);
   void OnApply(std::string_view from, const proto::Frame& frame, RequestId request,
                proto::Apply apply);
   void OnRead(std::string_view from, const proto::Packet& packet, WaitingRead read,
@@ -103,7 +129,10 @@ class StorageCore {
   std::string raftd_;  // routing id of who sent the last Apply; empty: none yet
   RequestId raftd_request_;
   bool progress_due_ = false;
+  DurableProgress durable_;  // as raftd is told
   bool stopping_ = false;
+  bool held_ = false;
+  Snapshots snapshots_;
   std::optional<std::uint64_t> retry_at_ms_;  // while the engine is busy
   engine::EngineHealth engine_health_;        // as of its last report
 };

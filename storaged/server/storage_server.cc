@@ -32,7 +32,8 @@ StorageServer::StorageServer(net::EventLoop& loop, const Environment& environmen
                              const ServerOptions& options)
     : loop_(loop),
       environment_(environment),
-      frames_(HeaderOf(options), [this](const std::string& to, std::string frame) {
+      header_(HeaderOf(options)),
+      frames_(header_, [this](const std::string& to, std::string frame) {
         SendFrame(to, std::move(frame));
       }) {}
 
@@ -45,31 +46,40 @@ StorageServer::~StorageServer() {
 Status StorageServer::Open(net::MessageContext& context, const ServerOptions& options) {
   RETURN_IF_ERROR(ClaimIdentity(*environment_.file_system, options.identity_file, options.cluster,
                                 options.node));
-  ASSIGN_OR_RETURN(engine_, engine::Engine::Open(environment_, options.engine));
-  ASSIGN_OR_RETURN(machine_, StateMachine::Open(*engine_));
-  core_ = std::make_unique<StorageCore>(
-      *engine_, *machine_,
-      StorageCore::Options{
-          .cluster = options.cluster, .node = options.node, .software = options.software});
-  engine_->OnProgress([this] { loop_.Post([this] { core_->EngineProgressed(); }); });
+  context_ = &context;
+  Executor& files =
+      options.snapshot_executor != nullptr ? *options.snapshot_executor : *environment_.executor;
+  ASSIGN_OR_RETURN(
+      node_, StorageNode::Open(environment_, files,
+                               {.cluster = options.cluster,
+                                .node = options.node,
+                                .software = options.software,
+                                .engine = options.engine,
+                                .snapshot_bytes_per_second = options.snapshot_bytes_per_second,
+                                .seed = options.boot.value()},
+                               // A turn, at whose end the node runs.
+                               [this] { loop_.Post([] {}); }));
   ASSIGN_OR_RETURN(
       listener_, net::Listener::Bind(
                      loop_, context, options.listen,
                      [this](std::string_view from, const Bytes& frame) { OnFrame(from, frame); }));
   loop_.AtTurnEnd([this] { OnTurnEnd(); });
-  tick_ = loop_.Every(kTickMs, [this] { core_->Tick(); });
-  log::Info("serving", {{"applied", engine_->applied().index},
-                        {"sessions", machine_->sessions().session_count()}});
+  tick_ = loop_.Every(kTickMs, [this] {
+    node_->Tick();
+    LetSourceGo();
+  });
+  log::Info("serving", {{"applied", node_->engine().applied().index},
+                        {"sessions", node_->machine().sessions().session_count()}});
   return Status::Ok();
 }
 
 void StorageServer::OnFrame(std::string_view from, const Bytes& bytes) {
   auto frame = proto::DecodeFrame(bytes);
   if (frame.ok()) {
-    core_->Receive(from, std::move(frame).value(), environment_.clock->MonotonicMs());
+    node_->Receive(from, std::move(frame).value(), environment_.clock->MonotonicMs());
     return;
   }
-  core_->ReceiveMalformed(from, frame.status().message());
+  node_->ReceiveMalformed(from, frame.status().message());
   if (const auto repeats = malformed_limit_.Admit(environment_.clock->MonotonicMs())) {
     log::Warning("frame refused", {{"error", frame.status()}, {"repeats", *repeats}});
   }
@@ -77,13 +87,13 @@ void StorageServer::OnFrame(std::string_view from, const Bytes& bytes) {
 
 void StorageServer::OnTurnEnd() {
   if (end_) return;
-  outgoing_.clear();
-  const bool more = core_->Run(environment_.clock->MonotonicMs(), outgoing_);
-  for (const auto& message : outgoing_) {
+  const bool more = node_->Run(environment_.clock->MonotonicMs(), out_);
+  for (const auto& message : out_.messages) {
     frames_.Add(message.to, message.request, message.message);
   }
   frames_.Flush();
-  outgoing_.clear();
+  out_.messages.clear();
+  SendToSource();
   LogChanges();
   EndIfDue();
   if (end_) return;
@@ -96,8 +106,47 @@ void StorageServer::SendFrame(const std::string& to, std::string frame) {
   if (!listener_->Send(to, std::move(frame))) log::Debug("peer is gone or slow; frame dropped");
 }
 
+void StorageServer::SendToSource() {
+  if (out_.to_source.empty()) return;
+  const auto* source = node_->source();
+  if (source != nullptr && source->endpoint != source_endpoint_) {
+    source_.reset();
+    source_endpoint_ = source->endpoint;
+    auto link = net::Link::Connect(loop_, *context_, source_endpoint_,
+                                   RoutingId("storaged", header_.node, header_.boot),
+                                   [this](const Bytes& bytes) { OnSourceFrame(bytes); });
+    if (link.ok()) {
+      source_ = std::move(link).value();
+    } else {
+      log::Warning("no link to a snapshot's source",
+                   {{"endpoint", source_endpoint_}, {"error", link.status()}});
+      source_endpoint_.clear();
+    }
+  }
+  proto::FrameWriter frame(header_);
+  for (const auto& message : out_.to_source) frame.Add(RequestId(1), 0, message);
+  out_.to_source.clear();
+  // What is lost is asked for again.
+  if (source_ != nullptr) source_->Send(frame.Finish());
+}
+
+void StorageServer::OnSourceFrame(const Bytes& bytes) {
+  auto frame = proto::DecodeFrame(bytes);
+  if (frame.ok()) {
+    node_->ReceiveFromSource(std::move(frame).value(), environment_.clock->MonotonicMs());
+  } else {
+    log::Warning("frame of a snapshot's source can't be read", {{"error", frame.status()}});
+  }
+}
+
+void StorageServer::LetSourceGo() {
+  if (node_->source() != nullptr) return;
+  source_.reset();
+  source_endpoint_.clear();
+}
+
 void StorageServer::ArmWakeup() {
-  const auto next = core_->NextWakeup();
+  const auto next = node_->NextWakeup();
   if (next == wakeup_at_ms_) return;
   loop_.Cancel(wakeup_);
   wakeup_at_ms_ = next;
@@ -107,42 +156,62 @@ void StorageServer::ArmWakeup() {
 }
 
 void StorageServer::LogChanges() {
-  if (const auto health = core_->health(); health != logged_health_) {
+  LogSnapshots();
+  if (const auto health = node_->core().health(); health != logged_health_) {
     logged_health_ = health;
     if (health == proto::ErrorCode::kOk) {
       log::Info("storage is well again");
     } else {
-      log::Error("storage takes no writes",
-                 {{"code", proto::ErrorCodeName(health)}, {"detail", core_->health_detail()}});
+      log::Error("storage takes no writes", {{"code", proto::ErrorCodeName(health)},
+                                             {"detail", node_->core().health_detail()}});
     }
   }
-  const std::uint64_t corrupt = core_->corrupt_reads();
+  const std::uint64_t corrupt = node_->core().corrupt_reads();
   if (corrupt == logged_corrupt_reads_) return;
   if (!corrupt_reads_limit_.Admit(environment_.clock->MonotonicMs())) return;
   logged_corrupt_reads_ = corrupt;
   log::Error("read met damaged bytes",
-             {{"reads_so_far", corrupt}, {"detail", core_->last_corruption()}});
+             {{"reads_so_far", corrupt}, {"detail", node_->core().last_corruption()}});
+}
+
+void StorageServer::LogSnapshots() {
+  const proto::FetchProgress fetch = node_->fetch().Progress();
+  if (fetch.installing != logged_fetch_.installing && fetch.installing) {
+    log::Info("fetching a snapshot", {{"index", fetch.installing},
+                                      {"from", node_->fetch().source().endpoint},
+                                      {"bytes", fetch.bytes_total},
+                                      {"bytes_here", fetch.bytes_done}});
+  }
+  if (fetch.error != logged_fetch_.error && !fetch.error.ok()) {
+    log::Warning("snapshot not fetched", {{"code", proto::ErrorCodeName(fetch.error.code)},
+                                          {"detail", fetch.error.detail}});
+  }
+  logged_fetch_ = fetch;
+  if (node_->installed() == logged_installed_) return;
+  logged_installed_ = node_->installed();
+  log::Info("snapshot installed", {{"applied", node_->machine().applied()},
+                                   {"sessions", node_->machine().sessions().session_count()}});
 }
 
 void StorageServer::BeginStop() {
   if (stopping_) return;
   stopping_ = true;
-  log::Info("stopping", {{"applied", machine_->applied()}});
-  core_->BeginStop();
+  log::Info("stopping", {{"applied", node_->machine().applied()}});
+  node_->BeginStop();
   grace_ = loop_.After(kStopGraceMs, [this] {
-    log::Warning(
-        "stopped before all was flushed; the raft log has the rest",
-        {{"applied", machine_->applied()}, {"durable_applied", engine_->durable_applied().index}});
+    log::Warning("stopped before all was flushed; the raft log has the rest",
+                 {{"applied", node_->machine().applied()},
+                  {"durable_applied", node_->engine().durable_applied().index}});
     Finish(End::kStopped);
   });
 }
 
 void StorageServer::EndIfDue() {
-  if (core_->engine_state() == EngineState::kFailed) {
+  if (node_->failed()) {
     log::Error("engine failed; restart to recover what is durable",
-               {{"detail", core_->health_detail()}});
+               {{"detail", node_->core().health_detail()}});
     Finish(End::kEngineFailed);
-  } else if (stopping_ && core_->stopped()) {
+  } else if (stopping_ && node_->stopped()) {
     Finish(End::kStopped);
   }
 }

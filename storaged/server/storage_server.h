@@ -15,8 +15,7 @@
 #include "common/net/event_loop.h"
 #include "common/net/message_socket.h"
 #include "proto/peer_frames.h"
-#include "storaged/core/state_machine.h"
-#include "storaged/core/storage_core.h"
+#include "storaged/core/storage_node.h"
 #include "storaged/engine/engine.h"
 
 namespace bedrock::storage {
@@ -27,7 +26,13 @@ struct ServerOptions {
   BootId boot;                      ///< Drawn anew at each start.
   std::vector<std::string> listen;  ///< Endpoints.
   std::string identity_file;        ///< Says whose data these are; beside the engine's folder.
-  engine::EngineOptions engine;
+  engine::EngineOptions engine;     ///< Its directory is where the data begin: see DataFolder.
+  /// What other nodes may read of a snapshot here, all together. More, and a node is back sooner;
+  /// less, and it is felt less.
+  std::uint64_t snapshot_bytes_per_second = kSnapshotBytesPerSecond;
+  /// Does the work with snapshots' files, so that flushes never wait for it. Borrowed. Null: the
+  /// environment's.
+  Executor* snapshot_executor = nullptr;
   std::string software;
 };
 
@@ -37,8 +42,9 @@ inline constexpr std::uint64_t kStopGraceMs = 10'000;
 /// Looks for what is due by time alone: flushes by age, the engine's retries.
 inline constexpr std::uint64_t kTickMs = 1'000;
 
-/// The shell around StorageCore: opens the engine, decodes frames, tells the time, sends what the
-/// core answers, one frame a peer and turn, and ends the loop when the process has to end.
+/// The shell around StorageNode: decodes frames, tells the time, sends what the node answers, one
+/// frame a peer and turn, keeps the link to the storaged that a snapshot is fetched from, and ends
+/// the loop when the process has to end.
 ///
 /// Loop thread only. Borrows loop, context and environment, which outlive it; the loop must not run
 /// after it is gone.
@@ -71,21 +77,27 @@ class StorageServer {
   void OnFrame(std::string_view from, const Bytes& bytes);
   void OnTurnEnd();
   void SendFrame(const std::string& to, std::string frame);
+  void SendToSource();
+  void OnSourceFrame(const Bytes& bytes);
+  /// Closes the link that nothing is fetched over any more.
+  void LetSourceGo();
   void ArmWakeup();
   void LogChanges();
+  void LogSnapshots();
   void EndIfDue();
   void Finish(End end);
 
   net::EventLoop& loop_;
   const Environment environment_;
+  const proto::FrameHeader header_;
   proto::PeerFrames frames_;
-  // Destroyed from the last to the first: nothing of the engine runs once it is gone.
-  std::unique_ptr<engine::Engine> engine_;
-  std::unique_ptr<StateMachine> machine_;
-  std::unique_ptr<StorageCore> core_;
+  net::MessageContext* context_ = nullptr;
+  std::unique_ptr<StorageNode> node_;
   std::unique_ptr<net::Listener> listener_;
+  std::unique_ptr<net::Link> source_;  // null: nothing was fetched lately
+  std::string source_endpoint_;
 
-  std::vector<Outgoing> outgoing_;  // of one turn; kept for its memory
+  StorageNode::Output out_;  // of one turn; kept for its memory
   net::TimerId tick_;
   net::TimerId wakeup_;
   net::TimerId grace_;
@@ -95,6 +107,8 @@ class StorageServer {
   // What was logged last.
   proto::ErrorCode logged_health_ = proto::ErrorCode::kOk;
   std::uint64_t logged_corrupt_reads_ = 0;
+  std::uint64_t logged_installed_ = 0;
+  proto::FetchProgress logged_fetch_;
   log::RateLimit corrupt_reads_limit_;
   log::RateLimit malformed_limit_;
 };

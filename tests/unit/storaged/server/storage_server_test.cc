@@ -48,7 +48,7 @@ class Peer {
                      std::uint32_t timeout_ms = 0) {
     proto::FrameHeader own;
     own.cluster = cluster;
-    own.node = kNode;
+    own.node = node;
     own.boot = BootId(5);
     proto::FrameWriter frame(own);
     frame.Add(request, timeout_ms, message);
@@ -91,6 +91,7 @@ class Peer {
   }
 
   ClusterId cluster = kCluster;
+  NodeId node = kNode;
   std::vector<proto::Packet> received;
   proto::FrameHeader header;
 
@@ -286,6 +287,46 @@ TEST_F(StorageServerTest, ManyLargeValuesTravelInFramesOfBoundedSize) {
     ASSERT_NE(packet, nullptr) << i;
     EXPECT_EQ(std::get<proto::GetReply>(packet->message).value.size(), value.size());
   }
+}
+
+TEST_F(StorageServerTest, FetchesASnapshotFromAnotherServerAndGoesOnFromThere) {
+  constexpr std::uint64_t kLast = 150;
+  Apply(Puts(1, kLast, std::string(20 * kKiB, 'v')));
+  // Another node's, in the same loop.
+  MemoryFileSystem files;
+  const NodeId node(2);
+  auto options = Options();
+  options.node = node;
+  options.boot = BootId(78);
+  options.listen = {endpoint_ + "-2"};
+  const auto other = StorageServer::Start(
+                         *loop_, *context_,
+                         {.file_system = &files, .clock = &clock_, .executor = &executor_}, options)
+                         .value();
+  Peer raftd(*loop_, *context_, endpoint_ + "-2", "raftd");
+  raftd.node = node;
+  const auto progress_of = [](const proto::Message& message) {
+    const auto* progress = std::get_if<proto::ApplyProgress>(&message);
+    return progress == nullptr ? proto::ApplyProgress() : *progress;
+  };
+  EXPECT_EQ(progress_of(raftd.Ask(NextRequest(), proto::Apply())).applied, LogIndex(0));
+  const auto fetch = raftd.Ask(
+      NextRequest(),
+      proto::FetchSnapshot{.source = kNode, .endpoint = endpoint_, .at_least = LogIndex(kLast)});
+  ASSERT_TRUE(std::holds_alternative<proto::FetchProgress>(fetch));
+  const auto* packet = raftd.WaitFor([&](const proto::Packet& received) {
+    return progress_of(received.message).applied == LogIndex(kLast);
+  });
+  ASSERT_NE(packet, nullptr);
+  EXPECT_EQ(progress_of(packet->message).durable_applied, LogIndex(kLast));
+  EXPECT_EQ(progress_of(packet->message).applied_term, Term(1));
+
+  const auto applied = raftd.Ask(NextRequest(), Puts(kLast + 1, kLast + 1));
+  EXPECT_EQ(progress_of(applied).applied, LogIndex(kLast + 1));
+  Peer router(*loop_, *context_, endpoint_ + "-2", "router");
+  const auto answer = router.Ask(NextRequest(), proto::Get{.key = Bytes::Copy("k7")});
+  EXPECT_EQ(std::get<proto::GetReply>(answer).version, Version(7));
+  EXPECT_EQ(std::get<proto::GetReply>(answer).value.size(), 20 * kKiB);
 }
 
 TEST_F(StorageServerTest, RefusesStrangersAndNoise) {
