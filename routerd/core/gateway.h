@@ -32,6 +32,7 @@ class Gateway {
   virtual void Write(const ClientCommand& request) = 0;
   virtual void Transact(TransactionStep step) = 0;
   virtual void CompactHistory(const CompactRequest& request) = 0;
+  virtual void ChangeMembership(MembershipRequest request) = 0;
   virtual ClusterView Cluster() const = 0;
   virtual CoreGauges Gauges() const = 0;
 };

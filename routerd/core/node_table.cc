@@ -23,6 +23,8 @@ NodeTable::NodeTable(const CoreOptions& options)
     : self_(options.self),
       silence_ms_(options.silence_ms),
       avoid_ms_(options.avoid_ms),
+      lag_entries_max_(options.lag_entries_max),
+      flags_(options.members),
       leader_(options.silence_ms) {
   for (const MemberSeed& seed : options.members) {
     nodes_.emplace_back();
@@ -39,12 +41,85 @@ NodeTable::Node* NodeTable::Find(NodeId id) {
   return nullptr;
 }
 
+const NodeTable::Node* NodeTable::Find(NodeId id) const {
+  for (const Node& node : nodes_) {
+    if (node.id == id) return &node;
+  }
+  return nullptr;
+}
+
+bool NodeTable::Contains(NodeId id) const { return Find(id) != nullptr; }
+
+std::vector<MemberSeed> NodeTable::Members() const {
+  std::vector<MemberSeed> members;
+  members.reserve(nodes_.size());
+  for (const Node& node : nodes_) members.push_back(node.seed);
+  return members;
+}
+
 void NodeTable::OnRaftStatus(const proto::RaftStatus& status, std::uint64_t now_ms) {
   Node* node = Find(status.node);
   if (node == nullptr) return;
   node->raftd.heard_ms = now_ms;
   node->raft = status;
   leader_.OnStatus(status, now_ms);
+  FollowMembers(status, now_ms);
+}
+
+void NodeTable::FollowMembers(const proto::RaftStatus& status, std::uint64_t now_ms) {
+  const auto& rows = status.members;
+  const auto lists = [&rows](NodeId id) {
+    return std::any_of(rows.begin(), rows.end(), [id](const auto& row) { return row.id == id; });
+  };
+  // A leader is a member until the next one has dropped it.
+  const bool leads = status.role == proto::Role::kLeader && lists(status.node);
+  if (leads && status.term >= told_term_) {
+    told_term_ = status.term;
+    teller_ = status.node;
+    if (std::erase_if(nodes_, [&](const Node& node) { return !lists(node.id); }) > 0) {
+      ++generation_;
+    }
+  } else {
+    const Node* teller = Find(teller_);
+    const bool told = teller != nullptr && !Silent(teller->raftd, now_ms);
+    if (told && status.term <= told_term_) return;
+  }
+  for (const proto::MemberStatus& row : rows) Take(row);
+}
+
+void NodeTable::Take(const proto::MemberStatus& row) {
+  if (!row.id) return;
+  MemberSeed seed{row.id, row.raft, row.storage, row.client, row.http};
+  for (const MemberSeed& flag : flags_) {
+    if (flag.id == row.id) seed = flag;
+  }
+  const auto at = std::lower_bound(nodes_.begin(), nodes_.end(), row.id,
+                                   [](const Node& node, NodeId id) { return node.id < id; });
+  if (at == nodes_.end() || at->id != row.id) {
+    // One that nobody can reach is of no use before its endpoints are known.
+    const bool unreachable = seed.raft.empty() && seed.storage.empty() && seed.http.empty();
+    if (unreachable || nodes_.size() >= kNodesMax) return;
+    Node node;
+    node.id = row.id;
+    node.seed = std::move(seed);
+    nodes_.insert(at, std::move(node));
+    ++generation_;
+  } else if (const bool says_more = !row.raft.empty(); says_more && at->seed != seed) {
+    at->seed = std::move(seed);
+    ++generation_;
+  }
+}
+
+const proto::RaftStatus* NodeTable::LeaderStatus(std::uint64_t now_ms) const {
+  const LeaderCache::Leader leader = leader_.leader(now_ms);
+  const Node* node = leader.node ? Find(leader.node) : nullptr;
+  if (node == nullptr || Silent(node->raftd, now_ms)) return nullptr;
+  const bool leads = node->raft.role == proto::Role::kLeader && node->raft.term == leader.term;
+  return leads ? &node->raft : nullptr;
+}
+
+void NodeTable::OnLeaderNamed(NodeId from, NodeId leader, Term term, std::uint64_t now_ms) {
+  if (Find(from) != nullptr && leader) leader_.OnRefused(from, leader, term, now_ms);
 }
 
 void NodeTable::OnStorageStatus(NodeId id, const proto::StorageStatus& status,
@@ -76,6 +151,12 @@ bool NodeTable::Gone(const Peer& peer, std::uint64_t now_ms) const {
   return now_ms < peer.avoid_until_ms || Silent(peer, now_ms);
 }
 
+bool NodeTable::LagsFar(const Node& node, std::uint64_t now_ms) const {
+  const proto::RaftStatus* leader = LeaderStatus(now_ms);
+  return leader != nullptr &&
+         node.storage.applied.value() + lag_entries_max_ < leader->commit.value();
+}
+
 NodeId NodeTable::Choose(Daemon daemon, std::uint64_t now_ms, NodeId last, NeedsNews news) const {
   const NodeId leader = leader_.leader(now_ms).node;
   const auto rank = [&](const Node& node) {
@@ -87,7 +168,7 @@ NodeId NodeTable::Choose(Daemon daemon, std::uint64_t now_ms, NodeId last, Needs
     if (Silent(peer, now_ms)) bad += 24;
     if (daemon == Daemon::kStoraged && peer.heard_ms != 0 && !Reads(node.storage.health)) bad += 12;
     if (node.id == last) bad += 6;
-    if (news && Gone(node.raftd, now_ms)) bad += 3;
+    if (news && (Gone(node.raftd, now_ms) || LagsFar(node, now_ms))) bad += 3;
     if (node.id == self_) return bad;
     return node.id == leader ? bad + 1 : bad + 2;
   };
@@ -133,12 +214,9 @@ ClusterView NodeTable::View(std::uint64_t now_ms) const {
   const auto describe = [&cluster](const Node& teller, bool leads) {
     cluster.commit_index = std::max(cluster.commit_index, teller.raft.commit);
     for (const proto::MemberStatus& status : teller.raft.members) {
-      auto view = std::find_if(cluster.members.begin(), cluster.members.end(),
-                               [&](const MemberView& m) { return m.id == status.id; });
-      if (view == cluster.members.end()) {
-        view = cluster.members.insert(view, MemberView());
-        view->id = status.id;
-      }
+      const auto view = std::find_if(cluster.members.begin(), cluster.members.end(),
+                                     [&](const MemberView& m) { return m.id == status.id; });
+      if (view == cluster.members.end()) continue;  // gone, as others know
       Describe(status, &*view);
       if (leads) view->match_index = status.match_index;
     }
@@ -149,8 +227,11 @@ ClusterView NodeTable::View(std::uint64_t now_ms) const {
   for (const Node& node : nodes_) {
     if (node.id == cluster.leader) describe(node, node.raft.role == proto::Role::kLeader);
   }
-  std::sort(cluster.members.begin(), cluster.members.end(),
-            [](const MemberView& a, const MemberView& b) { return a.id < b.id; });
+  for (MemberView& member : cluster.members) {
+    // A learner follows; of itself it may not know yet that it does not vote.
+    const bool follows = member.state == proto::Role::kFollower;
+    if (!member.voter && follows) member.state = proto::Role::kLearner;
+  }
   return cluster;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -36,10 +37,20 @@ struct ClusterView {
 
 using NeedsNews = TypedBool<struct NeedsNewsTag>;
 
-/// What the router last heard from each node's raftd and storaged, and from it: who leads, which
-/// daemon to ask, what the cluster looks like. Pure; one thread.
+/// What the router last heard from each node's raftd and storaged, and from it: who takes part, who
+/// leads, which daemon to ask, what the cluster looks like.
+///
+/// It begins with the nodes of the flags and follows the membership: what a leader says of it
+/// counts, whole, until a later leader speaks. Where that leader is silent, or others have heard of
+/// a later one, what they say only adds: they may lag behind. A node that does not take part (this
+/// one, too) is asked for nothing. Where flags and membership name different endpoints, the flags'
+/// count.
+///
+/// Pure; one thread.
 class NodeTable {
  public:
+  static constexpr std::size_t kNodesMax = 256;  ///< Far beyond a membership's own bound.
+
   explicit NodeTable(const CoreOptions& options);
 
   void OnRaftStatus(const proto::RaftStatus& status, std::uint64_t now_ms);
@@ -50,10 +61,23 @@ class NodeTable {
   /// It did not answer, or could not do what it was asked: others come first for a while.
   void OnFailed(NodeId node, Daemon daemon, std::uint64_t now_ms);
 
+  /// `from`'s raftd said that `leader` leads `term`.
+  void OnLeaderNamed(NodeId from, NodeId leader, Term term, std::uint64_t now_ms);
+
   LeaderCache::Leader leader(std::uint64_t now_ms) const { return leader_.leader(now_ms); }
+  /// What the leader last said of itself and the members; null where it is unknown or silent.
+  /// Valid until the next call that is not const.
+  const proto::RaftStatus* LeaderStatus(std::uint64_t now_ms) const;
+  bool Contains(NodeId id) const;
+  std::size_t size() const { return nodes_.size(); }
+  /// All nodes with their endpoints, by id.
+  std::vector<MemberSeed> Members() const;
+  /// Grows whenever Members() gives something else.
+  std::uint64_t generation() const { return generation_; }
   /// Whom to ask: this node's own daemon, else the leader's, else any, of those that seem well; and
   /// rather not `last`, who was asked before (none: nobody was). For a question that needs news,
-  /// a storaged whose raftd is gone comes after the others: nothing feeds it.
+  /// a storaged whose raftd is gone (nothing feeds it), or that is far behind, comes after the
+  /// others.
   NodeId Choose(Daemon daemon, std::uint64_t now_ms, NodeId last,
                 NeedsNews news = NeedsNews::kNo) const;
   ClusterView View(std::uint64_t now_ms) const;
@@ -79,16 +103,27 @@ class NodeTable {
   };
 
   Node* Find(NodeId id);
+  const Node* Find(NodeId id) const;
+  /// Takes over who takes part, from a status that tells it.
+  void FollowMembers(const proto::RaftStatus& status, std::uint64_t now_ms);
+  void Take(const proto::MemberStatus& row);
   bool Silent(const Peer& peer, std::uint64_t now_ms) const;
   /// Whether it failed a moment ago or has been silent.
   bool Gone(const Peer& peer, std::uint64_t now_ms) const;
+  bool LagsFar(const Node& node, std::uint64_t now_ms) const;
   MemberView ViewOf(const Node& node, std::uint64_t now_ms) const;
 
   NodeId self_;
   std::uint64_t silence_ms_;
   std::uint64_t avoid_ms_;
+  std::uint64_t lag_entries_max_;
+  const std::vector<MemberSeed> flags_;
   LeaderCache leader_;
   std::vector<Node> nodes_;  // by id
+  // The leader whose word on the members was taken last, and its term.
+  NodeId teller_;
+  Term told_term_;
+  std::uint64_t generation_ = 1;
 };
 
 }  // namespace bedrock::router

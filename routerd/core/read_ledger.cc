@@ -260,7 +260,7 @@ void ReadLedger::FailBatch(SlotHandle handle, const Error& error, std::uint64_t 
   }
   // Every node once at once, then less and less often; a new leader ends the wait.
   ++query_failures_;
-  const auto members = static_cast<std::uint32_t>(options_.members.size());
+  const auto members = static_cast<std::uint32_t>(nodes_.size());
   if (query_failures_ >= members) {
     hold_until_ms_ =
         now_ms + Doubling(options_.retry_ms_min, options_.retry_ms_max, query_failures_ - members);
@@ -273,10 +273,10 @@ void ReadLedger::Ask(SlotHandle handle, Read* read, std::uint64_t now_ms, Effect
                                least || read->at ? NeedsNews::kYes : NeedsNews::kNo);
   ++read->attempts;
   read->pausing = false;
-  const std::uint64_t patience = std::min(
-      read->deadline_ms - now_ms,
-      Doubling(options_.read_attempt_ms, 4 * options_.read_attempt_ms,
-               (read->attempts - 1) / static_cast<std::uint32_t>(options_.members.size())));
+  const std::uint64_t patience =
+      std::min(read->deadline_ms - now_ms,
+               Doubling(options_.read_attempt_ms, 4 * options_.read_attempt_ms,
+                        (read->attempts - 1) / static_cast<std::uint32_t>(nodes_.size())));
   Send send;
   send.node = read->target;
   send.daemon = Daemon::kStoraged;
@@ -298,7 +298,7 @@ void ReadLedger::AskAnother(SlotHandle handle, Read* read, Error error, std::uin
       error.code == ErrorCode::kDeadlineExceeded && std::max(read->wanted, read->at) > read->index;
   if (!waits_for_client) nodes_.OnFailed(read->target, Daemon::kStoraged, now_ms);
   read->failure = std::move(error);
-  const std::size_t members = options_.members.size();
+  const std::size_t members = nodes_.size();
   if (read->attempts < members || read->failure.code == ErrorCode::kDeadlineExceeded) {
     return Ask(handle, read, now_ms, effects);
   }

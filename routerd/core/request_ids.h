@@ -21,6 +21,7 @@ enum class RequestKind : std::uint8_t {
   kStatus = 3,
   kLock = 4,
   kForward = 5,
+  kMembership = 6,
 };
 
 inline constexpr std::uint64_t kAttemptsMax = 1 << 12;

@@ -32,6 +32,8 @@ RouterCore::RouterCore(const CoreOptions& options)
       reads_(options_, nodes_),
       transactions_(options_, nodes_, reads_, writes_),
       forwards_(options_, nodes_),
+      membership_(options_, nodes_),
+      links_(options_.self),
       history_(options_.history_ms) {
   CHECK(options_.session && !options_.members.empty());
   CHECK(options_.commands_in_flight_max <= kSlotsMax && options_.reads_in_flight_max <= kSlotsMax);
@@ -74,9 +76,7 @@ void RouterCore::Transact(TransactionStep step, std::uint64_t now_ms) {
   if (id && id->node == options_.self && id->boot == options_.boot) {
     return transactions_.Step(id->number, std::move(step), now_ms, &effects_);
   }
-  const bool is_member =
-      id && std::any_of(options_.members.begin(), options_.members.end(),
-                        [&id](const MemberSeed& member) { return member.id == id->node; });
+  const bool is_member = id && nodes_.Contains(id->node);
   if (is_member && id->node != options_.self && !step.passed_on) {
     return forwards_.Begin(std::move(step), id->node, now_ms, &effects_);
   }
@@ -104,6 +104,10 @@ void RouterCore::DropHistory(const Ticket& ticket, Version version, std::uint64_
 
 void RouterCore::CompactHistory(const CompactRequest& request, std::uint64_t now_ms) {
   DropHistory(request.ticket, request.version, request.deadline_ms, now_ms);
+}
+
+void RouterCore::ChangeMembership(MembershipRequest request, std::uint64_t now_ms) {
+  membership_.Begin(std::move(request), now_ms, &effects_);
 }
 
 void RouterCore::ProposeHistory(std::uint64_t now_ms) {
@@ -160,6 +164,12 @@ void RouterCore::OnPacket(NodeId from, Daemon daemon, proto::Packet packet, std:
     if (is(RequestKind::kLock)) {
       transactions_.OnLockReply(from, name, std::move(*locked), now_ms, &effects_);
     }
+  } else if (const auto* changed = std::get_if<proto::ChangeMembersReply>(&packet.message)) {
+    if (is(RequestKind::kMembership)) {
+      membership_.OnReply(from, name, *changed, now_ms, &effects_);
+    }
+  } else if (const auto* moved = std::get_if<proto::TransferLeadershipReply>(&packet.message)) {
+    if (is(RequestKind::kMembership)) membership_.OnReply(from, name, *moved, now_ms, &effects_);
   } else if (const auto* refusal = std::get_if<proto::Refusal>(&packet.message)) {
     OnRefusal(from, name, refusal->error, now_ms);
   }
@@ -185,6 +195,8 @@ void RouterCore::OnRefusal(NodeId from, const RequestName& name, const proto::Er
       return reads_.OnFailed(from, name, error, now_ms, &effects_);
     case RequestKind::kLock:
       return transactions_.OnLockFailed(name, error, now_ms);
+    case RequestKind::kMembership:
+      return membership_.OnRefused(from, name, error, now_ms, &effects_);
     case RequestKind::kForward:
     case RequestKind::kStatus:
       return;
@@ -198,6 +210,7 @@ void RouterCore::OnUnsent(NodeId to, Daemon daemon, RequestId request, std::uint
   if (name.kind == RequestKind::kForward) return forwards_.OnUnsent(name, now_ms);
   nodes_.OnFailed(to, daemon, now_ms);
   if (name.kind == RequestKind::kWrite) return writes_.OnUnsent(name, now_ms);
+  if (name.kind == RequestKind::kMembership) return membership_.OnUnsent(name, now_ms);
   proto::Error error;
   error.code = proto::ErrorCode::kStorageUnavailable;
   error.detail = (daemon == Daemon::kRaftd ? "no connection to raftd of node "
@@ -207,10 +220,18 @@ void RouterCore::OnUnsent(NodeId to, Daemon daemon, RequestId request, std::uint
   reads_.OnFailed(to, name, error, now_ms, &effects_);
 }
 
+void RouterCore::FollowMembers(std::uint64_t now_ms) {
+  if (linked_generation_ != nodes_.generation()) {
+    linked_generation_ = nodes_.generation();
+    links_.Follow(nodes_.Members(), now_ms, &effects_);
+  }
+  links_.Advance(now_ms, &effects_);
+}
+
 void RouterCore::AskForStatus() {
   const RequestId id = MakeRequestId({RequestKind::kStatus, {}, 0});
   const auto timeout = static_cast<std::uint32_t>(kStatusIntervalMs);
-  for (const MemberSeed& member : options_.members) {
+  for (const MemberSeed& member : nodes_.Members()) {
     effects_.sends.push_back({member.id, Daemon::kRaftd, id, timeout, proto::RaftStatusQuery{}});
     effects_.sends.push_back(
         {member.id, Daemon::kStoraged, id, timeout, proto::StorageStatusQuery{}});
@@ -218,6 +239,7 @@ void RouterCore::AskForStatus() {
 }
 
 void RouterCore::Poll(std::uint64_t now_ms, Effects* effects) {
+  FollowMembers(now_ms);
   if (now_ms >= next_status_ms_) {
     next_status_ms_ = now_ms + kStatusIntervalMs;
     AskForStatus();
@@ -227,8 +249,10 @@ void RouterCore::Poll(std::uint64_t now_ms, Effects* effects) {
   TakeOwnCompletions(now_ms);  // a commit that is decided is not out of time
   transactions_.Advance(now_ms, &effects_);
   forwards_.Advance(now_ms, &effects_);
+  membership_.Advance(now_ms, &effects_);
   reads_.Advance(now_ms, &effects_);
   TakeOwnCompletions(now_ms);
+  std::move(effects_.links.begin(), effects_.links.end(), std::back_inserter(effects->links));
   std::move(effects_.sends.begin(), effects_.sends.end(), std::back_inserter(effects->sends));
   std::move(effects_.completions.begin(), effects_.completions.end(),
             std::back_inserter(effects->completions));

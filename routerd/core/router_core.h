@@ -8,6 +8,8 @@
 #include "routerd/core/forward_ledger.h"
 #include "routerd/core/gateway.h"
 #include "routerd/core/history_keeper.h"
+#include "routerd/core/link_plan.h"
+#include "routerd/core/membership_ledger.h"
 #include "routerd/core/node_table.h"
 #include "routerd/core/read_ledger.h"
 #include "routerd/core/transaction_table.h"
@@ -37,6 +39,7 @@ class RouterCore {
   void Write(const ClientCommand& request, std::uint64_t now_ms);
   void Transact(TransactionStep step, std::uint64_t now_ms);
   void CompactHistory(const CompactRequest& request, std::uint64_t now_ms);
+  void ChangeMembership(MembershipRequest request, std::uint64_t now_ms);
 
   /// A message of a node's daemon. What was never asked for is ignored.
   void OnPacket(NodeId from, Daemon daemon, proto::Packet packet, std::uint64_t now_ms);
@@ -53,7 +56,7 @@ class RouterCore {
   /// Nothing is in flight and no transaction is open.
   bool idle() const {
     return reads_.in_flight() == 0 && writes_.in_flight() == 0 && forwards_.in_flight() == 0 &&
-           transactions_.open() == 0;
+           membership_.in_flight() == 0 && transactions_.open() == 0;
   }
   std::size_t reads_in_flight() const { return reads_.in_flight(); }
   std::size_t writes_in_flight() const { return writes_.in_flight(); }
@@ -68,6 +71,7 @@ class RouterCore {
                       std::uint64_t now_ms);
   void OnRefusal(NodeId from, const RequestName& name, const proto::Error& error,
                  std::uint64_t now_ms);
+  void FollowMembers(std::uint64_t now_ms);
   void AskForStatus();
   void ProposeHistory(std::uint64_t now_ms);
   void DropHistory(const Ticket& ticket, Version version, std::uint64_t deadline_ms,
@@ -81,6 +85,9 @@ class RouterCore {
   ReadLedger reads_;
   TransactionTable transactions_;
   ForwardLedger forwards_;
+  MembershipLedger membership_;
+  LinkPlan links_;
+  std::uint64_t linked_generation_ = 0;  // of nodes_
   HistoryKeeper history_;
   Effects effects_;  // gathered since the last Poll
   std::uint64_t next_status_ms_ = 0;

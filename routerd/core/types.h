@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 #include <vector>
 
 #include "common/base/bytes.h"
@@ -85,6 +86,14 @@ struct CompactRequest {
   std::uint64_t deadline_ms = 0;
 };
 
+/// Changes who takes part, or who leads; `wish` as raftd takes it, with all endpoints of a new
+/// node.
+struct MembershipRequest {
+  Ticket ticket;
+  std::variant<proto::ChangeMembers, proto::TransferLeadership> wish;
+  std::uint64_t deadline_ms = 0;
+};
+
 /// A command that a client encoded under a session of its own: passed on as it is.
 struct ClientCommand {
   Ticket ticket;
@@ -95,17 +104,19 @@ struct ClientCommand {
 /// How a request ended; exactly one for each that was begun.
 struct Completion {
   Ticket ticket;
-  proto::Error error;     ///< kOk also for a read of an absent key.
-  bool is_write = false;  ///< A WriteRequest, a ClientCommand, a CompactRequest, or a kCommit.
-  bool found = false;     ///< Reads: the key exists.
+  proto::Error error;  ///< kOk also for a read of an absent key.
+  /// A WriteRequest, a ClientCommand, a CompactRequest, a MembershipRequest, or a kCommit.
+  bool is_write = false;
+  bool found = false;  ///< Reads: the key exists.
   Bytes value;
   /// Reads: of the key. Writes: of the commit, also of one that failed a condition; where nothing
-  /// was to be written, the version that was read.
+  /// was to be written, the version that was read. Changes of the membership: of its entry.
   Version version;
   Version read_version;  ///< Reads, queries, steps: the version that was read at.
   Version current;       ///< kPreconditionFailed: the key's version; 0 where it is absent.
   NodeId served_by;      ///< Whose storaged answered, or whose router a step; none: nobody's.
   NodeId leader;         ///< Who led as far as was known; none: unknown.
+  Term term;             ///< Transfers of leadership: the one that `leader` leads.
   /// Queries, writes, steps that execute: all that it gave.
   proto::CommandResult result;
   std::string transaction;  ///< Steps: its id.
@@ -126,32 +137,50 @@ struct Send {
   proto::Message message;
 };
 
+/// The link to a daemon opens, moves to another address, or closes. What is sent where no link is
+/// open is unsent. This node's own daemons are reached as the shell knows, whatever the address.
+struct LinkChange {
+  NodeId node;
+  Daemon daemon = Daemon::kRaftd;
+  bool open = true;
+  std::string address;  ///< Where it opens.
+
+  friend bool operator==(const LinkChange&, const LinkChange&) = default;
+};
+
 /// What the shell has to carry out, in order.
 struct Effects {
+  std::vector<LinkChange> links;
   std::vector<Send> sends;
   std::vector<Completion> completions;
 
-  bool empty() const { return sends.empty() && completions.empty(); }
+  bool empty() const { return links.empty() && sends.empty() && completions.empty(); }
   void Clear() {
+    links.clear();
     sends.clear();
     completions.clear();
   }
 };
 
-/// A member as the flags name it.
+/// A member as the flags name it, or as the cluster's membership does. Endpoints as in the flags;
+/// empty where unknown.
 struct MemberSeed {
   NodeId id;
   std::string raft;
+  std::string storage;
   std::string client;
   std::string http;
+
+  friend bool operator==(const MemberSeed&, const MemberSeed&) = default;
 };
 
 /// Bounds and patience. The defaults suit a LAN; only tests change them.
 struct CoreOptions {
   NodeId self;
-  std::vector<MemberSeed> members;  ///< With self.
-  SessionId session;                ///< Random, drawn at start; never 0.
-  BootId boot;                      ///< As above; part of transactions' ids.
+  /// Whom to begin with: the raftds tell who takes part. One that takes part has to be among them.
+  std::vector<MemberSeed> members;
+  SessionId session;  ///< Random, drawn at start; never 0.
+  BootId boot;        ///< As above; part of transactions' ids.
   /// What to add to the core's time for the wall clock's: among transactions of different routers
   /// who began last is a deadlock's victim.
   std::uint64_t wall_offset_ms = 0;
@@ -180,7 +209,10 @@ struct CoreOptions {
   std::uint64_t retry_ms_min = 20;        ///< Doubles with each attempt, up to retry_ms_max.
   std::uint64_t retry_ms_max = 320;
   std::uint64_t silence_ms = 1500;  ///< A daemon unheard for so long is not the first choice.
-  std::uint64_t avoid_ms = 500;     ///< After a failure another node's daemon is preferred so long.
+  /// A storaged that is more entries behind what is committed catches up: others come first. Well
+  /// above what a busy cluster commits between two statuses.
+  std::uint64_t lag_entries_max = 50'000;
+  std::uint64_t avoid_ms = 500;  ///< After a failure another node's daemon is preferred so long.
 };
 
 }  // namespace bedrock::router

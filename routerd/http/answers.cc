@@ -129,6 +129,20 @@ Answer AnswerBegin(const Exchange& exchange, const Completion& completion) {
   return answer;
 }
 
+Answer AnswerAdded(const Exchange& exchange, const Completion& completion) {
+  Answer answer = DocumentAnswer(exchange, completion, AddedBody(exchange.added, exchange.format));
+  answer.reply.status = 201;
+  answer.location = "/v1/cluster/members/" + FormatNodeId(exchange.added.node);
+  return answer;
+}
+
+Answer AnswerRole(const Exchange& exchange, const Completion& completion) {
+  const bool voter = exchange.plan.kind == Plan::Kind::kPromoteMember;
+  return DocumentAnswer(
+      exchange, completion,
+      RoleBody(exchange.plan.member, voter ? "voter" : "learner", exchange.format));
+}
+
 Answer AnswerFailure(const Exchange& exchange, const Completion& completion) {
   const Plan& plan = exchange.plan;
   proto::Error error = completion.error;
@@ -213,6 +227,15 @@ Answer AnswerOf(const Exchange& exchange, const Completion& completion) {
     case Plan::Kind::kCompact:
       return DocumentAnswer(exchange, completion,
                             VersionBody(VersionOf(completion), exchange.format));
+    case Plan::Kind::kAddMember:
+      return AnswerAdded(exchange, completion);
+    case Plan::Kind::kPromoteMember:
+    case Plan::Kind::kDemoteMember:
+      return AnswerRole(exchange, completion);
+    case Plan::Kind::kMoveLeader:
+      return DocumentAnswer(exchange, completion,
+                            LeaderBody(completion.leader, completion.term, exchange.format));
+    case Plan::Kind::kRemoveMember:
     case Plan::Kind::kRollback:
       return EmptyAnswer(completion, 204);
     default:

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/base/bytes.h"
+#include "routerd/http/member_request.h"
 #include "routerd/http/txn_request.h"
 
 namespace bedrock::router {
@@ -147,6 +148,49 @@ proto::Error Compact(const Exchange& exchange, std::string_view body, const Call
   return {};
 }
 
+proto::Error ChangeMembers(Exchange& exchange, std::string_view body, const CallContext& context) {
+  using Change = proto::ChangeMembers;
+  Change change;
+  proto::Error bad;
+  switch (exchange.plan.kind) {
+    case Plan::Kind::kAddMember:
+      bad = ParseNewMember(body, exchange.body_format, &change);
+      exchange.added = change;
+      break;
+    case Plan::Kind::kPromoteMember:
+    case Plan::Kind::kDemoteMember:
+      bad = ParseNothing(body, exchange.body_format);
+      change.kind = exchange.plan.kind == Plan::Kind::kPromoteMember ? Change::Kind::kPromote
+                                                                     : Change::Kind::kDemote;
+      change.node = exchange.plan.member;
+      break;
+    default:
+      change.kind = Change::Kind::kRemove;
+      change.node = exchange.plan.member;
+      break;
+  }
+  if (!bad.ok()) return bad;
+  MembershipRequest request;
+  request.ticket = context.ticket;
+  request.wish = std::move(change);
+  request.deadline_ms = DeadlineOf(exchange, context);
+  context.gateway->ChangeMembership(std::move(request));
+  return {};
+}
+
+proto::Error MoveLeader(const Exchange& exchange, std::string_view body,
+                        const CallContext& context) {
+  proto::TransferLeadership transfer;
+  proto::Error bad = ParseLeaderMove(body, exchange.body_format, &transfer.to);
+  if (!bad.ok()) return bad;
+  MembershipRequest request;
+  request.ticket = context.ticket;
+  request.wish = transfer;
+  request.deadline_ms = DeadlineOf(exchange, context);
+  context.gateway->ChangeMembership(std::move(request));
+  return {};
+}
+
 }  // namespace
 
 proto::Error CallCore(Exchange& exchange, std::string_view body, const CallContext& context) {
@@ -161,6 +205,13 @@ proto::Error CallCore(Exchange& exchange, std::string_view body, const CallConte
       return End(exchange, body, context);
     case Plan::Kind::kCompact:
       return Compact(exchange, body, context);
+    case Plan::Kind::kAddMember:
+    case Plan::Kind::kPromoteMember:
+    case Plan::Kind::kDemoteMember:
+    case Plan::Kind::kRemoveMember:
+      return ChangeMembers(exchange, body, context);
+    case Plan::Kind::kMoveLeader:
+      return MoveLeader(exchange, body, context);
     default:
       break;
   }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "common/base/ids.h"
+#include "proto/client_messages.h"
 #include "routerd/http/format.h"
 #include "routerd/http/results.h"
 #include "routerd/http/routes.h"
@@ -33,6 +34,7 @@ struct Exchange {
   std::uint64_t begun_us = 0;
   std::vector<ResultShape> then;  ///< kTxn, until its results come.
   std::vector<ResultShape> otherwise;
+  proto::ChangeMembers added;  ///< kAddMember: the new node, with all its endpoints.
   StreamState stream;
   bool done = false;
   std::string reply;  ///< Waits for those before it.

@@ -111,4 +111,30 @@ std::string ClusterBody(const ClusterView& view, ClusterId cluster, Format forma
   return Spell(json, format);
 }
 
+std::string AddedBody(const proto::ChangeMembers& added, Format format) {
+  Json json;
+  json["id"] = FormatNodeId(added.node);
+  json["role"] = "learner";
+  json["promote"] = added.promote;
+  json["raft"] = added.raft;
+  json["storage"] = added.storage;
+  json["client"] = added.client;
+  json["http"] = added.http;
+  return Spell(json, format);
+}
+
+std::string RoleBody(NodeId member, std::string_view role, Format format) {
+  Json json;
+  json["id"] = FormatNodeId(member);
+  json["role"] = std::string(role);
+  return Spell(json, format);
+}
+
+std::string LeaderBody(NodeId leader, Term term, Format format) {
+  Json json;
+  json["leader"] = NodeJson(leader);
+  json["term"] = term.value();
+  return Spell(json, format);
+}
+
 }  // namespace bedrock::router

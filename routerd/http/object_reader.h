@@ -7,10 +7,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "common/base/ids.h"
 #include "proto/errors.h"
 #include "routerd/http/document.h"
+#include "routerd/http/format.h"
 
 namespace bedrock::router {
 
@@ -80,5 +82,20 @@ class ObjectReader {
   const Value* object_ = nullptr;  // null: nothing to take
   std::uint32_t taken_ = 0;        // a bit a member
 };
+
+/// Parses a body that is one object and lets `read(ObjectReader&)` take its members; gives the
+/// first thing that is wrong with it.
+template <typename Reader>
+proto::Error ReadBody(std::string_view body, Format format, Reader&& read) {
+  Document document;
+  if (proto::Error bad = Document::Parse(body, format, &document); !bad.ok()) return bad;
+  std::deque<std::string> decoded;
+  Reading reading(document, decoded);
+  const Place top{.name = "the body", .root = true};
+  ObjectReader object(reading, top, document.root());
+  std::forward<Reader>(read)(object);
+  object.Finish();
+  return reading.error();
+}
 
 }  // namespace bedrock::router

@@ -27,6 +27,10 @@ constexpr std::string_view kTransactionKeyPath = "/v1/transactions/{id}/kv/";
 constexpr std::string_view kTransactionRangePath = "/v1/transactions/{id}/kv";
 constexpr std::string_view kCommitPath = "/v1/transactions/{id}/commit";
 constexpr std::string_view kRollbackPath = "/v1/transactions/{id}/rollback";
+constexpr std::string_view kMembersPath = "/v1/cluster/members/";
+constexpr std::string_view kMemberPath = "/v1/cluster/members/{id}";
+constexpr std::string_view kPromotePath = "/v1/cluster/members/{id}/promote";
+constexpr std::string_view kDemotePath = "/v1/cluster/members/{id}/demote";
 
 constexpr std::uint8_t kShortRead = kKeyParameter | kReadParameters;
 constexpr std::uint8_t kScan = kReadParameters | kBoundParameters | kScanParameters;
@@ -62,6 +66,11 @@ constexpr std::array kRows = {
     Row{kRollbackPath, Method::kPost, Route::kTransaction, Kind::kRollback, kNoParameters},
     Row{"/v1/cluster", Method::kGet, Route::kCluster, Kind::kCluster, kNoParameters},
     Row{"/v1/cluster/compact", Method::kPost, Route::kCluster, Kind::kCompact, kNoParameters},
+    Row{"/v1/cluster/leader", Method::kPost, Route::kCluster, Kind::kMoveLeader, kNoParameters},
+    Row{"/v1/cluster/members", Method::kPost, Route::kCluster, Kind::kAddMember, kNoParameters},
+    Row{kMemberPath, Method::kDelete, Route::kCluster, Kind::kRemoveMember, kNoParameters},
+    Row{kPromotePath, Method::kPost, Route::kCluster, Kind::kPromoteMember, kNoParameters},
+    Row{kDemotePath, Method::kPost, Route::kCluster, Kind::kDemoteMember, kNoParameters},
     Row{"/livez", Method::kGet, Route::kLive, Kind::kLive, kNoParameters},
     Row{"/readyz", Method::kGet, Route::kReady, Kind::kReady, kNoParameters},
     Row{"/metrics", Method::kGet, Route::kMetrics, Kind::kMetrics, kNoParameters},
@@ -73,20 +82,33 @@ struct Shape {
   std::string_view path;
   std::string_view transaction;
   std::string_view key;
+  std::string_view member;
 };
 
+Shape ShapeOfMember(std::string_view path) {
+  const std::string_view inner = path.substr(kMembersPath.size());
+  const std::size_t slash = std::min(inner.find('/'), inner.size());
+  const std::string_view id = inner.substr(0, slash);
+  const std::string_view rest = inner.substr(slash);
+  if (rest.empty()) return {kMemberPath, {}, {}, id};
+  if (rest == "/promote") return {kPromotePath, {}, {}, id};
+  if (rest == "/demote") return {kDemotePath, {}, {}, id};
+  return {path, {}, {}, {}};
+}
+
 Shape ShapeOf(std::string_view path) {
-  if (path.starts_with(kKeyPath)) return {kKeyPath, {}, path.substr(kKeyPath.size())};
-  if (!path.starts_with(kTransactionsPath)) return {path, {}, {}};
+  if (path.starts_with(kKeyPath)) return {kKeyPath, {}, path.substr(kKeyPath.size()), {}};
+  if (path.starts_with(kMembersPath)) return ShapeOfMember(path);
+  if (!path.starts_with(kTransactionsPath)) return {path, {}, {}, {}};
   const std::string_view inner = path.substr(kTransactionsPath.size());
   const std::size_t slash = std::min(inner.find('/'), inner.size());
   const std::string_view id = inner.substr(0, slash);
   const std::string_view rest = inner.substr(slash);
-  if (rest.starts_with("/kv/")) return {kTransactionKeyPath, id, rest.substr(4)};
-  if (rest == "/kv") return {kTransactionRangePath, id, {}};
-  if (rest == "/commit") return {kCommitPath, id, {}};
-  if (rest == "/rollback") return {kRollbackPath, id, {}};
-  return {path, {}, {}};
+  if (rest.starts_with("/kv/")) return {kTransactionKeyPath, id, rest.substr(4), {}};
+  if (rest == "/kv") return {kTransactionRangePath, id, {}, {}};
+  if (rest == "/commit") return {kCommitPath, id, {}, {}};
+  if (rest == "/rollback") return {kRollbackPath, id, {}, {}};
+  return {path, {}, {}, {}};
 }
 
 std::string_view NameOf(Method method) {
@@ -189,7 +211,7 @@ Status ApplyIdempotencyKey(const RequestHead& head, Plan* plan) {
         "the header Idempotency-Key is not supported inside a transaction: its commit may be sent "
         "again as it is");
   }
-  if (plan->kind == Kind::kCompact) {
+  if (plan->kind >= Kind::kCompact) {
     return Status::InvalidArgument("the header Idempotency-Key is not supported here");
   }
   if (key.size() < kIdempotencyKeyBytesMin || key.size() > proto::kIdempotencyKeyBytesMax ||
@@ -233,6 +255,15 @@ Status ApplyTransaction(std::string_view escaped, Plan* plan) {
   return {};
 }
 
+Status ApplyMember(std::string_view escaped, Plan* plan) {
+  const auto text = PercentDecode(escaped, PlusIsSpace::kNo);
+  if (!text) return Status::InvalidArgument("bad percent-encoding in the path");
+  const Result<NodeId> id = ParseNodeId(*text);
+  if (!id.ok()) return id.status();
+  plan->member = *id;
+  return {};
+}
+
 void ApplyKey(std::optional<std::string> key, Plan* plan) {
   if (proto::Error bad = CheckKey(key.value_or("")); !bad.ok()) {
     return Refuse(plan, std::move(bad));
@@ -253,6 +284,10 @@ void BoundBody(std::uint64_t value_bytes_max, Plan* plan) {
     case Kind::kCommit:
     case Kind::kRollback:
     case Kind::kCompact:
+    case Kind::kAddMember:
+    case Kind::kPromoteMember:
+    case Kind::kDemoteMember:
+    case Kind::kMoveLeader:
       plan->body_limit = kSmallBodyBytesMax;
       break;
     default:
@@ -308,6 +343,7 @@ Plan PlanRequest(const RequestHead& head, std::uint64_t value_bytes_max) {
   std::optional<std::string> key;
   Status bad;
   if (shape.path.starts_with(kTransactionsPath)) bad = ApplyTransaction(shape.transaction, &plan);
+  if (row->path.starts_with(kMembersPath)) bad = ApplyMember(shape.member, &plan);
   if (bad.ok()) {
     proto::Error error = ApplyParameters(target->query, row->parameters, head.accept, &plan, &key);
     if (!error.ok()) {

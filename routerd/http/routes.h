@@ -58,6 +58,11 @@ struct Plan {
     kCommit,
     kRollback,
     kCompact,
+    kAddMember,
+    kPromoteMember,
+    kDemoteMember,
+    kRemoveMember,
+    kMoveLeader,
     kCluster,
     kLive,
     kReady,
@@ -73,6 +78,7 @@ struct Plan {
   std::string key;
   /// The interactive transaction that this is a step of; empty: none.
   std::string transaction;
+  NodeId member;  ///< kPromoteMember, kDemoteMember, kRemoveMember.
   bool for_update = false;
   proto::Consistency consistency = proto::Consistency::kLinearizable;
   Version min_version;
@@ -89,7 +95,7 @@ struct Plan {
 
   bool streams() const { return range.has_value() && range->stream; }
   /// Asks the core for something.
-  bool needs_core() const { return kind >= Kind::kRead && kind <= Kind::kCompact; }
+  bool needs_core() const { return kind >= Kind::kRead && kind <= Kind::kMoveLeader; }
   /// Nothing of the same connection may run beside it: it writes, takes a step of a transaction
   /// (each sees those before it), or has a reply of many MiB, of which one at a time is enough.
   bool runs_alone() const { return needs_core() && (kind != Kind::kRead || !transaction.empty()); }

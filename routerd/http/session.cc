@@ -24,7 +24,9 @@ constexpr std::string_view kFrontPage =
     "  POST /v1/txn\n"
     "  POST /v1/transactions   /v1/transactions/{id}/commit   /v1/transactions/{id}/rollback\n"
     "  GET, PUT, DELETE /v1/transactions/{id}/kv/{key}   GET, DELETE /v1/transactions/{id}/kv?…\n"
-    "  POST /v1/cluster/compact\n"
+    "  POST /v1/cluster/members   /v1/cluster/members/{id}/promote   "
+    "/v1/cluster/members/{id}/demote\n"
+    "  DELETE /v1/cluster/members/{id}   POST /v1/cluster/leader   /v1/cluster/compact\n"
     "  GET /v1/cluster   /livez   /readyz   /metrics\n";
 
 bool IsVisibleAscii(std::string_view text) {

@@ -262,20 +262,6 @@ proto::Error ParseTxn(std::string_view body, Format format, std::uint64_t value_
 
 namespace {
 
-/// Parses a small body and hands its object to `read`.
-template <typename Reader>
-proto::Error ReadBody(std::string_view body, Format format, Reader&& read) {
-  Document document;
-  if (proto::Error bad = Document::Parse(body, format, &document); !bad.ok()) return bad;
-  std::deque<std::string> decoded;
-  Reading reading(document, decoded);
-  const Place top{.name = "the body", .root = true};
-  ObjectReader object(reading, top, document.root());
-  read(object);
-  object.Finish();
-  return reading.error();
-}
-
 std::uint32_t TakeTimeout(ObjectReader& object, std::string_view name, std::uint64_t most) {
   const auto duration = object.TakeDurationMs(name);
   if (!duration) return 0;

@@ -77,6 +77,10 @@ void ClientFront::OnPacket(const Arrival& arrival) {
     Query(arrival, *query);
   } else if (const auto* step = std::get_if<proto::ClientTransaction>(&packet.message)) {
     Transact(arrival, *step);
+  } else if (const auto* change = std::get_if<proto::ChangeMembers>(&packet.message)) {
+    ChangeMembers(arrival, *change);
+  } else if (const auto* transfer = std::get_if<proto::TransferLeadership>(&packet.message)) {
+    Transfer(arrival, *transfer);
   } else if (std::holds_alternative<proto::RaftStatusQuery>(packet.message)) {
     Reply(arrival.client, packet.request, Status());
   } else if (!std::holds_alternative<proto::Refusal>(packet.message)) {
@@ -85,8 +89,8 @@ void ClientFront::OnPacket(const Arrival& arrival) {
     Reply(arrival.client, packet.request,
           proto::Refusal{
               MakeError(unknown ? ErrorCode::kUnsupportedProtocol : ErrorCode::kInvalidArgument,
-                        "clients may send ClientGet, ClientQuery, ClientWrite, ClientTransaction "
-                        "and RaftStatusQuery")});
+                        "clients may send ClientGet, ClientQuery, ClientWrite, ClientTransaction, "
+                        "ChangeMembers, TransferLeadership and RaftStatusQuery")});
   }
 }
 
@@ -189,6 +193,35 @@ void ClientFront::Transact(const Arrival& arrival, const proto::ClientTransactio
   gateway_.Transact(std::move(request));
 }
 
+void ClientFront::ChangeMembers(const Arrival& arrival, const proto::ChangeMembers& change) {
+  Error error = Admit();
+  if (error.ok() && !change.node) error = MakeError(ErrorCode::kInvalidArgument, "names no node");
+  if (!error.ok()) {
+    return Reply(arrival.client, arrival.packet.request,
+                 proto::ChangeMembersReply{.error = std::move(error)});
+  }
+  MembershipRequest request;
+  request.ticket = Expect(arrival, Kind::kMembers);
+  request.wish = change;
+  request.deadline_ms = DeadlineOf(arrival.packet);
+  gateway_.ChangeMembership(std::move(request));
+}
+
+void ClientFront::Transfer(const Arrival& arrival, const proto::TransferLeadership& transfer) {
+  Error error = Admit();
+  // Asked again, a transfer to any node would go on to the next.
+  if (error.ok() && !transfer.to) error = MakeError(ErrorCode::kInvalidArgument, "names no node");
+  if (!error.ok()) {
+    return Reply(arrival.client, arrival.packet.request,
+                 proto::TransferLeadershipReply{.error = std::move(error)});
+  }
+  MembershipRequest request;
+  request.ticket = Expect(arrival, Kind::kTransfer);
+  request.wish = transfer;
+  request.deadline_ms = DeadlineOf(arrival.packet);
+  gateway_.ChangeMembership(std::move(request));
+}
+
 void ClientFront::ReplyGet(const Pending& whom, Completion completion) {
   proto::ClientGetReply reply;
   reply.error = std::move(completion.error);
@@ -218,6 +251,16 @@ void ClientFront::Complete(Completion completion) {
       return Reply(whom.client, whom.request,
                    proto::ClientQueryReply{std::move(completion.error),
                                            std::move(completion.result), completion.read_version});
+    case Kind::kMembers:
+      return Reply(whom.client, whom.request,
+                   proto::ChangeMembersReply{.error = std::move(completion.error),
+                                             .leader = completion.leader,
+                                             .index = LogIndex(completion.version.value())});
+    case Kind::kTransfer:
+      return Reply(whom.client, whom.request,
+                   proto::TransferLeadershipReply{.error = std::move(completion.error),
+                                                  .leader = completion.leader,
+                                                  .term = completion.term});
     case Kind::kTransaction:
       return Reply(whom.client, whom.request,
                    proto::ClientTransactionReply{

@@ -26,10 +26,10 @@ struct ClientFrontOptions {
 };
 
 /// The ZeroMQ front: frames of clients in, frames to clients out; the sockets are the shell's.
-/// Serves ClientGet, ClientQuery, ClientWrite, ClientTransaction and RaftStatusQuery (with what the
-/// router knows of the cluster), refuses the rest. Other routers are its clients, too: they pass on
-/// steps of transactions that this one holds. A client that is gone loses its replies; its writes
-/// end as they end.
+/// Serves ClientGet, ClientQuery, ClientWrite, ClientTransaction, ChangeMembers, TransferLeadership
+/// and RaftStatusQuery (with what the router knows of the cluster), refuses the rest. Other routers
+/// are its clients, too: they pass on steps of transactions that this one holds. A client that is
+/// gone loses its replies; its writes end as they end.
 ///
 /// Loop thread only. Borrows the gateway and the clock.
 class ClientFront {
@@ -55,7 +55,7 @@ class ClientFront {
   std::size_t pending() const { return pending_.size(); }
 
  private:
-  enum class Kind : std::uint8_t { kGet, kQuery, kWrite, kTransaction };
+  enum class Kind : std::uint8_t { kGet, kQuery, kWrite, kTransaction, kMembers, kTransfer };
   struct Pending {
     std::string client;
     RequestId request;
@@ -74,6 +74,8 @@ class ClientFront {
   void Query(const Arrival& arrival, const proto::ClientQuery& query);
   void Write(const Arrival& arrival, const proto::ClientWrite& write);
   void Transact(const Arrival& arrival, const proto::ClientTransaction& step);
+  void ChangeMembers(const Arrival& arrival, const proto::ChangeMembers& change);
+  void Transfer(const Arrival& arrival, const proto::TransferLeadership& transfer);
   Ticket Expect(const Arrival& arrival, Kind kind);
   /// Bytes of a frame for longer than the frame is read.
   static Bytes Keep(const Bytes& part, const Arrival& arrival);

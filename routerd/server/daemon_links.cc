@@ -6,24 +6,28 @@
 
 namespace bedrock::router {
 
-Result<std::unique_ptr<DaemonLinks>> DaemonLinks::Connect(
-    net::EventLoop& loop, net::MessageContext& context, const std::vector<Endpoint>& endpoints,
-    const std::string& routing_id, const proto::FrameHeader& header, const Handler& handler) {
-  auto links = std::make_unique<DaemonLinks>();
-  for (const Endpoint& endpoint : endpoints) {
-    ASSIGN_OR_RETURN(auto link, net::Link::Connect(
-                                    loop, context, endpoint.address, routing_id,
-                                    [handler, node = endpoint.node, daemon = endpoint.daemon](
-                                        Bytes frame) { handler(node, daemon, std::move(frame)); }));
-    links->peers_.push_back(
-        std::make_unique<Peer>(Peer{endpoint, std::move(link), proto::FrameWriter(header), {}}));
-  }
-  return links;
+Status DaemonLinks::Open(NodeId node, Daemon daemon, const std::string& address) {
+  Close(node, daemon);
+  ASSIGN_OR_RETURN(auto link, net::Link::Connect(loop_, context_, address, routing_id_,
+                                                 [this, node, daemon](Bytes frame) {
+                                                   handler_(node, daemon, std::move(frame));
+                                                 }));
+  peers_.push_back(
+      std::make_unique<Peer>(Peer{node, daemon, std::move(link), proto::FrameWriter(header_), {}}));
+  return {};
+}
+
+void DaemonLinks::Close(NodeId node, Daemon daemon) {
+  std::erase_if(peers_, [&](const std::unique_ptr<Peer>& peer) {
+    if (peer->node != node || peer->daemon != daemon) return false;
+    for (const RequestId request : peer->requests) lost_.push_back({node, daemon, request});
+    return true;
+  });
 }
 
 void DaemonLinks::Add(const Send& send) {
   for (const auto& peer : peers_) {
-    if (peer->endpoint.node != send.node || peer->endpoint.daemon != send.daemon) continue;
+    if (peer->node != send.node || peer->daemon != send.daemon) continue;
     peer->frame.Add(send.request, send.timeout_ms, send.message);
     peer->requests.push_back(send.request);
     if (peer->frame.full()) SendFrame(*peer);
@@ -35,7 +39,7 @@ void DaemonLinks::Add(const Send& send) {
 void DaemonLinks::SendFrame(Peer& peer) {
   if (!peer.link->Send(peer.frame.Finish())) {
     for (const RequestId request : peer.requests) {
-      lost_.push_back({peer.endpoint.node, peer.endpoint.daemon, request});
+      lost_.push_back({peer.node, peer.daemon, request});
     }
   }
   peer.requests.clear();

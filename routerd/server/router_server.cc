@@ -21,21 +21,9 @@ CoreOptions CoreOptionsOf(const ServerOptions& options, const Clock& clock) {
   core.history_ms = options.history_ms;
   core.value_bytes_max = options.value_bytes_max;
   for (const config::Member& member : options.members) {
-    core.members.push_back({member.id, member.raft, member.client, member.http});
+    core.members.push_back({member.id, member.raft, member.storage, member.client, member.http});
   }
   return core;
-}
-
-std::vector<DaemonLinks::Endpoint> EndpointsOf(const ServerOptions& options) {
-  std::vector<DaemonLinks::Endpoint> endpoints;
-  for (const config::Member& member : options.members) {
-    const bool own = member.id == options.node;
-    endpoints.push_back({member.id, Daemon::kRaftd, own ? config::kRaftdIpc : member.raft});
-    endpoints.push_back(
-        {member.id, Daemon::kStoraged, own ? config::kStoragedIpc : member.storage});
-    if (!own) endpoints.push_back({member.id, Daemon::kRouterd, member.client});
-  }
-  return endpoints;
 }
 
 const char* DaemonName(Daemon daemon) {
@@ -80,12 +68,11 @@ Status RouterServer::Open(net::MessageContext& context) {
   header.cluster = options_.cluster;
   header.node = options_.node;
   header.boot = options_.boot;
-  ASSIGN_OR_RETURN(links_,
-                   DaemonLinks::Connect(loop_, context, EndpointsOf(options_),
-                                        RoutingId("routerd", options_.node, options_.boot), header,
-                                        [this](NodeId node, Daemon daemon, const Bytes& frame) {
-                                          OnDaemonFrame(node, daemon, frame);
-                                        }));
+  links_ = std::make_unique<DaemonLinks>(loop_, context,
+                                         RoutingId("routerd", options_.node, options_.boot), header,
+                                         [this](NodeId node, Daemon daemon, const Bytes& frame) {
+                                           OnDaemonFrame(node, daemon, frame);
+                                         });
   clients_ = std::make_unique<ClientFront>(
       ClientFrontOptions{options_.node, options_.cluster, options_.boot, options_.software},
       gateway, clock_, [this](const std::string& to, std::string frame) {
@@ -131,6 +118,9 @@ void RouterServer::Transact(TransactionStep step) {
 }
 void RouterServer::CompactHistory(const CompactRequest& request) {
   core_.CompactHistory(request, clock_.MonotonicMs());
+}
+void RouterServer::ChangeMembership(MembershipRequest request) {
+  core_.ChangeMembership(std::move(request), clock_.MonotonicMs());
 }
 ClusterView RouterServer::Cluster() const { return core_.View(clock_.MonotonicMs()); }
 
@@ -182,7 +172,23 @@ void RouterServer::OnTurnEnd() {
   if (stop_deadline_ms_) StopWhenDone();
 }
 
+void RouterServer::ChangeLink(const LinkChange& change) {
+  if (!change.open) {
+    links_->Close(change.node, change.daemon);
+    return log::Info("link closed", {{"to", change.node}, {"daemon", DaemonName(change.daemon)}});
+  }
+  std::string address = change.address;
+  if (change.node == options_.node) {
+    address = change.daemon == Daemon::kRaftd ? config::kRaftdIpc : config::kStoragedIpc;
+  }
+  if (const Status status = links_->Open(change.node, change.daemon, address); !status.ok()) {
+    log::Error("no link can be opened",
+               {{"to", change.node}, {"address", address}, {"error", status}});
+  }
+}
+
 void RouterServer::CarryOut() {
+  for (const LinkChange& change : effects_.links) ChangeLink(change);
   for (Completion& completion : effects_.completions) {
     if (completion.ticket.front == Ticket::Front::kHttp) {
       http_->Complete(completion);

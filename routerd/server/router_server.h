@@ -27,7 +27,8 @@ struct ServerOptions {
   ClusterId cluster;
   BootId boot;        ///< Random, of this start of the process.
   SessionId session;  ///< As above: the router's own, for the commands that it makes.
-  std::vector<config::Member> members;  ///< With this node.
+  /// The flags': this node and whom to begin with; the raftds tell who takes part.
+  std::vector<config::Member> members;
   std::vector<config::HostPort> http;
   std::vector<std::string> client_endpoints;
   std::uint64_t value_bytes_max = proto::kValueBytesDefault;
@@ -74,12 +75,14 @@ class RouterServer final : private Gateway {
   void Write(const ClientCommand& request) override;
   void Transact(TransactionStep step) override;
   void CompactHistory(const CompactRequest& request) override;
+  void ChangeMembership(MembershipRequest request) override;
   ClusterView Cluster() const override;
   CoreGauges Gauges() const override;
 
   void OnDaemonFrame(NodeId node, Daemon daemon, const Bytes& bytes);
   void LogBadFrame(NodeId node, Daemon daemon, const std::string& reason);
   void OnTurnEnd();
+  void ChangeLink(const LinkChange& change);
   void CarryOut();
   void ArmTimer();
   void StopWhenDone();

@@ -23,9 +23,9 @@ inline constexpr NodeId kN3{3};
 inline CoreOptions ThreeNodes() {
   CoreOptions options;
   options.self = kN1;
-  options.members = {{kN1, "tcp://h1:9000", "tcp://h1:7000", "h1:8080"},
-                     {kN2, "tcp://h2:9000", "tcp://h2:7000", "h2:8080"},
-                     {kN3, "tcp://h3:9000", "tcp://h3:7000", "h3:8080"}};
+  options.members = {{kN1, "tcp://h1:9000", "tcp://h1:10500", "tcp://h1:7000", "h1:8080"},
+                     {kN2, "tcp://h2:9000", "tcp://h2:10500", "tcp://h2:7000", "h2:8080"},
+                     {kN3, "tcp://h3:9000", "tcp://h3:10500", "tcp://h3:7000", "h3:8080"}};
   options.session = SessionId(77);
   return options;
 }

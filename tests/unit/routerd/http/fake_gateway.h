@@ -4,6 +4,7 @@
 
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "common/env/clock.h"
@@ -25,6 +26,7 @@ class FakeGateway : public Gateway {
     std::string command;  ///< Queries and writes: all that they hold, encoded.
     std::string idempotency_key;
     proto::ClientTransaction step;
+    std::variant<proto::ChangeMembers, proto::TransferLeadership> wish;
     bool passed_on = false;
     proto::Consistency consistency = proto::Consistency::kLinearizable;
     Version min_version;
@@ -90,6 +92,14 @@ class FakeGateway : public Gateway {
     made.is_write = true;
     made.kind = proto::Operation::Kind::kDropHistory;
     made.at = request.version;
+    made.deadline_ms = request.deadline_ms;
+    asked.push_back(std::move(made));
+  }
+  void ChangeMembership(MembershipRequest request) override {
+    Asked made;
+    made.ticket = request.ticket;
+    made.is_write = true;
+    made.wish = std::move(request.wish);
     made.deadline_ms = request.deadline_ms;
     asked.push_back(std::move(made));
   }

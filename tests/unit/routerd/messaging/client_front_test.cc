@@ -299,6 +299,50 @@ TEST_F(ClientFrontTest, AStatusQueryTellsWhatTheRouterKnows) {
   EXPECT_EQ(status.members[1].client, "tcp://h2:7000");
 }
 
+TEST_F(ClientFrontTest, AChangeOfMembersIsAskedAndAnswered) {
+  proto::ChangeMembers change;
+  change.kind = proto::ChangeMembers::Kind::kRemove;
+  change.node = NodeId(4);
+  Send("client", {{RequestId(5), 300, change}});
+  ASSERT_EQ(gateway_.asked.size(), 1U);
+  EXPECT_EQ(std::get<proto::ChangeMembers>(gateway_.asked[0].wish), change);
+  EXPECT_EQ(gateway_.asked[0].deadline_ms, clock_.now_ms + 300);
+  Completion done = FakeGateway::Committed(gateway_.asked[0], Version(40));
+  front_.Complete(done);
+  const auto received = Received();
+  const auto& reply = As<proto::ChangeMembersReply>(received.at("client").at(0));
+  EXPECT_TRUE(reply.error.ok());
+  EXPECT_EQ(reply.index, LogIndex(40));
+  EXPECT_EQ(reply.leader, NodeId(2));
+  EXPECT_EQ(front_.pending(), 0U);
+}
+
+TEST_F(ClientFrontTest, ATransferOfLeadershipIsAskedAndAnswered) {
+  Send("client", {{RequestId(5), 300, proto::TransferLeadership{NodeId(3)}}});
+  ASSERT_EQ(gateway_.asked.size(), 1U);
+  EXPECT_EQ(std::get<proto::TransferLeadership>(gateway_.asked[0].wish).to, NodeId(3));
+  Completion done = FakeGateway::Failed(gateway_.asked[0], ErrorCode::kUnsafeMembershipChange);
+  done.leader = NodeId(2);
+  done.term = Term(6);
+  front_.Complete(done);
+  const auto received = Received();
+  const auto& reply = As<proto::TransferLeadershipReply>(received.at("client").at(0));
+  EXPECT_EQ(reply.error.code, ErrorCode::kUnsafeMembershipChange);
+  EXPECT_EQ(reply.leader, NodeId(2));
+  EXPECT_EQ(reply.term, Term(6));
+}
+
+TEST_F(ClientFrontTest, AChangeOfNobodyIsRefused) {
+  Send("client",
+       {{RequestId(5), 0, proto::ChangeMembers()}, {RequestId(6), 0, proto::TransferLeadership()}});
+  EXPECT_TRUE(gateway_.asked.empty());
+  const auto received = Received();
+  const auto& packets = received.at("client");
+  EXPECT_EQ(As<proto::ChangeMembersReply>(packets.at(0)).error.code, ErrorCode::kInvalidArgument);
+  EXPECT_EQ(As<proto::TransferLeadershipReply>(packets.at(1)).error.code,
+            ErrorCode::kInvalidArgument);
+}
+
 TEST_F(ClientFrontTest, PendingRequestsAreBounded) {
   std::vector<proto::Packet> many;
   for (std::uint64_t i = 1; i <= ClientFront::kPendingMax; ++i) {

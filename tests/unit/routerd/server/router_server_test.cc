@@ -48,6 +48,8 @@ class FakeNode {
   std::map<std::string, std::string> data;
   std::vector<std::string> routers;  // who proposed
   std::size_t read_index_queries = 0;
+  std::size_t status_queries = 0;
+  std::vector<proto::MemberStatus> members;  // whom its status lists
   bool answers = true;
   ClusterId cluster = kCluster;
 
@@ -80,7 +82,9 @@ class FakeNode {
       answer.index = LogIndex(version_);
       Answer(*raftd_, from, packet.request, answer);
     } else if (std::holds_alternative<proto::RaftStatusQuery>(packet.message)) {
+      ++status_queries;
       proto::RaftStatus status;
+      status.members = members;
       status.node = node_;
       status.role = proto::Role::kLeader;
       status.leader = node_;
@@ -340,6 +344,33 @@ TEST_F(RouterServerTest, TheClusterShowsTheNode) {
   const std::string reply = Ask("GET /v1/cluster HTTP/1.1\r\nHost: h\r\n\r\n", "members");
   EXPECT_THAT(reply, HasSubstr("\"leader\":\"n1\""));
   EXPECT_THAT(reply, HasSubstr("\"state\":\"leader\""));
+}
+
+TEST_F(RouterServerTest, NodesThatJoinAreLinkedAndThoseThatLeaveAreLetGo) {
+  FakeNode other(loop_, context_, NodeId(2), "ipc://run/raftd2.sock", "ipc://run/storaged2.sock");
+  Start();
+  RunUntil([&] { return node_.status_queries > 1; });
+  EXPECT_EQ(other.status_queries, 0U) << "the flags do not name it";
+  proto::MemberStatus self;
+  self.id = NodeId(1);
+  proto::MemberStatus joined;
+  joined.id = NodeId(2);
+  joined.raft = "ipc://run/raftd2.sock";
+  joined.storage = "ipc://run/storaged2.sock";
+  joined.http = "h2:8080";
+  node_.members = {self, joined};
+  RunUntil([&] { return other.status_queries > 1; });
+  EXPECT_THAT(Ask("GET /v1/cluster HTTP/1.1\r\nHost: h\r\n\r\n", "members"),
+              HasSubstr("\"id\":\"n2\""));
+  node_.members = {self};
+  RunUntil([&] {
+    return Ask("GET /v1/cluster HTTP/1.1\r\nHost: h\r\n\r\n", "members").find("\"n2\"") ==
+           std::string::npos;
+  });
+  const std::size_t asked = other.status_queries;
+  const std::size_t rounds = node_.status_queries;
+  RunUntil([&] { return node_.status_queries > rounds + 2; });
+  EXPECT_LE(other.status_queries, asked + 1) << "one may have been on its way";
 }
 
 TEST_F(RouterServerTest, AnotherClustersAnswersAreIgnored) {
