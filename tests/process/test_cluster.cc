@@ -113,6 +113,23 @@ std::string TestCluster::ReadLog(int node, Program program) const {
 
 void TestCluster::Start(int node, Program program) { Spawn(node, program, cluster_id_); }
 
+void TestCluster::StartNode(int node) {
+  for (const Program program : kPrograms) Start(node, program);
+}
+
+int TestCluster::AddNode() {
+  const std::vector<int> free = FreePorts(4);
+  ports_.push_back({free[0], free[1], free[2], free[3]});
+  return all_nodes();
+}
+
+std::string TestCluster::MemberBody(int node) const {
+  const Ports& ports = ports_[static_cast<std::size_t>(node - 1)];
+  return "{\"id\":\"n" + std::to_string(node) + "\",\"raft\":\"tcp://" + Loopback(ports.raft) +
+         "\",\"storage\":\"tcp://" + Loopback(ports.storage) + "\",\"client\":\"tcp://" +
+         Loopback(ports.client) + "\",\"http\":\"" + Loopback(ports.http) + "\"}";
+}
+
 void TestCluster::StartWithClusterId(int node, Program program, const std::string& cluster_id) {
   Spawn(node, program, cluster_id);
 }
@@ -141,8 +158,11 @@ void TestCluster::Spawn(int node, Program program, const std::string& cluster_id
                                     "--data",
                                     "."};
   for (int i = 1; i <= options_.nodes; ++i) {
-    words.emplace_back("--member");
-    words.push_back(MemberLine(node, program, i));
+    words.insert(words.end(), {"--member", MemberLine(node, program, i)});
+  }
+  if (node > options_.nodes) {
+    words.insert(words.end(), {"--member", MemberLine(node, program, node)});
+    if (program == Program::kRaftd) words.emplace_back("--join");
   }
   for (const std::string& flag : options_.flags[program]) words.push_back(flag);
   std::vector<char*> argv;
@@ -240,7 +260,7 @@ bool TestCluster::WaitForWrite(int node, int seconds) {
 int TestCluster::WaitForLeader(int seconds, int not_this) {
   const auto deadline = Clock::now() + std::chrono::seconds(seconds);
   while (Clock::now() < deadline) {
-    for (int node = 1; node <= nodes(); ++node) {
+    for (int node = 1; node <= all_nodes(); ++node) {
       if (node == not_this || !Running(node, Program::kRouterd)) continue;
       const HttpResponse response =
           http_.Send({.url = Url(node) + "/v1/cluster", .timeout_ms = 2000});

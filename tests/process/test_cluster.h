@@ -43,7 +43,13 @@ class TestCluster {
 
   /// Starts every process that is not running and waits until each node takes a linearizable write.
   void StartAll();
+  /// One program. A raftd of a node that AddNode gave waits to be taken in.
   void Start(int node, Program program);
+  void StartNode(int node);
+  /// The number of a new node, with ports of its own: nothing of it runs, and nobody knows of it.
+  int AddNode();
+  /// What a POST /v1/cluster/members of the node says.
+  std::string MemberBody(int node) const;
   /// `cluster_id`: as this process believes.
   void StartWithClusterId(int node, Program program, const std::string& cluster_id);
   /// SIGKILL and reaped.
@@ -62,7 +68,10 @@ class TestCluster {
   /// Waits until this node answers a write.
   bool WaitForWrite(int node, int seconds = 30);
 
+  /// Those it began with.
   int nodes() const { return options_.nodes; }
+  /// With those that were added.
+  int all_nodes() const { return static_cast<int>(ports_.size()); }
   std::string Url(int node) const;
   std::string ClientEndpoint(int node) const;
   std::string RaftEndpoint(int node) const;

@@ -11,6 +11,8 @@ namespace bedrock::test {
 
 namespace {
 
+constexpr std::uint64_t kFailuresKept = 5;
+
 std::string ValueOf(const std::string& key) { return {key.rbegin(), key.rend()}; }
 
 }  // namespace
@@ -45,6 +47,13 @@ std::string WriteLoad::OverwrittenKey(int number) const {
   return prefix_ + "counter/" + std::to_string(number);
 }
 
+std::string WriteLoad::failures() const {
+  const std::lock_guard lock(mutex_);
+  std::string text;
+  for (const std::string& failure : failures_) text += failure + "\n";
+  return text;
+}
+
 void WriteLoad::Run(int number) {
   HttpClient http;
   Writer& writer = writers_[static_cast<std::size_t>(number)];
@@ -62,7 +71,11 @@ void WriteLoad::Run(int number) {
     const HttpResponse response = http.Send(
         {.method = "PUT", .url = urls_[router] + "/put?key=" + PercentEncode(key), .body = value});
     if (response.status != 200) {
-      ++failed_;
+      if (failed_++ < kFailuresKept) {
+        const std::lock_guard lock(mutex_);
+        failures_.push_back("PUT " + key + " at " + urls_[router] + ": " +
+                            std::to_string(response.status) + " " + response.body + response.error);
+      }
       router = (router + 1) % urls_.size();
       // Nobody listens there while a router is down: don't spin.
       if (response.status == 0) std::this_thread::sleep_for(std::chrono::milliseconds(20));

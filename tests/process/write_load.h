@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -28,6 +29,8 @@ class WriteLoad {
 
   std::uint64_t acknowledged() const { return acknowledged_.load(); }
   std::uint64_t failed() const { return failed_.load(); }
+  /// The first few failures, a line each.
+  std::string failures() const;
   /// When the latest write was acknowledged, in milliseconds of the steady clock.
   std::int64_t last_acknowledged_ms() const { return last_acknowledged_ms_.load(); }
 
@@ -55,6 +58,8 @@ class WriteLoad {
   std::atomic<bool> stopping_{false};
   std::atomic<std::uint64_t> acknowledged_{0};
   std::atomic<std::uint64_t> failed_{0};
+  mutable std::mutex mutex_;
+  std::vector<std::string> failures_;  // guarded by mutex_
   std::atomic<std::int64_t> last_acknowledged_ms_{0};
 };
 
