@@ -11,13 +11,17 @@ Usage: scripts/cluster.sh COMMAND [--data DIR]
                                       the cluster takes writes (N = 3, P = 8080; kept in DIR for later starts)
   stop                                end every process in order; nothing is lost
   status                              a table of nodes and processes
-  restart NODE [PROCESS]              stop one node, or one process of it, in order and start it again
+  add NODE                            a new node: start it, take it into the membership, wait until it votes
+  remove NODE                         take a node out of the membership, wait until it is out, stop it; its data stay
+                                      beside the others as NODE.removed, its name is never used again
+  restart NODE [PROCESS]              stop one node, or one process of it, in order (a leader hands over first), start
+                                      it again, and wait until it is in step: one node after the other, no request fails
   kill NODE [PROCESS] [--signal S]    send a signal (KILL) to a node's processes, or to one
   logs NODE [PROCESS] [--follow]      what a node's processes have logged
   wipe                                stop, then delete everything under DIR
 
   NODE is n1, n2, …; PROCESS is storaged, raftd or routerd; DIR is ./data where --data does not say.
-  Node n<i> serves HTTP on port P+i-1 and ZeroMQ clients on 7000+i-1; its raftd listens on 9000+i-1 and its
+  Nodes are n1 to n99. Node n<i> serves HTTP on port P+i-1 and ZeroMQ clients on 7000+i-1; its raftd listens on 9000+i-1 and its
   storaged on 10500+i-1. The last three move with P: --base-port 8180 makes them 7100, 9100 and 10600.
   Everything listens on 127.0.0.1 alone.
 END
@@ -28,22 +32,64 @@ declare -A SPAWNED=()               # what this script has started: node-process
 
 # ---- the cluster's own file: DIR/cluster ----
 
-# load_cluster: sets NODES, BASE_PORT and CLUSTER_ID from DIR/cluster; fails where there is none.
+#   nodes=3            so many founded it: n1 to n3
+#   base_port=8080
+#   cluster_id=…
+#   members=1 2 3 4    the nodes there are
+#   removed=5          those that are gone; no node has such a name again
+
+# load_cluster: sets FOUNDERS, MEMBERS, REMOVED, BASE_PORT and CLUSTER_ID from DIR/cluster; fails where there is none.
 load_cluster() {
   [ -f "$DATA/cluster" ] || fail "there is no cluster in $DATA (scripts/cluster.sh start makes one)"
-  NODES=$(sed -n 's/^nodes=//p' "$DATA/cluster")
+  local members removed
+  FOUNDERS=$(sed -n 's/^nodes=//p' "$DATA/cluster")
   BASE_PORT=$(sed -n 's/^base_port=//p' "$DATA/cluster")
   CLUSTER_ID=$(sed -n 's/^cluster_id=//p' "$DATA/cluster")
-  [[ $NODES =~ ^[0-9]+$ && $BASE_PORT =~ ^[0-9]+$ && $CLUSTER_ID =~ ^[0-9a-f]{16}$ ]] ||
+  members=$(sed -n 's/^members=//p' "$DATA/cluster")
+  removed=$(sed -n 's/^removed=//p' "$DATA/cluster")
+  [[ $FOUNDERS =~ ^[0-9]+$ && $BASE_PORT =~ ^[0-9]+$ && $CLUSTER_ID =~ ^[0-9a-f]{16}$ && "$members$removed" =~ ^[0-9\ ]*$ ]] ||
     fail "$DATA/cluster is damaged: it must hold nodes=, base_port= and cluster_id="
+  # A file of before members could come and go has no such line.
+  read -ra MEMBERS <<<"${members:-$(seq -s ' ' 1 "$FOUNDERS")}"
+  read -ra REMOVED <<<"$removed"
+}
+
+save_cluster() {
+  printf 'nodes=%s\nbase_port=%s\ncluster_id=%s\nmembers=%s\nremoved=%s\n' \
+    "$FOUNDERS" "$BASE_PORT" "$CLUSTER_ID" "${MEMBERS[*]}" "${REMOVED[*]}" >"$DATA/cluster.tmp"
+  mv "$DATA/cluster.tmp" "$DATA/cluster"
 }
 
 create_cluster() {
   [ -e "$DATA/n1" ] && fail "$DATA holds nodes but no file 'cluster'; it is not touched"
   mkdir -p "$DATA"
   CLUSTER_ID=$(od -An -N8 -tx8 /dev/urandom | tr -d ' ')
-  printf 'nodes=%s\nbase_port=%s\ncluster_id=%s\n' "$NODES" "$BASE_PORT" "$CLUSTER_ID" >"$DATA/cluster.tmp"
-  mv "$DATA/cluster.tmp" "$DATA/cluster"
+  save_cluster
+}
+
+# is_one_of NUMBER NUMBER…
+is_one_of() {
+  local wanted=$1
+  shift
+  [[ " $* " == *" $wanted "* ]]
+}
+
+# names NUMBER…: "n1 n2".
+names() {
+  local list=''
+  [ $# -eq 0 ] || printf -v list ' n%s' "$@"
+  echo "${list# }"
+}
+
+# set_member I in|out
+set_member() {
+  local i all=()
+  for i in "${MEMBERS[@]}"; do
+    [ "$i" = "$1" ] || all+=("$i")
+  done
+  [ "$2" = out ] || all+=("$1")
+  MEMBERS=("${all[@]}")
+  save_cluster
 }
 
 http_port() { echo $((BASE_PORT + $1 - 1)); }
@@ -67,8 +113,17 @@ pid_of() {
 }
 
 start_process() {
-  local i=$1 process=$2 node=$DATA/n$1 member j arguments=()
-  for ((j = 1; j <= NODES; j++)); do
+  local i=$1 process=$2 node=$DATA/n$1 member j named arguments=()
+  named=("${MEMBERS[@]}")
+  if [ "$process" = raftd ]; then
+    # At its first start a raftd founds a cluster with those that are named, or waits to be taken into theirs.
+    if [ "$i" -gt "$FOUNDERS" ]; then
+      arguments+=(--join)
+    else
+      mapfile -t named < <(seq 1 "$FOUNDERS")
+    fi
+  fi
+  for j in "${named[@]}"; do
     member="n$j,raft=tcp://127.0.0.1:$(raft_port "$j"),storage=tcp://127.0.0.1:$(storage_port "$j")"
     member+=",client=tcp://127.0.0.1:$(client_port "$j"),http=127.0.0.1:$(http_port "$j")"
     arguments+=(--member "$member")
@@ -131,15 +186,88 @@ try_write() {
     "http://127.0.0.1:$(http_port "$1")/delete?key=bedrock-cluster-start-probe" 2>/dev/null || true
 }
 
+# wait_until_ready I…
 wait_until_ready() {
   local i process tries
-  for ((i = 1; i <= NODES; i++)); do
+  for i in "$@"; do
     tries=300
     until [ "$(try_write "$i")" = 200 ]; do
       for process in "${PROCESSES[@]}"; do check_alive "$i" "$process"; done
       [ $((tries--)) -gt 0 ] || fail "n$i takes no writes after a minute; its logs are in $DATA/n$i/log"
       sleep 0.1
     done
+  done
+}
+
+# ---- the membership, as routers tell it ----
+
+# any_url [I]: of a router that answers, of another node than n<I> where there is one.
+any_url() {
+  local i url others=()
+  for i in "${MEMBERS[@]}"; do
+    [ "$i" = "${1:-}" ] || others+=("$i")
+  done
+  for i in "${others[@]}" "${1:-${MEMBERS[0]}}"; do
+    url="http://127.0.0.1:$(http_port "$i")"
+    if curl -s -o /dev/null --fail --max-time 2 "$url/livez" 2>/dev/null; then
+      echo "$url"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# view URL: what it says of the cluster; fails where that is nothing.
+view() {
+  local text
+  text=$(curl -s --fail --max-time 3 "$1/v1/cluster" 2>/dev/null) && jq -e .members <<<"$text" >/dev/null 2>&1 &&
+    echo "$text"
+}
+
+# field_of VIEW I FIELD: of a member; "-" where it is none.
+field_of() { jq -r --arg id "n$2" --arg field "$3" '[.members[] | select(.id == $id) | .[$field]][0] // "-"' <<<"$1"; }
+
+# change METHOD URL [BODY]: asks a router for a change; sets STATUS, DETAIL and OUTCOME.
+change() {
+  local answer
+  answer=$(curl -s --max-time 70 -w '\n%{http_code}' -X "$1" ${3:+--data "$3"} "$2" 2>/dev/null) || true
+  STATUS=${answer##*$'\n'}
+  DETAIL=$(jq -r '.detail // empty' <<<"${answer%$'\n'*}" 2>/dev/null || true)
+  OUTCOME=$(jq -r '.outcome // empty' <<<"${answer%$'\n'*}" 2>/dev/null || true)
+  [ "$STATUS" != 000 ] && [ -n "$STATUS" ] || DETAIL="$2 does not answer" OUTCOME=unknown
+}
+
+# wait_until_voter URL I
+wait_until_voter() {
+  local url=$1 i=$2 process now tries=0
+  while true; do
+    now=$(view "$url") || now='{"members":[]}'
+    [ "$(field_of "$now" "$i" role)" = voter ] && return 0
+    for process in "${PROCESSES[@]}"; do check_alive "$i" "$process"; done
+    tries=$((tries + 1))
+    [ $((tries % 50)) -ne 0 ] ||
+      say "  n$i is $(field_of "$now" "$i" role), has $(field_of "$now" "$i" match_index) of $(jq -r '.commit_index // 0' <<<"$now") entries"
+    [ $tries -lt 3000 ] || fail "n$i is no voter after ten minutes; add n$i goes on waiting, its logs are in $DATA/n$i/log"
+    sleep 0.2
+  done
+}
+
+# wait_until_in_step I: until the node follows (or leads) and has applied what is committed now.
+wait_until_in_step() {
+  local i=$1 process now goal='' tries=600
+  while true; do
+    if now=$(view "http://127.0.0.1:$(http_port "$i")"); then
+      [ -n "$goal" ] || goal=$(jq -r .commit_index <<<"$now")
+      case $(field_of "$now" "$i" state) in
+        leader | follower | learner)
+          [ "$(field_of "$now" "$i" storage)" != up ] || [ "$(jq -r '.leader // ""' <<<"$now")" = '' ] ||
+            [ "$(field_of "$now" "$i" applied_index)" -lt "$goal" ] || return 0
+          ;;
+      esac
+    fi
+    for process in "${PROCESSES[@]}"; do check_alive "$i" "$process"; done
+    [ $((tries--)) -gt 0 ] || fail "n$i runs, but is not in step after a minute; its logs are in $DATA/n$i/log"
+    sleep 0.1
   done
 }
 
@@ -156,15 +284,19 @@ find_programs() {
 command_start() {
   local i process started=0
   if [ -f "$DATA/cluster" ]; then
-    local nodes_wanted=$NODES port_wanted=$BASE_PORT
+    local port_wanted=$BASE_PORT
     load_cluster
-    [ -z "$nodes_wanted" ] || [ "$nodes_wanted" = "$NODES" ] ||
-      fail "the cluster in $DATA has $NODES nodes; this version cannot change that (--nodes $nodes_wanted)"
+    [ -z "$NODES" ] || [ "$NODES" = ${#MEMBERS[@]} ] ||
+      fail "the cluster in $DATA has the nodes $(names "${MEMBERS[@]}"); 'add' and 'remove' change that, --nodes $NODES does not"
     [ -z "$port_wanted" ] || [ "$port_wanted" = "$BASE_PORT" ] ||
       fail "the cluster in $DATA has base port $BASE_PORT, not $port_wanted"
   fi
-  NODES=${NODES:-3} BASE_PORT=${BASE_PORT:-8080}
-  [[ $NODES =~ ^[1-9]$ ]] || fail "--nodes takes 1 to 9, not '$NODES'"
+  BASE_PORT=${BASE_PORT:-8080}
+  if [ ! -f "$DATA/cluster" ]; then
+    FOUNDERS=${NODES:-3} REMOVED=()
+    [[ $FOUNDERS =~ ^[1-9]$ ]] || fail "--nodes takes 1 to 9, not '$FOUNDERS'"
+    mapfile -t MEMBERS < <(seq 1 "$FOUNDERS")
+  fi
   [[ $BASE_PORT =~ ^[0-9]+$ ]] && [ "$BASE_PORT" -ge 2200 ] && [ "$BASE_PORT" -le 60000 ] ||
     fail "--base-port takes 2200 to 60000, not '$BASE_PORT'"
 
@@ -177,28 +309,30 @@ command_start() {
   fi
   find_programs
   [ -f "$DATA/cluster" ] || create_cluster
-  say "[3/3] Starting $NODES nodes in $DATA"
-  for ((i = 1; i <= NODES; i++)); do
+  say "[3/3] Starting ${#MEMBERS[@]} nodes in $DATA"
+  for i in "${MEMBERS[@]}"; do
     for process in "${PROCESSES[@]}"; do
       pid_of "$i" "$process" >/dev/null && continue
       start_process "$i" "$process"
       started=$((started + 1))
     done
   done
-  for ((i = 1; i <= NODES; i++)); do
+  for i in "${MEMBERS[@]}"; do
     for process in "${PROCESSES[@]}"; do wait_for_start "$i" "$process"; done
   done
-  wait_until_ready
-  local url="http://127.0.0.1:$BASE_PORT"
+  wait_until_ready "${MEMBERS[@]}"
+  local first_port url
+  first_port=$(http_port "${MEMBERS[0]}")
+  url="http://127.0.0.1:$first_port"
   say ""
   if [ "$started" = 0 ]; then
-    say "Bedrock was running already: $NODES nodes, HTTP on port $BASE_PORT and up. Try:"
+    say "Bedrock was running already: ${#MEMBERS[@]} nodes, HTTP on port $first_port and up. Try:"
   else
-    say "Bedrock is ready: $NODES nodes, HTTP on port $BASE_PORT and up. Try:"
+    say "Bedrock is ready: ${#MEMBERS[@]} nodes, HTTP on port $first_port and up. Try:"
   fi
   say ""
   say "  curl -X PUT '$url/put?key=hello' --data-binary 'world'"
-  say "  curl 'http://127.0.0.1:$(http_port "$NODES")/get?key=hello'"
+  say "  curl 'http://127.0.0.1:$(http_port "${MEMBERS[-1]}")/get?key=hello'"
   say "  curl '$url/v1/cluster'"
   say ""
   say "scripts/cluster.sh status --data '$DATA' shows the nodes, stop ends them."
@@ -210,8 +344,8 @@ command_stop() {
   # Routers first, so that no request meets a half-stopped node; storaged last, after its raftd.
   for ((k = ${#PROCESSES[@]} - 1; k >= 0; k--)); do
     process=${PROCESSES[k]}
-    for ((i = 1; i <= NODES; i++)); do signal_process "$i" "$process" TERM; done
-    for ((i = 1; i <= NODES; i++)); do stop_process "$i" "$process"; done
+    for i in "${MEMBERS[@]}"; do signal_process "$i" "$process" TERM; done
+    for i in "${MEMBERS[@]}"; do stop_process "$i" "$process"; done
   done
   say "Stopped. The data stay in $DATA."
 }
@@ -223,24 +357,23 @@ signal_process() {
 }
 
 command_status() {
-  local i process pid state cluster='' role applied up
+  local i process pid state cluster='' role votes applied up url
   load_cluster
-  for ((i = 1; i <= NODES && ${#cluster} == 0; i++)); do
-    cluster=$(curl -s --max-time 2 "http://127.0.0.1:$(http_port "$i")/v1/cluster" 2>/dev/null || true)
-    jq -e .members >/dev/null 2>&1 <<<"$cluster" || cluster=''
-  done
+  if url=$(any_url); then cluster=$(view "$url") || cluster=''; fi
   if [ -n "$cluster" ]; then
     jq -r '"cluster \(.cluster_id)  leader \(.leader // "none")  term \(.term)  commit \(.commit_index)"' <<<"$cluster"
   else
     say "cluster $CLUSTER_ID  (no router answers)"
   fi
-  printf '%-5s %-12s %-9s %-12s %-8s %-10s %s\n' NODE STATE APPLIED PROCESS PID UP LISTENS
-  for ((i = 1; i <= NODES; i++)); do
+  printf '%-5s %-8s %-12s %-9s %-12s %-8s %-10s %s\n' NODE ROLE STATE APPLIED PROCESS PID UP LISTENS
+  for i in "${MEMBERS[@]}"; do
+    votes=-
     role=-
     applied=-
     if [ -n "$cluster" ]; then
-      role=$(jq -r --arg id "n$i" '[.members[] | select(.id == $id) | .state][0] // "-"' <<<"$cluster")
-      applied=$(jq -r --arg id "n$i" '[.members[] | select(.id == $id) | .applied_index][0] // "-"' <<<"$cluster")
+      votes=$(field_of "$cluster" "$i" role)
+      role=$(field_of "$cluster" "$i" state)
+      applied=$(field_of "$cluster" "$i" applied_index)
     fi
     for process in "${PROCESSES[@]}"; do
       if pid=$(pid_of "$i" "$process"); then
@@ -255,17 +388,18 @@ command_status() {
         raftd) state="tcp $(raft_port "$i")" ;;
         routerd) state="http $(http_port "$i"), zeromq $(client_port "$i")" ;;
       esac
-      printf '%-5s %-12s %-9s %-12s %-8s %-10s %s\n' "n$i" "$role" "$applied" "$process" "$pid" "$up" "$state"
-      role='' applied=''
+      printf '%-5s %-8s %-12s %-9s %-12s %-8s %-10s %s\n' "n$i" "$votes" "$role" "$applied" "$process" "$pid" "$up" "$state"
+      votes='' role='' applied=''
     done
   done
+  [ ${#REMOVED[@]} -eq 0 ] || say "removed: $(names "${REMOVED[@]}")"
 }
 
 # take_node_and_process: sets NODE (a number) and SELECTED (the processes meant) from the words left.
 take_node_and_process() {
-  [ ${#WORDS[@]} -ge 1 ] || fail "which node? (n1 to n$NODES)"
-  [[ ${WORDS[0]} =~ ^n([1-9])$ ]] && [ "${BASH_REMATCH[1]}" -le "$NODES" ] ||
-    fail "'${WORDS[0]}' is no node of this cluster (n1 to n$NODES)"
+  [ ${#WORDS[@]} -ge 1 ] || fail "which node? ($(names "${MEMBERS[@]}"))"
+  [[ ${WORDS[0]} =~ ^n([1-9][0-9]?)$ ]] && is_one_of "${BASH_REMATCH[1]}" "${MEMBERS[@]}" ||
+    fail "'${WORDS[0]}' is no node of this cluster ($(names "${MEMBERS[@]}"))"
   NODE=${BASH_REMATCH[1]}
   SELECTED=("${PROCESSES[@]}")
   if [ ${#WORDS[@]} -ge 2 ]; then
@@ -279,10 +413,15 @@ command_restart() {
   load_cluster
   find_programs
   take_node_and_process
-  local k
+  local k process url now leader=''
+  if url=$(any_url) && now=$(view "$url"); then leader=$(jq -r '.leader // ""' <<<"$now"); fi
+  # The router first: what it was asked for is answered while the others still run. Then raftd, which hands over.
   for ((k = ${#SELECTED[@]} - 1; k >= 0; k--)); do stop_process "$NODE" "${SELECTED[k]}"; done
   for process in "${SELECTED[@]}"; do start_process "$NODE" "$process"; done
   for process in "${SELECTED[@]}"; do wait_for_start "$NODE" "$process"; done
+  # Where nobody led, the node can't be in step with anybody.
+  for process in "${PROCESSES[@]}"; do pid_of "$NODE" "$process" >/dev/null || leader=''; done
+  [ -z "$leader" ] || wait_until_in_step "$NODE"
   say "n$NODE: restarted ${SELECTED[*]}"
 }
 
@@ -316,9 +455,89 @@ command_logs() {
   sort -s -k1,1 "${files[@]}"
 }
 
+# take_name: sets NODE from the only word.
+take_name() {
+  [ ${#WORDS[@]} -eq 1 ] || fail "which node? ('$COMMAND n4', say)"
+  [[ ${WORDS[0]} =~ ^n([1-9][0-9]?)$ ]] || fail "'${WORDS[0]}' is no name of a node: n1 to n99"
+  NODE=${BASH_REMATCH[1]}
+}
+
+command_add() {
+  load_cluster
+  find_programs
+  take_name
+  local i=$NODE url now process body
+  is_one_of "$i" "${REMOVED[@]}" &&
+    fail "n$i was a node of this cluster and was removed; a name is never used again: choose another"
+  url=$(any_url "$i") || fail "no router of the cluster answers; start it first"
+  now=$(view "$url") || fail "$url does not tell of the cluster"
+  if is_one_of "$i" "${MEMBERS[@]}"; then
+    # An add that did not come to its end goes on.
+    [ "$(field_of "$now" "$i" role)" != voter ] || fail "n$i is a node of this cluster and votes in it"
+  else
+    [ "$(field_of "$now" "$i" role)" = - ] || fail "n$i is a member of this cluster that runs elsewhere"
+    [ ! -e "$DATA/n$i" ] || fail "$DATA/n$i exists and is no node of this cluster; it is not touched"
+    set_member "$i" in
+  fi
+  say "Starting n$i in $DATA/n$i"
+  for process in "${PROCESSES[@]}"; do
+    pid_of "$i" "$process" >/dev/null || start_process "$i" "$process"
+  done
+  for process in "${PROCESSES[@]}"; do wait_for_start "$i" "$process"; done
+  if [ "$(field_of "$now" "$i" role)" = - ]; then
+    body=$(printf '{"id":"n%s","raft":"tcp://127.0.0.1:%s","storage":"tcp://127.0.0.1:%s","client":"tcp://127.0.0.1:%s","http":"127.0.0.1:%s"}' \
+      "$i" "$(raft_port "$i")" "$(storage_port "$i")" "$(client_port "$i")" "$(http_port "$i")")
+    change POST "$url/v1/cluster/members?timeout=60s" "$body"
+    [ "$STATUS" = 201 ] || abandon_add "$i"
+  fi
+  say "n$i is a member and catches up"
+  wait_until_voter "$url" "$i"
+  wait_until_ready "$i"
+  say "n$i votes. HTTP on port $(http_port "$i")."
+}
+
+# abandon_add I: undoes what can be undone, and fails with the reason.
+abandon_add() {
+  local i=$1 k
+  [ "$OUTCOME" != unknown ] ||
+    fail "n$i may be a member by now or not: $DETAIL (HTTP $STATUS). 'add n$i' goes on, 'remove n$i' takes it back"
+  for ((k = ${#PROCESSES[@]} - 1; k >= 0; k--)); do stop_process "$i" "${PROCESSES[k]}"; done
+  set_member "$i" out
+  rm -rf "${DATA:?}/n$i"
+  fail "n$i was not taken in: $DETAIL (HTTP $STATUS)"
+}
+
+command_remove() {
+  load_cluster
+  take_name
+  local i=$NODE url now tries=300 k left
+  if is_one_of "$i" "${REMOVED[@]}"; then
+    [ -e "$DATA/n$i" ] || fail "n$i was removed before"
+  else
+    is_one_of "$i" "${MEMBERS[@]}" || fail "n$i is no node of this cluster ($(names "${MEMBERS[@]}"))"
+    url=$(any_url "$i") || fail "no router of the cluster answers; start it first"
+    change DELETE "$url/v1/cluster/members/n$i?timeout=60s"
+    case $STATUS in
+      204) REMOVED+=("$i") ;;
+      404) say "n$i never was a member" ;;
+      *) fail "n$i was not removed: $DETAIL (HTTP $STATUS)" ;;
+    esac
+    until now=$(view "$url") && [ "$(field_of "$now" "$i" role)" = - ]; do
+      [ $((tries--)) -gt 0 ] || fail "n$i is still shown as a member after a minute; 'remove n$i' goes on"
+      sleep 0.2
+    done
+    set_member "$i" out
+  fi
+  for ((k = ${#PROCESSES[@]} - 1; k >= 0; k--)); do stop_process "$i" "${PROCESSES[k]}"; done
+  left="$DATA/n$i.removed"
+  [ ! -e "$left" ] || left="$left.$(date +%s)"
+  [ ! -e "$DATA/n$i" ] || mv "$DATA/n$i" "$left"
+  say "n$i is no member any more and stopped. Its data stay in $left."
+}
+
 command_wipe() {
   command_stop >/dev/null
-  rm -rf "$DATA"/n[1-9] "$DATA/cluster"
+  rm -rf "$DATA"/n[1-9] "$DATA"/n[1-9][0-9] "$DATA"/n[1-9]*.removed* "$DATA/cluster"
   rmdir "$DATA" 2>/dev/null || true
   say "Wiped $DATA."
 }
@@ -353,9 +572,6 @@ esac
 mkdir -p "$(dirname "$DATA")"
 DATA=$(cd "$(dirname "$DATA")" && pwd)/$(basename "$DATA")
 case $COMMAND in
-  start | stop | status | restart | kill | logs | wipe) "command_$COMMAND" ;;
-  add | remove)
-    fail "this version has a fixed membership: '$COMMAND' comes with membership changes; start a new cluster with --nodes N"
-    ;;
+  start | stop | status | add | remove | restart | kill | logs | wipe) "command_$COMMAND" ;;
   *) usage >&2; fail "unknown command $COMMAND" ;;
 esac

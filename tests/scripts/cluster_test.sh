@@ -51,10 +51,27 @@ check 'the data survive restarts' world "$(curl -sS "http://127.0.0.1:$PORT/get?
 refuses 'a node that does not exist' "$CLUSTER" kill n4 --data "$DATA"
 refuses 'a process that does not exist' "$CLUSTER" restart n1 etcd --data "$DATA"
 
+# Members come and go; each router tells of all.
+refuses 'a name that is none' "$CLUSTER" add four --data "$DATA"
+refuses 'a node that is there' "$CLUSTER" add n2 --data "$DATA"
+"$CLUSTER" add n4 --data "$DATA" >/dev/null
+check 'the new node votes' voter "$(curl -sS "http://127.0.0.1:$((PORT + 3))/v1/cluster" | jq -r '.members[] | select(.id == "n4") | .role')"
+check 'and serves what was there' world "$(curl -sS "http://127.0.0.1:$((PORT + 3))/get?key=hello")"
+check 'status shows twelve processes' 12 "$("$CLUSTER" status --data "$DATA" | grep -cE ' (storaged|raftd|routerd) +[0-9]+ ')"
+"$CLUSTER" remove n1 --data "$DATA" >/dev/null
+check 'the others know that it is gone' 'n2 n3 n4' "$(curl -sS "http://127.0.0.1:$((PORT + 2))/v1/cluster" | jq -r '[.members[].id] | join(" ")')"
+[ ! -e "$DATA/n1" ] && [ -d "$DATA/n1.removed" ] || { echo 'FAILED: the data of n1 are not put aside'; exit 1; }
+check 'status names it' 1 "$("$CLUSTER" status --data "$DATA" | grep -c '^removed: n1$')"
+refuses 'a name that was used' "$CLUSTER" add n1 --data "$DATA"
+refuses 'a second removal' "$CLUSTER" remove n1 --data "$DATA"
+"$CLUSTER" restart n4 --data "$DATA" >/dev/null
+check 'a restart waits until the node is in step' world "$(curl -sS "http://127.0.0.1:$((PORT + 3))/get?key=hello&consistency=stale")"
+
 "$CLUSTER" stop --data "$DATA" >/dev/null
 check 'stop leaves no process' 9 "$("$CLUSTER" status --data "$DATA" | grep -c ' down ')"
 "$CLUSTER" start --data "$DATA" >/dev/null
-check 'the data survive stop and start' world "$(curl -sS "http://127.0.0.1:$PORT/get?key=hello")"
+check 'the data survive stop and start' world "$(curl -sS "http://127.0.0.1:$((PORT + 1))/get?key=hello")"
+check 'and so do the members' 'n2 n3 n4' "$(curl -sS "http://127.0.0.1:$((PORT + 3))/v1/cluster" | jq -r '[.members[].id] | join(" ")')"
 "$CLUSTER" wipe --data "$DATA" >/dev/null
-[ ! -e "$DATA/n1" ] || { echo 'FAILED: wipe leaves data'; exit 1; }
+[ ! -e "$DATA" ] || { echo 'FAILED: wipe leaves data'; exit 1; }
 echo 'all ok'
