@@ -98,6 +98,8 @@ class SimCheckers {
   /// The state machine goes back to what it had made durable.
   void OnStateMachineLost(NodeId node, LogIndex applied);
 
+  /// A node is asked to stand by mistake.
+  void OnStrayWish(NodeId node, Term term) { wished_.insert({node, term}); }
   void OnRefused(std::uint64_t proposal) { refused_.insert(proposal); }
   void OnRead(NodeId node, raft::Ticket ticket);
   void OnReadReady(raft::Ticket ticket, LogIndex index);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/codec/coding.h"
+#include "raftd/log/segment_format.h"
 
 namespace bedrock::sim {
 
@@ -18,6 +19,11 @@ constexpr std::size_t kPausedInputsMax = 20'000;
 constexpr TimeUs kIdleUs = 10'000;
 /// One append in so many comes with a copy that makes no sense.
 constexpr std::uint64_t kGarbledOneIn = 100;
+/// Before one heartbeat in so many the leader asks a node to stand, whoever it is.
+constexpr std::uint64_t kStrayWishOneIn = 2'000;
+/// What a segment holds beside records, at most, and a record beside its payload.
+constexpr std::uint64_t kSegmentOverheadBytes = 12 * kKiB;
+constexpr std::uint64_t kRecordBytesMax = 64;
 /// Nodes' wall clocks are that far apart.
 constexpr std::uint64_t kWallClocksMs = 1'700;
 constexpr TimeUs kJobUsMax = 3'000;
@@ -243,11 +249,22 @@ void SimNode::Receive(NodeId from, const SimNetwork::MessagePtr& message) {
   });
 }
 
-/// Sometimes a peer's bug says something first that no leader could.
+/// Sometimes a peer's bug says something first that no leader would.
 void SimNode::HearGarbled(NodeId from, const raft::Message& message) {
-  const auto* append = std::get_if<raft::AppendRequest>(&message);
-  if (append == nullptr || !garble_random_.Chance(1, kGarbledOneIn)) return;
-  const raft::Message garbled = Garbled(*append, garble_random_);
+  raft::Message garbled;
+  if (const auto* append = std::get_if<raft::AppendRequest>(&message)) {
+    if (!garble_random_.Chance(1, kGarbledOneIn)) return;
+    garbled = Garbled(*append, garble_random_);
+  } else if (const auto* heartbeat = std::get_if<raft::Heartbeat>(&message)) {
+    if (calm_ || !garble_random_.Chance(1, kStrayWishOneIn)) return;
+    // Of the log as it is, or of what it was or will be: that wish is void.
+    LogIndex last = raft_->GetView().last_index;
+    if (garble_random_.Chance(1, 2)) last = last ? last.Prev() : last.Next();
+    garbled = raft::TimeoutNow{.term = heartbeat->term, .last_index = last};
+    world_.checkers.OnStrayWish(id_, heartbeat->term);
+  } else {
+    return;
+  }
   raft_->Receive(from, garbled);
   rules_->OnMessage(from, garbled);
   Drain();
@@ -285,6 +302,7 @@ void SimNode::Read(raft::Ticket ticket) {
     Trace(Kind::kRead, ticket.value());
     world_.checkers.OnRead(id_, ticket);
     raft_->Read(ticket);
+    rules_->OnRead(ticket);
     Drain();
   });
 }
@@ -416,10 +434,29 @@ void SimNode::Submit(const raft::Write& write) {
   ++writes_;
   Trace(Kind::kWrite, write.seq.value(), write.cut_from.value_or(LogIndex()).value(),
         write.entries.size());
-  if (!Survives(log_->Submit(write), "submit")) return;
+  const Status submitted = log_->Submit(write);
+  if (submitted.IsNoSpace()) CheckReserveUsed(write);
+  if (!Survives(submitted, "submit")) return;
   RunJobs();
   if (unsynced_since_ == 0) unsynced_since_ = now();
   if (!std::exchange(sync_scheduled_, true)) Later(DrawDiskSync(), [this] { Sync(); });
+}
+
+/// The next segment is there before it is needed, and taken before a full disk stops the log (R75).
+void SimNode::CheckReserveUsed(const raft::Write& write) {
+  // One that needs a segment of its own size has no reserve.
+  std::uint64_t needed = kSegmentOverheadBytes;
+  for (const raft::Entry& entry : write.entries) needed += entry.payload.size() + kRecordBytesMax;
+  if (needed > world_.options.segment_bytes) return;
+  const auto names = file_system_.List("raft/log");
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    if (!name.ends_with(raft::kSpareSuffix)) continue;
+    const auto bytes = file_system_.FileSize("raft/log/" + name);
+    if (bytes.ok() && *bytes == world_.options.segment_bytes) {
+      world_.checkers.Fail("a log uses its reserve before a full disk stops it", name);
+    }
+  }
 }
 
 TimeUs SimNode::DrawDiskSync() {
@@ -564,7 +601,9 @@ void SimNode::FailNextSync() {
   ++world_.stats.failed_syncs;
   sync_fails_ = true;
   Trace(Kind::kFault, 0);
-  file_system_.Inject({.operations = {MemoryFileSystem::Operation::kSync},
+  using Operation = MemoryFileSystem::Operation;
+  const bool write = disk_random_.Chance(1, 3);
+  file_system_.Inject({.operations = {write ? Operation::kWrite : Operation::kSync},
                        .path_suffix = "",
                        .nth = 1,
                        .forever = MemoryFileSystem::Forever::kNo,

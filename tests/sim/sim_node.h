@@ -95,6 +95,7 @@ class SimNode {
   void ArmCrashPoint(std::uint64_t calls);
   /// The same, counted from the log's next sync: torn batches come from there.
   void ArmCrashInSync(std::uint64_t calls);
+  /// Or the next write.
   void FailNextSync();
   void FillDisk(TimeUs us);
   void StallDisk(TimeUs us);
@@ -148,6 +149,7 @@ class SimNode {
   /// After each call to the log or its jobs. False, and the process has ended, where it failed.
   bool Survives(const Status& status, std::string_view doing);
   void Die();
+  void CheckReserveUsed(const raft::Write& write);
   TimeUs DrawDiskSync();
   TimeUs DrawApply();
   TimeUs DrawDown() { return DrawExponential(disk_random_, world_.options.down_us_mean); }

@@ -79,6 +79,10 @@ void SimRules::OnLinkReset(NodeId member) { fed_.erase(member); }
 
 void SimRules::OnDiskStalled() { input_ = Stalled(); }
 
+void SimRules::OnRead(raft::Ticket ticket) {
+  if (before_.role == Role::kLeader) own_reads_[ticket] = inputs_;
+}
+
 void SimRules::OnProposed(std::uint64_t entries, std::uint64_t bytes,
                           const raft::Proposed& proposed) {
   const std::uint64_t open = before_.last_index - before_.commit;
@@ -99,6 +103,7 @@ void SimRules::OnProposed(std::uint64_t entries, std::uint64_t bytes,
 
 void SimRules::OnOutput(const raft::Raft& core, const View& view, const raft::Output& output) {
   const raft::Membership& members = core.membership();
+  ++inputs_;
   if (before_.role == Role::kLeader && view.role != Role::kLeader) RestartTimer();
   if (const auto* tick = std::get_if<Tick>(&input_)) {
     CheckTick(*tick, view);
@@ -117,6 +122,7 @@ void SimRules::OnOutput(const raft::Raft& core, const View& view, const raft::Ou
     for (const NodeId voter : raft::AllMembers(members)) {
       if (IsVoterOf(members, voter) && !IsVoterOf(members_, voter)) answered_at_[voter] = now_;
     }
+    CheckReads(output);
     CheckFed(view, output);
   }
   CheckHeld(view, output);
@@ -128,6 +134,10 @@ void SimRules::TakeOver(const View& view, const raft::Membership& members) {
   leading_since_ = paused_at_ = now_;
   answered_at_.clear();
   fed_.clear();
+  rounds_.clear();
+  confirmed_.clear();
+  own_reads_.clear();
+  asked_reads_.clear();
   lasts_.clear();
   lasts_.emplace_back(now_, before_.last_index);
   members_ = members;
@@ -215,12 +225,17 @@ void SimRules::CheckReceived(const Received& received, const raft::Raft& core, c
             HearLeader(from, message.term, view);
           }
         } else if constexpr (std::is_same_v<Kind, AppendReply>) {
-          HearFollower(from, message.term);
+          HearFollower(from, message.term, message.read_round);
           if (message.term != before_.term) return;
           fed_[from].unanswered = 0;
           if (message.accepted) fed_[from].probed.clear();
         } else if constexpr (std::is_same_v<Kind, HeartbeatReply>) {
-          HearFollower(from, message.term);
+          HearFollower(from, message.term, message.read_round);
+        } else if constexpr (std::is_same_v<Kind, raft::ReadIndexRequest>) {
+          // The same request may come twice: the first is what it is answered for.
+          asked_reads_.try_emplace({from, message.number}, inputs_ - 1);
+        } else if constexpr (std::is_same_v<Kind, raft::TimeoutNow>) {
+          CheckWish(message, output);
         }
       },
       received.message);
@@ -241,8 +256,21 @@ void SimRules::CheckTold(NodeId from, Term term, const raft::Output& output) {
   }
 }
 
-void SimRules::HearFollower(NodeId from, Term term) {
-  if (before_.role == Role::kLeader && term == before_.term) answered_at_[from] = now_;
+void SimRules::HearFollower(NodeId from, Term term, std::uint64_t read_round) {
+  if (before_.role != Role::kLeader || term != before_.term) return;
+  answered_at_[from] = now_;
+  confirmed_[from] = std::max(confirmed_[from], read_round);
+}
+
+/// A wish to stand is of the very log that the leader had then; one that it gave up names an older
+/// one (R58).
+void SimRules::CheckWish(const raft::TimeoutNow& wish, const raft::Output& output) {
+  for (const raft::HeldMessage& held : output.held) {
+    const auto* request = std::get_if<VoteRequest>(&held.outgoing.message);
+    if (request != nullptr && request->last_index != wish.last_index) {
+      Fail("nobody stands at a wish for another log", "");
+    }
+  }
 }
 
 /// Who asks for a vote, or whether it would get one, is answered, and by what the rules say
@@ -289,6 +317,43 @@ void SimRules::CheckVoteRequest(NodeId from, const VoteRequest& request, const r
 }
 
 // ---- Leading
+
+/// A read is confirmed by answers to rounds that were sent after it came (R51).
+void SimRules::CheckReads(const raft::Output& output) {
+  // What is confirmed here was so before anything of this output is sent.
+  for (const raft::ReadReady& ready : output.reads_ready) {
+    const auto read = own_reads_.find(ready.ticket);
+    if (read == own_reads_.end()) continue;
+    CheckConfirmed(read->second, "its own");
+    own_reads_.erase(read);
+  }
+  for (const raft::Outgoing& outgoing : output.now) {
+    if (const auto* reply = std::get_if<raft::ReadIndexReply>(&outgoing.message)) {
+      const auto read = asked_reads_.find({outgoing.to, reply->number});
+      if (reply->granted && read != asked_reads_.end()) {
+        CheckConfirmed(read->second, FormatNodeId(outgoing.to));
+      }
+    } else if (const auto* heartbeat = std::get_if<Heartbeat>(&outgoing.message)) {
+      rounds_.try_emplace(heartbeat->read_round, inputs_);
+    } else if (const auto* append = std::get_if<AppendRequest>(&outgoing.message)) {
+      rounds_.try_emplace(append->read_round, inputs_);
+    }
+  }
+}
+
+void SimRules::CheckConfirmed(std::uint64_t asked_at, std::string_view reader) {
+  const bool confirmed = IsQuorumOf(members_, [&](NodeId voter) {
+    if (voter == self_) return true;
+    const auto round = confirmed_.find(voter);
+    if (round == confirmed_.end()) return false;
+    const auto sent = rounds_.find(round->second);
+    return sent != rounds_.end() && sent->second > asked_at;
+  });
+  if (!confirmed) {
+    Fail("a read is confirmed by rounds that were sent after it came",
+         "a read of " + std::string(reader));
+  }
+}
 
 /// Whoever becomes a voter holds what this leader held two election timeouts ago at least, since it
 /// has just ended a round of catching up that took less than one (R47).

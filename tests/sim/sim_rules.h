@@ -34,6 +34,7 @@ class SimRules {
   void OnDurable();
   void OnLinkReset(NodeId member);
   void OnDiskStalled();
+  void OnRead(raft::Ticket ticket);
   void OnProposed(std::uint64_t entries, std::uint64_t bytes, const raft::Proposed& proposed);
 
   /// Nothing of the output is carried out yet, and the core stands at `view` now.
@@ -72,8 +73,11 @@ class SimRules {
   void CheckVoteRequest(NodeId from, const raft::VoteRequest& request, const raft::Raft& core,
                         const raft::View& view, const raft::Output& output);
   void HearLeader(NodeId from, Term term, const raft::View& view);
+  void CheckWish(const raft::TimeoutNow& wish, const raft::Output& output);
   void CheckTold(NodeId from, Term term, const raft::Output& output);
-  void HearFollower(NodeId from, Term term);
+  void HearFollower(NodeId from, Term term, std::uint64_t read_round);
+  void CheckReads(const raft::Output& output);
+  void CheckConfirmed(std::uint64_t asked_at, std::string_view reader);
   void CheckPromoted(const raft::View& view, const raft::Write& write);
   void CheckFed(const raft::View& view, const raft::Output& output);
   void CheckProbe(const raft::View& view, NodeId follower, LogIndex place);
@@ -103,6 +107,11 @@ class SimRules {
   std::uint64_t paused_at_ = 0;
   std::map<NodeId, std::uint64_t> answered_at_;  ///< A new voter counts as if it had answered.
   std::map<NodeId, Fed> fed_;
+  std::uint64_t inputs_ = 0;                         ///< All so far: the order of events here.
+  std::map<std::uint64_t, std::uint64_t> rounds_;    ///< Read rounds sent, and after which input.
+  std::map<NodeId, std::uint64_t> confirmed_;        ///< The newest round that each answered.
+  std::map<raft::Ticket, std::uint64_t> own_reads_;  ///< After which input they came.
+  std::map<std::pair<NodeId, std::uint64_t>, std::uint64_t> asked_reads_;  ///< (node, number)
   std::deque<std::pair<std::uint64_t, LogIndex>> lasts_;  ///< (tick, last index), ascending.
 };
 
