@@ -29,8 +29,9 @@ SWITCH = "tests/mutants/mutant_switch.h"
 TREE = ("CMakeLists.txt", "CMakePresets.json", "common", "proto", "client", "storaged", "raftd", "routerd", "scripts",
         "tests", "README.md", "LICENSE")
 
-# A simulator, tried in chunks of seeds: its program; None where this tree has none.
-SIMULATORS = {"sim": "bedrock_sim", "cluster": "bedrock_cluster_sim"}
+# A simulator's arguments; tried in chunks of seeds.
+SIMULATOR = "bedrock_sim"
+SIMULATORS = {"sim": [], "cluster": ["--cluster"]}
 CHUNK = 100
 # A chunk may take this many times what it takes without a mutant: then the mutant made it hang.
 HANGS = 20
@@ -193,7 +194,7 @@ def build(out, targets, jobs):
 
 
 def program(out, target):
-    if target in SIMULATORS.values():
+    if target == SIMULATOR:
         return out / "build" / "bin" / target
     found = sorted((out / "build" / "tests").rglob(target))
     if not found:
@@ -202,13 +203,14 @@ def program(out, target):
 
 
 def target_of(level):
-    if level == "replay":
-        return SIMULATORS["sim"]
-    return SIMULATORS.get(level, level)
+    return SIMULATOR if level == "replay" or level in SIMULATORS else level.partition(":")[0]
 
 
-def has_target(target):
-    return any(re.search(rf"\b{target}\b", path.read_text()) for path in (ROOT / "tests").rglob("CMakeLists.txt"))
+def exists(level):
+    if level == "cluster":
+        return (ROOT / "tests" / "sim" / "cluster" / "CMakeLists.txt").exists()
+    lists = (ROOT / "tests").rglob("CMakeLists.txt")
+    return any(re.search(rf"\b{target_of(level)}\b", path.read_text()) for path in lists)
 
 
 # ---- Running
@@ -252,7 +254,8 @@ class Runner:
             count = min(CHUNK, self.seeds + 1 - first)
             usual = self.chunk_seconds.get(level, {}).get(first, 30)
             timeout = None if mutant is None else max(60, HANGS * usual)
-            code, text, seconds = self.execute([path, "--first", str(first), "--seeds", str(count)], mutant, timeout)
+            command = [path, *SIMULATORS[level], "--first", str(first), "--seeds", str(count)]
+            code, text, seconds = self.execute(command, mutant, timeout)
             if mutant is None:
                 with self.lock:
                     self.chunk_seconds.setdefault(level, {})[first] = seconds
@@ -275,8 +278,9 @@ class Runner:
         return Verdict(False, "replay", runs=20, seconds=time.monotonic() - begun)
 
     def unit(self, level, mutant):
-        path = str(program(self.out, level))
-        code, text, seconds = self.execute([path, "--gtest_brief=0"], mutant, 1200)
+        path, _, tests = level.partition(":")
+        command = [str(program(self.out, path)), f"--gtest_filter={tests or '*'}"]
+        code, text, seconds = self.execute(command, mutant, 1200)
         if code == 0:
             return Verdict(False, level, seconds=seconds)
         failed = re.findall(r"\[  FAILED  \] ([\w/]+\.[\w/]+)", text)
@@ -346,12 +350,12 @@ def run(arguments):
     if unknown:
         raise Problem(f"no such mutant: {', '.join(unknown)}")
     chosen = [mutants[name] for name in (arguments.names or mutants)]
-    there = {target for target in {target_of(level) for m in chosen for level in m.detect} if has_target(target)}
-    levels = {m.name: [level for level in m.detect if target_of(level) in there] for m in chosen}
+    known = {level for level in {level for m in chosen for level in m.detect} if exists(level)}
+    levels = {m.name: [level for level in m.detect if level in known] for m in chosen}
     if arguments.only:
         chosen = [m for m in chosen if arguments.only in levels[m.name]]
         levels = {m.name: [arguments.only] for m in chosen}
-        there = {target_of(arguments.only)}
+    there = {target_of(level) for each in levels.values() for level in each}
     out = arguments.build.resolve()
     if not arguments.no_build:
         build(out, sorted(there), arguments.jobs)

@@ -469,6 +469,11 @@ void SimCheckers::OnView(const View& view, const raft::Membership& members_befor
     Fail("the core is what its writes say",
          Text(Name(view.id), " term ", view.term.value(), " last ", view.last_index.value()));
   }
+  const EntryMark* durable = state.memory.At(view.durable_index);
+  if (durable != nullptr && durable->seq > state.reported) {
+    Fail("an entry is durable when the last write of its index is",
+         Text(Name(view.id), " index ", view.durable_index.value()));
+  }
   if (view.applied > view.commit && view.applied > committed()) {
     Fail("only committed entries are applied", Name(view.id));
   }

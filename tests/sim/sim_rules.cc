@@ -122,7 +122,7 @@ void SimRules::OnOutput(const raft::Raft& core, const View& view, const raft::Ou
     for (const NodeId voter : raft::AllMembers(members)) {
       if (IsVoterOf(members, voter) && !IsVoterOf(members_, voter)) answered_at_[voter] = now_;
     }
-    CheckReads(output);
+    CheckReads(members, output);
     CheckFed(view, output);
   }
   CheckHeld(view, output);
@@ -307,7 +307,9 @@ void SimRules::CheckVoteRequest(NodeId from, const VoteRequest& request, const r
   const bool free = raises || ((!before_.vote || before_.vote == from) && !before_.leader);
   const bool in_time =
       request.term > term ? static_cast<bool>(request.pre_vote) : request.term == term && free;
-  const bool expected = !protects && log && in_time;
+  // Whoever waits to be taken in holds nothing yet that its vote could protect (R15).
+  const bool waits = members_.voters.empty() && !view.last_index;
+  const bool expected = !protects && log && in_time && !waits;
   if (reply->granted && !expected) {
     Fail("a vote is given only where the rules allow it", "to " + FormatNodeId(from));
   }
@@ -319,19 +321,19 @@ void SimRules::CheckVoteRequest(NodeId from, const VoteRequest& request, const r
 // ---- Leading
 
 /// A read is confirmed by answers to rounds that were sent after it came (R51).
-void SimRules::CheckReads(const raft::Output& output) {
+void SimRules::CheckReads(const raft::Membership& members, const raft::Output& output) {
   // What is confirmed here was so before anything of this output is sent.
   for (const raft::ReadReady& ready : output.reads_ready) {
     const auto read = own_reads_.find(ready.ticket);
     if (read == own_reads_.end()) continue;
-    CheckConfirmed(read->second, "its own");
+    CheckConfirmed(members, read->second, "its own");
     own_reads_.erase(read);
   }
   for (const raft::Outgoing& outgoing : output.now) {
     if (const auto* reply = std::get_if<raft::ReadIndexReply>(&outgoing.message)) {
       const auto read = asked_reads_.find({outgoing.to, reply->number});
       if (reply->granted && read != asked_reads_.end()) {
-        CheckConfirmed(read->second, FormatNodeId(outgoing.to));
+        CheckConfirmed(members, read->second, FormatNodeId(outgoing.to));
       }
     } else if (const auto* heartbeat = std::get_if<Heartbeat>(&outgoing.message)) {
       rounds_.try_emplace(heartbeat->read_round, inputs_);
@@ -341,15 +343,17 @@ void SimRules::CheckReads(const raft::Output& output) {
   }
 }
 
-void SimRules::CheckConfirmed(std::uint64_t asked_at, std::string_view reader) {
-  const bool confirmed = IsQuorumOf(members_, [&](NodeId voter) {
+void SimRules::CheckConfirmed(const raft::Membership& members, std::uint64_t asked_at,
+                              std::string_view reader) {
+  const auto answered = [&](NodeId voter) {
     if (voter == self_) return true;
     const auto round = confirmed_.find(voter);
     if (round == confirmed_.end()) return false;
     const auto sent = rounds_.find(round->second);
     return sent != rounds_.end() && sent->second > asked_at;
-  });
-  if (!confirmed) {
+  };
+  // The configuration may have changed with this very output, before or after.
+  if (!IsQuorumOf(members_, answered) && !IsQuorumOf(members, answered)) {
     Fail("a read is confirmed by rounds that were sent after it came",
          "a read of " + std::string(reader));
   }

@@ -76,8 +76,9 @@ class SimRules {
   void CheckWish(const raft::TimeoutNow& wish, const raft::Output& output);
   void CheckTold(NodeId from, Term term, const raft::Output& output);
   void HearFollower(NodeId from, Term term, std::uint64_t read_round);
-  void CheckReads(const raft::Output& output);
-  void CheckConfirmed(std::uint64_t asked_at, std::string_view reader);
+  void CheckReads(const raft::Membership& members, const raft::Output& output);
+  void CheckConfirmed(const raft::Membership& members, std::uint64_t asked_at,
+                      std::string_view reader);
   void CheckPromoted(const raft::View& view, const raft::Write& write);
   void CheckFed(const raft::View& view, const raft::Output& output);
   void CheckProbe(const raft::View& view, NodeId follower, LogIndex place);
