@@ -29,9 +29,8 @@ SWITCH = "tests/mutants/mutant_switch.h"
 TREE = ("CMakeLists.txt", "CMakePresets.json", "common", "proto", "client", "storaged", "raftd", "routerd", "scripts",
         "tests", "README.md", "LICENSE")
 
-# A simulator's arguments; tried in chunks of seeds.
-SIMULATOR = "bedrock_sim"
-SIMULATORS = {"sim": [], "cluster": ["--cluster"]}
+# Simulators, tried in chunks of seeds.
+SIMULATORS = {"sim": "bedrock_sim", "cluster": "bedrock_cluster_sim"}
 CHUNK = 100
 # A chunk may take this many times what it takes without a mutant: then the mutant made it hang.
 HANGS = 20
@@ -194,7 +193,7 @@ def build(out, targets, jobs):
 
 
 def program(out, target):
-    if target == SIMULATOR:
+    if target in SIMULATORS.values():
         return out / "build" / "bin" / target
     found = sorted((out / "build" / "tests").rglob(target))
     if not found:
@@ -203,12 +202,10 @@ def program(out, target):
 
 
 def target_of(level):
-    return SIMULATOR if level == "replay" or level in SIMULATORS else level.partition(":")[0]
+    return SIMULATORS["sim"] if level == "replay" else SIMULATORS.get(level, level.partition(":")[0])
 
 
 def exists(level):
-    if level == "cluster":
-        return (ROOT / "tests" / "sim" / "cluster" / "CMakeLists.txt").exists()
     lists = (ROOT / "tests").rglob("CMakeLists.txt")
     return any(re.search(rf"\b{target_of(level)}\b", path.read_text()) for path in lists)
 
@@ -254,7 +251,7 @@ class Runner:
             count = min(CHUNK, self.seeds + 1 - first)
             usual = self.chunk_seconds.get(level, {}).get(first, 30)
             timeout = None if mutant is None else max(60, HANGS * usual)
-            command = [path, *SIMULATORS[level], "--first", str(first), "--seeds", str(count)]
+            command = [path, "--first", str(first), "--seeds", str(count)]
             code, text, seconds = self.execute(command, mutant, timeout)
             if mutant is None:
                 with self.lock:
