@@ -16,6 +16,8 @@ Usage: scripts/cluster.sh COMMAND [--data DIR]
                                       beside the others as NODE.removed, its name is never used again
   restart NODE [PROCESS]              stop one node, or one process of it, in order (a leader hands over first), start
                                       it again, and wait until it is in step: one node after the other, no request fails
+  rebuild NODE                        move the data of a node's storaged aside, start it with none, and wait until it has
+                                      fetched them from another node and is in step; all other nodes have to run
   kill NODE [PROCESS] [--signal S]    send a signal (KILL) to a node's processes, or to one
   logs NODE [PROCESS] [--follow]      what a node's processes have logged
   wipe                                stop, then delete everything under DIR
@@ -425,6 +427,34 @@ command_restart() {
   say "n$NODE: restarted ${SELECTED[*]}"
 }
 
+command_rebuild() {
+  load_cluster
+  find_programs
+  take_node_and_process
+  [ ${#WORDS[@]} -eq 1 ] || fail "rebuild takes a node alone: its storaged is meant"
+  local i file process aside nodes_up=0
+  pid_of "$NODE" raftd >/dev/null || fail "n$NODE raftd has to run: it says where the data come from"
+  for i in "${MEMBERS[@]}"; do
+    [ "$i" != "$NODE" ] || continue
+    pid_of "$i" storaged >/dev/null || fail "n$i storaged is down; what only n$NODE and n$i hold could be lost"
+    nodes_up=$((nodes_up + 1))
+  done
+  [ "$nodes_up" -gt 0 ] || fail "n$NODE is alone: nobody has its data but itself"
+  stop_process "$NODE" storaged
+  aside=$DATA/n$NODE/storage-aside-$(date +%Y%m%d-%H%M%S)
+  mkdir "$aside"
+  for file in "$DATA/n$NODE"/storage "$DATA/n$NODE"/storage.*; do
+    [ ! -e "$file" ] || [ "${file##*/}" = storage.id ] || mv "$file" "$aside/"
+  done
+  start_process "$NODE" storaged
+  wait_for_start "$NODE" storaged
+  # As long as it takes, while all of it runs.
+  until (wait_until_in_step "$NODE") 2>/dev/null; do
+    for process in "${PROCESSES[@]}"; do check_alive "$NODE" "$process"; done
+  done
+  say "n$NODE: rebuilt. What it had before is in $aside; delete that once it is not needed"
+}
+
 command_kill() {
   load_cluster
   take_node_and_process
@@ -572,6 +602,6 @@ esac
 mkdir -p "$(dirname "$DATA")"
 DATA=$(cd "$(dirname "$DATA")" && pwd)/$(basename "$DATA")
 case $COMMAND in
-  start | stop | status | add | remove | restart | kill | logs | wipe) "command_$COMMAND" ;;
+  start | stop | status | add | remove | restart | rebuild | kill | logs | wipe) "command_$COMMAND" ;;
   *) usage >&2; fail "unknown command $COMMAND" ;;
 esac
