@@ -123,6 +123,8 @@ BEDROCK_FIELDS(raft::HeartbeatReply, m.term, m.read_round);
 BEDROCK_FIELDS(raft::ReadIndexRequest, m.term, m.number);
 BEDROCK_FIELDS(raft::ReadIndexReply, m.term, m.number, m.granted, m.index);
 BEDROCK_FIELDS(raft::TimeoutNow, m.term, m.last_index);
+BEDROCK_FIELDS(raft::SnapshotOffer, m.term, m.index);
+BEDROCK_FIELDS(raft::SnapshotOfferReply, m.term, m.installing);
 BEDROCK_FIELDS(raft::LogClaim, m.log);
 BEDROCK_FIELDS(raft::LogVerdict, m.log, m.kind, m.empty);
 
@@ -209,6 +211,10 @@ template <>
 inline constexpr std::uint8_t kKind<raft::ReadIndexReply> = 23;
 template <>
 inline constexpr std::uint8_t kKind<raft::TimeoutNow> = 24;
+template <>
+inline constexpr std::uint8_t kKind<raft::SnapshotOffer> = 25;
+template <>
+inline constexpr std::uint8_t kKind<raft::SnapshotOfferReply> = 26;
 template <>
 inline constexpr std::uint8_t kKind<raft::LogClaim> = 30;
 template <>

@@ -56,7 +56,8 @@ struct Refusal {
 using Message =
     std::variant<UnknownKind, Refusal, raft::VoteRequest, raft::VoteReply, raft::AppendRequest,
                  raft::AppendReply, raft::Heartbeat, raft::HeartbeatReply, raft::ReadIndexRequest,
-                 raft::ReadIndexReply, raft::TimeoutNow, raft::LogClaim, raft::LogVerdict, Propose,
+                 raft::ReadIndexReply, raft::TimeoutNow, raft::SnapshotOffer,
+                 raft::SnapshotOfferReply, raft::LogClaim, raft::LogVerdict, Propose,
                  ProposeRefused, ReadIndexQuery, ReadIndexAnswer, RaftStatusQuery, RaftStatus,
                  TransferLeadership, TransferLeadershipReply, ChangeMembers, ChangeMembersReply,
                  Apply, ApplyProgress, Get, GetReply, CommandReply, StorageStatusQuery,

@@ -24,8 +24,8 @@ struct Entry {
   LogIndex index;
   Term term;
   EntryKind kind = EntryKind::kCommand;
-  /// The leader's stamp: wall-clock milliseconds, never lower than that of the entry before.
-  /// Replicated time.
+  /// The leader's stamp: wall-clock milliseconds, never lower than that of the entry before, but
+  /// for what a leader adds itself behind a snapshot. Replicated time: the highest one so far.
   std::uint64_t time_ms = 0;
   Bytes payload;
 
@@ -67,8 +67,8 @@ struct AppendRequest {
   LogIndex commit;
   /// The newest read-index round of this leader; echoed in the reply (R51).
   std::uint64_t read_round = 0;
-  /// Every member holds the log up to here durably: it may be dropped as far as it is durably
-  /// applied.
+  /// The log up to here is kept for nobody: each member holds it durably, or is not waited for. It
+  /// may be dropped as far as it is durably applied.
   LogIndex trim;
   std::vector<Entry> entries;
 
@@ -161,7 +161,28 @@ struct LogVerdict {
 };
 
 /// What the core takes and gives.
-using Message = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, Heartbeat,
-                             HeartbeatReply, ReadIndexRequest, ReadIndexReply, TimeoutNow>;
+/// The follower needs entries that the leader's log no longer holds: a snapshot of a state machine
+/// that has applied `index` or more would bring it back. Repeated once a heartbeat until an
+/// AppendReply shows that it is back (R66); the snapshot itself travels between storageds.
+struct SnapshotOffer {
+  Term term;
+  LogIndex index;
+
+  friend bool operator==(const SnapshotOffer&, const SnapshotOffer&) = default;
+};
+
+/// `installing`: what the snapshot that is being fetched will bring the follower to, so that the
+/// leader keeps its log from there on; 0: not known yet. A follower that needs none answers with an
+/// AppendReply (R61).
+struct SnapshotOfferReply {
+  Term term;
+  LogIndex installing;
+
+  friend bool operator==(const SnapshotOfferReply&, const SnapshotOfferReply&) = default;
+};
+
+using Message =
+    std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, Heartbeat, HeartbeatReply,
+                 ReadIndexRequest, ReadIndexReply, TimeoutNow, SnapshotOffer, SnapshotOfferReply>;
 
 }  // namespace bedrock::raft

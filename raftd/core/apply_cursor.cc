@@ -29,7 +29,7 @@ std::optional<ApplyRange> ApplyCursor::Next(const LogView& log, LogIndex ready,
                                             const Limits& limits) {
   if (ready <= handed_ || bytes_ >= limits.apply_window_bytes_max) return std::nullopt;
   // A state machine that lost what was compacted since can't be replayed from this log.
-  if (handed_ < log.prev_index()) return std::nullopt;
+  if (Stuck(log)) return std::nullopt;
   ApplyRange range{.first = handed_.Next(), .last = {}, .entries = {}};
   // Of unknown size where it comes from the disk: then a page counts as a full one.
   std::size_t bytes = limits.apply_bytes_max;

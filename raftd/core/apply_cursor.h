@@ -21,6 +21,8 @@ class ApplyCursor {
 
   LogIndex applied() const { return applied_; }
   LogIndex durable_applied() const { return durable_applied_; }
+  /// The state machine lacks entries that this log has dropped, so that it can't go on.
+  bool Stuck(const LogView& log) const { return handed_ < log.prev_index(); }
 
   void Report(LogIndex applied, LogIndex durable_applied);
   /// The state machine has everything up to `applied` and nothing of what else it was handed.

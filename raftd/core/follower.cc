@@ -35,6 +35,7 @@ bool Follower::HearLeader(Node& node, NodeId from) {
   leader_ = from;
   heard_at_ = node.now;
   node.ResetTimer();
+  node.snapshot.passed = 0;
   return true;
 }
 
@@ -52,13 +53,17 @@ void Follower::OnAppend(Node& node, const AppendRequest& request) {
   const LogIndex proved = Accept(node, request);
   Proved(node, proved);
   AdvanceCommit(node, request.commit, proved);
+  Acknowledge(node, proved, request.read_round);
+}
+
+void Follower::Acknowledge(Node& node, LogIndex index, std::uint64_t read_round) const {
   node.out.Hold(node.writes.covering(), leader_,
                 AppendReply{.term = node.term(),
                             .accepted = true,
-                            .index = proved,
+                            .index = index,
                             .hint_index = {},
                             .hint_term = {},
-                            .read_round = request.read_round});
+                            .read_round = read_round});
 }
 
 LogIndex Follower::Accept(Node& node, const AppendRequest& request) {
@@ -115,6 +120,17 @@ void Follower::OnHeartbeat(Node& node, const Heartbeat& heartbeat) {
     AdvanceCommit(node, heartbeat.commit, heartbeat.commit);
   }
   node.out.Send(leader_, HeartbeatReply{.term = node.term(), .read_round = heartbeat.read_round});
+}
+
+void Follower::OnSnapshotOffer(Node& node, const SnapshotOffer& offer) {
+  if (offer.index <= node.commit) {
+    // Nothing is missing: whatever the leader believes, this reconnects the logs (R61, R66).
+    Acknowledge(node, node.commit, 0);
+    return;
+  }
+  node.snapshot.offered = std::max(node.snapshot.offered, offer.index);
+  node.out.Send(leader_,
+                SnapshotOfferReply{.term = node.term(), .installing = node.snapshot.installing});
 }
 
 void Follower::Read(Node& node, Ticket ticket) {

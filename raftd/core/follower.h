@@ -21,6 +21,7 @@ class Follower {
 
   void OnAppend(Node& node, const AppendRequest& request);
   void OnHeartbeat(Node& node, const Heartbeat& heartbeat);
+  void OnSnapshotOffer(Node& node, const SnapshotOffer& offer);
 
   void Read(Node& node, Ticket ticket);
   void OnReadIndexReply(Node& node, const ReadIndexReply& reply);
@@ -33,6 +34,8 @@ class Follower {
  private:
   /// Takes the entries over and gives the index up to which the log is now the leader's.
   LogIndex Accept(Node& node, const AppendRequest& request);
+  /// The log is the leader's up to `index`, durably when this leaves.
+  void Acknowledge(Node& node, LogIndex index, std::uint64_t read_round) const;
   void Refuse(Node& node, const AppendRequest& request) const;
   void Proved(Node& node, LogIndex index);
   void AdvanceCommit(Node& node, LogIndex leader_commit, LogIndex proved) const;

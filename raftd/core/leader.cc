@@ -6,11 +6,18 @@
 
 namespace bedrock::raft {
 
+namespace {
+
+constexpr LogIndex kNobodyNeeds(std::numeric_limits<std::uint64_t>::max());
+
+}  // namespace
+
 Leader::Leader(Node& node)
     : reads_(node.limits.reads_pending_max),
       noop_(node.log.last_index().Next()),
       heartbeat_at_(node.now + node.limits.heartbeat_ticks),
-      quorum_check_at_(node.now + node.limits.election_ticks_min) {
+      quorum_check_at_(node.now + node.limits.election_ticks_min),
+      since_(node.now) {
   TakeMembers(node);
   // They have been voters before: their silence counts.
   for (Peer& peer : peers_) peer.progress.recently_active = false;
@@ -125,6 +132,12 @@ void Leader::OnHeartbeatReply(Node& node, NodeId from, const HeartbeatReply& rep
   ConfirmReads(node);
 }
 
+void Leader::OnSnapshotOfferReply(const Node& node, NodeId from, const SnapshotOfferReply& reply) {
+  Peer* peer = Heard(node, from, 0);
+  if (peer == nullptr || peer->progress.state != ReplicationState::kSnapshot) return;
+  peer->progress.installing = reply.installing;
+}
+
 void Leader::OnReadIndexRequest(Node& node, NodeId from, const ReadIndexRequest& request) {
   AddRead(node, {.follower = from, .number = request.number});
 }
@@ -150,6 +163,10 @@ void Leader::OnFetched(Node& node, NodeId follower, std::vector<Entry> entries) 
 
 void Leader::OnLinkReset(NodeId member) {
   if (Progress* progress = Find(member)) progress->Reset();
+}
+
+void Leader::OnCompacted(const Node& node) {
+  for (Peer& peer : peers_) peer.progress.KeepWithin(node.log);
 }
 
 void Leader::AdvanceCommit(Node& node) {
@@ -203,7 +220,9 @@ void Leader::FailReads(Node& node) {
 
 void Leader::Prepare(Node& node) {
   StepMembership(node);
+  LeaveIfStuck(node);
   AdvanceTrim(node);
+  OnCompacted(node);
   if (reads_.RoundWanted() && reads_.Idle()) {
     reads_.StartRound();
     SendHeartbeats(node);
@@ -214,9 +233,19 @@ void Leader::Prepare(Node& node) {
 }
 
 void Leader::AdvanceTrim(Node& node) const {
-  LogIndex held = node.log.durable_index();
-  for (const Peer& peer : peers_) held = std::min(held, peer.progress.holds);
-  node.trim = held;
+  LogIndex kept = std::min(node.log.durable_index(), node.commit);
+  for (const Peer& peer : peers_) kept = std::min(kept, KeptBehind(node, peer));
+  node.trim = kept;
+}
+
+/// Who answers is waited for up to the far bound of the log's size, who does not up to the near
+/// one.
+LogIndex Leader::KeptBehind(const Node& node, const Peer& peer) const {
+  const bool alive = peer.progress.Alive(node.now, node.limits) ||
+                     node.now - since_ < node.limits.election_ticks_max;
+  const std::optional<LogIndex> needs = peer.progress.Needs(node.log, alive);
+  if (!needs) return kNobodyNeeds;
+  return std::max(*needs, alive ? node.pressure.far_over : node.pressure.over);
 }
 
 void Leader::SendHeartbeats(Node& node) {
@@ -231,6 +260,9 @@ void Leader::SendHeartbeats(Node& node) {
     // is refused then. It goes out even when the window is full (R78).
     if (progress.state == ReplicationState::kStream && progress.window.messages() > 0) {
       SendAppend(node, peer, {});
+    }
+    if (progress.state == ReplicationState::kSnapshot) {
+      node.out.Send(peer.id, SnapshotOffer{.term = node.term(), .index = node.log.prev_index()});
     }
   }
 }
@@ -253,7 +285,7 @@ bool Leader::SendNext(Node& node, Peer& peer) {
   // Only the first probe at a place carries entries: a follower that does not answer is sent no
   // more than a window of them (R83).
   const bool probed = progress.state != ReplicationState::kStream && progress.probes > 0;
-  if (progress.next > last || probed || progress.state == ReplicationState::kBehind) {
+  if (progress.next > last || probed || progress.state == ReplicationState::kSnapshot) {
     SendAppend(node, peer, {});
     return true;
   }
@@ -301,6 +333,7 @@ std::vector<MemberProgress> Leader::Members(const Node& node) const {
                        .next = progress.next,
                        .recently_active = progress.recently_active,
                        .caught_up = CaughtUp(node, peer),
+                       .installing = progress.installing,
                        .window_messages = progress.window.messages(),
                        .window_bytes = progress.window.bytes()});
   }

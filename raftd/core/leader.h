@@ -34,16 +34,21 @@ class Leader {
   /// It leads a cluster that it left, and has handed over or could not.
   bool must_step_down() const { return must_step_down_; }
   NodeId handing_over_to() const { return hand_over_ ? hand_over_->to : NodeId(); }
+  /// Whose snapshot would help this node, whose own state machine is stuck: another one's with
+  /// every try to hand over. None: nobody answers.
+  NodeId SnapshotSource(const Node& node) const;
   /// Heartbeats where they are due. False: a quorum was not heard for an election timeout, or the
   /// process slept through it, and this node must step down.
   bool Tick(Node& node, Jumped jumped);
 
   void OnAppendReply(Node& node, NodeId from, const AppendReply& reply);
   void OnHeartbeatReply(Node& node, NodeId from, const HeartbeatReply& reply);
+  void OnSnapshotOfferReply(const Node& node, NodeId from, const SnapshotOfferReply& reply);
   void OnReadIndexRequest(Node& node, NodeId from, const ReadIndexRequest& request);
   void OnFetched(Node& node, NodeId follower, std::vector<Entry> entries);
   void OnLinkReset(NodeId member);
   void OnDurable(Node& node) { AdvanceCommit(node); }
+  void OnCompacted(const Node& node);
 
   void Read(Node& node, Ticket ticket);
   /// Sends what is due: read rounds, entries, the commit index.
@@ -81,6 +86,8 @@ class Leader {
   const Peer* FindPeer(NodeId member) const;
   Progress* Find(NodeId member);
   NodeId FurthestVoter(const Node& node) const;
+  /// A leader whose state machine is stuck can serve nothing.
+  void LeaveIfStuck(Node& node);
   /// Tells the target to stand where it has come far enough.
   void MoveOn(Node& node);
   void SendTimeoutNow(Node& node) const;
@@ -119,6 +126,7 @@ class Leader {
   bool SendNext(Node& node, Peer& peer);
   void SendAppend(Node& node, Peer& peer, std::vector<Entry> entries);
   void AdvanceTrim(Node& node) const;
+  LogIndex KeptBehind(const Node& node, const Peer& peer) const;
 
   std::vector<Peer> peers_;  ///< All members but this one, ascending.
   LeaderReads reads_;
@@ -127,6 +135,8 @@ class Leader {
   std::uint64_t quorum_check_at_;
   bool check_postponed_ = false;
   std::optional<HandingOver> hand_over_;
+  std::uint64_t hand_overs_ = 0;  ///< Begun.
+  std::uint64_t since_;           ///< When it began to lead, in ticks.
   bool must_step_down_ = false;
 };
 

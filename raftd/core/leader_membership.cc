@@ -30,8 +30,6 @@ Reconfiguring Leader::Reconfigure(Node& node, const Delta& delta) {
   };
   auto next = ApplyDelta(node.membership(), delta, caught_up);
   if (const auto* reason = std::get_if<Reconfiguring>(&next)) return *reason;
-  // A new node has to start at the beginning of the log.
-  if (!delta.add.empty() && node.log.prev_index()) return Reconfiguring::kNeedsSnapshot;
   const Membership& membership = std::get<Membership>(next);
   const bool live = HasQuorum(membership, [&](NodeId voter) { return IsLive(node, voter); });
   if (membership.voters != node.membership().voters && !live) return Reconfiguring::kLosesQuorum;
@@ -140,10 +138,11 @@ Transferring Leader::Transfer(Node& node, NodeId to) {
   if (!Contains(node.membership().voters, to)) return Transferring::kNotVoter;
   if (hand_over_) return hand_over_->to == to ? Transferring::kStarted : Transferring::kBusy;
   const Progress& target = *Find(to);
-  if (!target.Alive(node.now, node.limits) || target.state == ReplicationState::kBehind) {
+  if (!target.Alive(node.now, node.limits) || target.state == ReplicationState::kSnapshot) {
     return Transferring::kUnreachable;
   }
   hand_over_ = {.to = to, .deadline = node.now + node.limits.election_ticks_min};
+  ++hand_overs_;
   return Transferring::kStarted;
 }
 
@@ -161,6 +160,27 @@ NodeId Leader::FurthestVoter(const Node& node) const {
 void Leader::Retire(Node& node) {
   if (must_step_down_) return;
   must_step_down_ = Transfer(node, NodeId()) != Transferring::kStarted;
+}
+
+/// Asks one voter after the other: the furthest may be stuck as well.
+void Leader::LeaveIfStuck(Node& node) {
+  if (hand_over_ || !node.MachineStuck()) return;
+  std::vector<NodeId> fit;
+  for (const Peer& peer : peers_) {
+    if (Contains(node.membership().voters, peer.id) && peer.progress.Alive(node.now, node.limits) &&
+        peer.progress.state != ReplicationState::kSnapshot) {
+      fit.push_back(peer.id);
+    }
+  }
+  if (!fit.empty()) Transfer(node, fit[hand_overs_ % fit.size()]);
+}
+
+NodeId Leader::SnapshotSource(const Node& node) const {
+  std::vector<NodeId> alive;
+  for (const Peer& peer : peers_) {
+    if (peer.progress.Alive(node.now, node.limits)) alive.push_back(peer.id);
+  }
+  return alive.empty() ? NodeId() : alive[hand_overs_ % alive.size()];
 }
 
 void Leader::MoveOn(Node& node) {

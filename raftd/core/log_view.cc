@@ -134,4 +134,12 @@ void LogView::Compact(LogIndex index) {
   while (!cache_.empty() && cache_.front().entry.index <= index) PopFront();
 }
 
+void LogView::Reset(const LogPosition& position) {
+  prev_ = position;
+  last_ = durable_ = position.index;
+  runs_.clear();
+  cache_.clear();
+  begin_ = end_ = 0;
+}
+
 }  // namespace bedrock::raft

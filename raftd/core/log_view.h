@@ -84,6 +84,8 @@ class LogView {
   void Evict(LogIndex keep_after);
   /// Forgets everything at or below `index`, but for its term. REQUIRES: index <= durable_index.
   void Compact(LogIndex index);
+  /// Forgets everything: the log is empty behind `position`.
+  void Reset(const LogPosition& position);
 
  private:
   struct Cached {

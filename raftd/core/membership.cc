@@ -295,7 +295,15 @@ const Membership* MembershipLog::before() const {
   return at_.size() < 2 ? nullptr : &at_[at_.size() - 2].membership;
 }
 
+const MembershipChange& MembershipLog::UpTo(LogIndex index) const {
+  const auto above = std::find_if(std::next(at_.begin()), at_.end(),
+                                  [index](const auto& change) { return change.index > index; });
+  return *std::prev(above);
+}
+
 void MembershipLog::Append(LogIndex index, Membership membership) {
+  // A log that lost entries is given anew what the file on its disk remembers.
+  if (index <= at_.front().index) return;
   CHECK(index > at_.back().index);
   at_.push_back({index, std::move(membership)});
 }
@@ -305,9 +313,15 @@ void MembershipLog::CutFrom(LogIndex from) {
 }
 
 void MembershipLog::Compact(LogIndex index) {
-  const auto above = std::find_if(at_.begin(), at_.end(),
+  // The first may be above already: the log on disk remembers it before the entry goes.
+  const auto above = std::find_if(std::next(at_.begin()), at_.end(),
                                   [index](const auto& change) { return change.index > index; });
   at_.erase(at_.begin(), std::prev(above));
+}
+
+void MembershipLog::Reset(MembershipChange base) {
+  at_.clear();
+  at_.push_back(std::move(base));
 }
 
 }  // namespace bedrock::raft

@@ -74,9 +74,8 @@ enum class Reconfiguring : std::uint8_t {
   kMemberExists,
   kWasMember,  ///< Ids are never used again.
   kNoMember,
-  kInvalid,        ///< Contradicts itself, is too large, or leaves no voter.
-  kLosesQuorum,    ///< The voters that answer now would be no quorum.
-  kNeedsSnapshot,  ///< The log no longer begins at its beginning, which a new node would need.
+  kInvalid,      ///< Contradicts itself, is too large, or leaves no voter.
+  kLosesQuorum,  ///< The voters that answer now would be no quorum.
 };
 
 /// The configuration that `delta` makes of `now`, or why it can't be. Joint where the voters
@@ -109,13 +108,17 @@ class MembershipLog {
   LogIndex index() const { return at_.back().index; }
   /// The one before now(); null where that is not known any more.
   const Membership* before() const;
+  /// The newest at or below `index`, or the first that is known.
+  const MembershipChange& UpTo(LogIndex index) const;
 
-  /// REQUIRES: index is above the last one.
+  /// REQUIRES: index is above the last one, or the first one is that new already.
   void Append(LogIndex index, Membership membership);
   /// Entries from `from` on are gone.
   void CutFrom(LogIndex from);
   /// Entries up to `index` are compacted; they were committed.
   void Compact(LogIndex index);
+  /// All entries are gone; `base` is in effect.
+  void Reset(MembershipChange base);
 
  private:
   std::vector<MembershipChange> at_;  // ascending; never empty

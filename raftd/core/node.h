@@ -47,6 +47,20 @@ struct Refill {
   bool done() const { return floor == LogPosition() && !lost_up_to; }
 };
 
+/// The wish for a snapshot of another node's state machine: because a leader offered one that would
+/// bring this log back to its own, or because the own state machine lacks what this log has
+/// dropped.
+struct SnapshotWish {
+  LogIndex offered;  ///< A leader's log begins behind it; 0, or at most commit: nothing is missing.
+  NodeId from;       ///< Whose snapshot was asked for last.
+  LogIndex installing;  ///< Where the one that is being fetched ends; 0: not known.
+  /// Elections in a row that a node with a stuck state machine let pass: see Node::StandsBack.
+  std::uint32_t passed = 0;
+};
+
+/// So many elections a node with a stuck state machine lets pass.
+inline constexpr std::uint32_t kElectionsPassed = 3;
+
 /// When this node runs for office unless it hears from a leader.
 struct ElectionTimer {
   std::uint64_t deadline = 0;
@@ -85,8 +99,10 @@ struct Node {
   Vote vote;
   LogIndex commit;
   MembershipLog memberships;  ///< The configurations in the log.
-  LogIndex trim;  ///< Every member holds the log up to here durably, as the leader says now.
+  LogIndex trim;              ///< The log up to here is kept for nobody, as the leader says now.
+  LogPressure pressure;
   Refill refill;
+  SnapshotWish snapshot;
   bool disk_stalled = false;
   std::uint64_t now = 0;  ///< In ticks.
   ElectionTimer timer;
@@ -105,8 +121,23 @@ struct Node {
     const Membership* before = memberships.before();
     return before != nullptr && memberships.index() > commit && IsVoter(*before, self);
   }
-  /// May run for office (R11).
-  bool Promotable() const { return MayStand() && refill.done() && !disk_stalled; }
+  /// The own state machine can't be fed from this log.
+  bool MachineStuck() const { return apply.Stuck(log); }
+  /// The log has not what is committed and compacted elsewhere.
+  bool LogBehind() const { return snapshot.offered > commit; }
+  /// The lowest applied index of a snapshot that would help; 0: none is needed.
+  LogIndex SnapshotNeeded() const {
+    return std::max(LogBehind() ? snapshot.offered : LogIndex(),
+                    MachineStuck() ? log.prev_index() : LogIndex());
+  }
+  /// May run for office (R11). Who surely lacks committed entries does not (R65).
+  bool Promotable() const {
+    return MayStand() && refill.done() && !disk_stalled &&
+           !(LogBehind() && log.last_index() < snapshot.offered);
+  }
+  /// A node whose state machine is stuck leaves it to others to lead, but not for ever: it may be
+  /// the only one whose log can win. Asked once an election timeout.
+  bool StandsBack() { return MachineStuck() && snapshot.passed++ < kElectionsPassed; }
   /// The last entry as votes see it: one notion of it everywhere (R36), but for damage.
   LogPosition LastForVotes() const { return std::max(log.last(), refill.floor); }
 
@@ -126,7 +157,26 @@ struct Node {
     memberships.CutFrom(from);
     log.CutFrom(from);
   }
+  /// The log is empty behind what the state machine holds, all of which is committed.
+  void ResetLog(const RestoredState& state);
   void ResetTimer() { timer.Reset(now, limits, random); }
 };
+
+inline void Node::ResetLog(const RestoredState& state) {
+  // What this node knows to be committed is as true as what a snapshot says; the newer one counts.
+  MembershipChange base = memberships.UpTo(commit);
+  if (state.membership.index > base.index) base = state.membership;
+  // Of a damaged log the newest configuration may be known though its entry is not.
+  base.index = std::min(base.index, state.index);
+  log.Reset({state.term, state.index});
+  memberships.Reset(base);
+  // What was acknowledged and lost before may have been more than this (R74).
+  if (refill.lost_up_to) refill.lost_up_to = std::max(refill.lost_up_to, state.index.Next());
+  if (log.last() >= refill.floor) refill.floor = LogPosition();
+  writes.Reset({.index = state.index,
+                .term = state.term,
+                .membership = std::move(base),
+                .lost_up_to = refill.lost_up_to});
+}
 
 }  // namespace bedrock::raft

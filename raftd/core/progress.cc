@@ -28,6 +28,7 @@ bool Window::Full(const Limits& limits) const {
 void Progress::Become(ReplicationState new_state) {
   state = new_state;
   window.Clear();
+  installing = LogIndex();
   probe_sent = false;
   probes = 0;
 }
@@ -84,7 +85,7 @@ void Progress::Refused(LogIndex refused, const LogPosition& hint, const LogView&
   const LogIndex anchor = std::max(shared ? shared->index : LogIndex(), holds);
   if (anchor < log.prev_index()) {
     next = log.first_index();
-    Become(ReplicationState::kBehind);
+    if (state != ReplicationState::kSnapshot) Become(ReplicationState::kSnapshot);
     probe_sent = true;
     ++probes;
     return;
@@ -101,6 +102,19 @@ void Progress::Reset() {
   }
   probe_sent = false;
   probes = 0;
+}
+
+void Progress::KeepWithin(const LogView& log) {
+  if (next >= log.first_index()) return;
+  next = log.first_index();
+  if (state == ReplicationState::kStream) Become(ReplicationState::kProbe);
+}
+
+std::optional<LogIndex> Progress::Needs(const LogView& log, bool alive) const {
+  if (state != ReplicationState::kSnapshot) return std::max(holds, log.prev_index());
+  if (installing) return std::max(installing, log.prev_index());
+  // One that fetches nothing will need a snapshot, whatever is kept.
+  return alive ? std::optional(log.prev_index()) : std::nullopt;
 }
 
 }  // namespace bedrock::raft

@@ -36,11 +36,14 @@ class Window {
 ///
 ///            Accepted                       Refused, Reset
 ///   kProbe ────────────► kStream    kStream ────────────► kProbe
-///   kProbe ── Refused, and the match lies before our log ──► kBehind ── Accepted ──► kStream
+///   kProbe ── Refused, and the match lies before our log ──► kSnapshot ── Accepted ──► kStream
+///   kStream ── KeepWithin: the log was trimmed beyond it ──► kProbe
 ///
 /// kProbe looks for the last entry both logs share, one append in flight; kStream sends ahead of
-/// the answers within the window; kBehind needs what this log no longer holds, and keeps asking
-/// once a heartbeat whether that is still so (R66). The window is empty after every change (R79).
+/// the answers within the window; kSnapshot needs what this log no longer holds: it is offered a
+/// snapshot once a heartbeat, and asked as often whether it still needs one, so that no lost
+/// message and no snapshot that fails leaves it there (R66). The window is empty after every change
+/// (R79).
 ///
 /// Invariants: holds <= match; holds < next.
 struct Progress {
@@ -52,8 +55,9 @@ struct Progress {
   LogIndex holds;
   LogIndex next;
   Window window;
-  bool probe_sent = false;                ///< kProbe and kBehind: an answer is awaited.
-  std::uint64_t probes = 0;               ///< Sent since the state changed.
+  LogIndex installing;       ///< kSnapshot: where the snapshot that it fetches ends; 0: not known.
+  bool probe_sent = false;   ///< kProbe and kSnapshot: an answer is awaited.
+  std::uint64_t probes = 0;  ///< Sent since the state changed.
   std::uint64_t probed_at = 0;            ///< When the last one was, in ticks.
   LogIndex told_commit;                   ///< What the follower was last told of the commit index.
   std::optional<LogIndex> fetching;       ///< The first of the entries being read from the disk.
@@ -76,6 +80,11 @@ struct Progress {
   void Refused(LogIndex refused, const LogPosition& hint, const LogView& log);
   /// What was in flight may be lost.
   void Reset();
+  /// The log was trimmed: what is not there any more can't be sent.
+  void KeepWithin(const LogView& log);
+  /// The log is kept from behind this entry on for the sake of this follower; none: it isn't kept.
+  /// `alive`: it answers, or had no chance to yet.
+  std::optional<LogIndex> Needs(const LogView& log, bool alive) const;
 
  private:
   void Become(ReplicationState new_state);

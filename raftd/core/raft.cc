@@ -56,8 +56,8 @@ Status ValidateLimits(const Limits& limits) {
 
 bool Output::empty() const {
   return !write && now.empty() && held.empty() && !apply && reads_ready.empty() &&
-         reads_failed.empty() && fetches.empty() && !compact_up_to && !status_changed &&
-         !membership_changed;
+         reads_failed.empty() && fetches.empty() && !compact_up_to && !snapshot_wanted &&
+         !status_changed && !membership_changed;
 }
 
 /// Which role this node has and what changes it. What a role does stands in the role's file.
@@ -73,6 +73,7 @@ class Raft::Impl {
   void Read(Ticket ticket);
   void Durable(WriteSeq seq);
   void ApplyFrom(LogIndex applied, LogIndex durable_applied);
+  void RestoredTo(const RestoredState& state);
   void Fetched(NodeId follower, std::vector<Entry> entries);
   void LinkReset(NodeId member);
   void DiskStalled(bool stalled);
@@ -114,11 +115,14 @@ class Raft::Impl {
   void OnReadIndexReply(NodeId from, const ReadIndexReply& reply);
   void OnTimeoutNow(NodeId from, const TimeoutNow& request);
   bool WouldVote(NodeId from, const VoteRequest& request) const;
+  /// Whether and whose snapshot is wanted now.
+  SnapshotWanted WantSnapshot();
 
   Node node_;
   std::variant<Follower, Candidate, Leader> role_;
   bool ticked_ = false;
   Announced announced_;
+  SnapshotWanted announced_wish_;
   Membership announced_membership_;
 };
 
@@ -219,7 +223,7 @@ void Raft::Impl::Tick(std::uint64_t now) {
   // After a pause the leader's messages may still be queued: hear them before running against it.
   if (jumped) {
     node_.ResetTimer();
-  } else if (node_.Promotable()) {
+  } else if (node_.Promotable() && !node_.StandsBack()) {
     Campaign();
   } else {
     // It can't run, but the leader is gone for it, too: its readers must not wait for ever.
@@ -328,7 +332,8 @@ void Raft::Impl::OnTimeoutNow(NodeId from, const TimeoutNow& request) {
   if (follower == nullptr || follower->leader() != from || request.term != node_.term()) return;
   // One that was waited for in vain is void: the leader has added an entry since (R58). And whoever
   // may not campaign by the timer may not by this either (R11).
-  if (request.last_index != node_.log.last_index() || !node_.Promotable()) return;
+  if (request.last_index != node_.log.last_index() || node_.MachineStuck()) return;
+  if (!node_.Promotable()) return;
   Run(HandOver::kYes);
   Settle();
 }
@@ -372,6 +377,18 @@ void Raft::Impl::Receive(NodeId from, Message message) {
                  [&](const ReadIndexRequest& m) { OnReadIndexRequest(from, m); },
                  [&](const ReadIndexReply& m) { OnReadIndexReply(from, m); },
                  [&](const TimeoutNow& m) { OnTimeoutNow(from, m); },
+                 [&](const SnapshotOffer& m) {
+                   if (m.term < node_.term()) {
+                     node_.out.Send(from,
+                                    SnapshotOfferReply{.term = node_.term(), .installing = {}});
+                   } else if (Follower* follower = FollowerOf(from, m.term)) {
+                     follower->OnSnapshotOffer(node_, m);
+                   }
+                 },
+                 [&](const SnapshotOfferReply& m) {
+                   if (Leader* leader = LeaderFor(from, m.term))
+                     leader->OnSnapshotOfferReply(node_, from, m);
+                 },
              },
              message);
 }
@@ -425,6 +442,37 @@ void Raft::Impl::ApplyFrom(LogIndex applied, LogIndex durable_applied) {
   if (!std::holds_alternative<Follower>(role_)) BecomeFollower(node_.term());
 }
 
+void Raft::Impl::RestoredTo(const RestoredState& state) {
+  node_.apply.Restart(state.index, state.index);
+  node_.snapshot.installing = LogIndex();
+  if (state.index <= node_.commit) return;
+  const bool held = node_.log.Holds({state.term, state.index});
+  if (!held) {
+    // Whoever leads or stands does so for its log, which is another one now.
+    if (!std::holds_alternative<Follower>(role_) || state.term > node_.term()) {
+      BecomeFollower(std::max(node_.term(), state.term));
+    }
+    node_.ResetLog(state);
+  }
+  node_.commit = state.index;
+}
+
+SnapshotWanted Raft::Impl::WantSnapshot() {
+  const LogIndex needed = node_.SnapshotNeeded();
+  if (!needed) {
+    node_.snapshot.from = NodeId();
+    node_.snapshot.installing = LogIndex();
+    return {};
+  }
+  // What is being fetched goes on, whoever leads; and without a leader the one before may do.
+  if (!node_.snapshot.installing || !node_.snapshot.from) {
+    const auto* leading = std::get_if<Leader>(&role_);
+    const NodeId source = leading == nullptr ? leader() : leading->SnapshotSource(node_);
+    if (source) node_.snapshot.from = source;
+  }
+  return {.from = node_.snapshot.from, .at_least = needed};
+}
+
 void Raft::Impl::Fetched(NodeId follower, std::vector<Entry> entries) {
   if (auto* leader = std::get_if<Leader>(&role_)) {
     leader->OnFetched(node_, follower, std::move(entries));
@@ -467,10 +515,12 @@ Output Raft::Impl::Poll() {
   const LogIndex ready = std::min(node_.commit, node_.log.durable_index());
   output.apply = node_.apply.Next(node_.log, ready, node_.limits);
 
-  const LogIndex compact = std::min({node_.trim, node_.apply.durable_applied(), ready});
+  const LogIndex trim = std::max(node_.trim, node_.pressure.far_over);
+  const LogIndex compact = std::min({trim, node_.apply.durable_applied(), ready});
   if (compact > node_.log.prev_index()) {
     node_.log.Compact(compact);
     node_.memberships.Compact(compact);
+    if (auto* leader = std::get_if<Leader>(&role_)) leader->OnCompacted(node_);
     output.compact_up_to = compact;
   }
   node_.log.Evict(ready);
@@ -481,6 +531,9 @@ Output Raft::Impl::Poll() {
   // An index alone may come back with other content after a cut.
   output.membership_changed = node_.membership() != announced_membership_;
   if (output.membership_changed) announced_membership_ = node_.membership();
+  if (const SnapshotWanted wanted = WantSnapshot(); wanted != announced_wish_) {
+    output.snapshot_wanted = announced_wish_ = wanted;
+  }
   return output;
 }
 
@@ -499,6 +552,7 @@ View Raft::Impl::GetView() const {
             .uncommitted_bytes = node_.log.BytesAfter(node_.commit),
             .refilling = !node_.refill.done(),
             .disk_stalled = node_.disk_stalled,
+            .snapshot_wanted = announced_wish_,
             .handing_over_to = {},
             .members = {}};
   if (const auto* leader = std::get_if<Leader>(&role_)) {
@@ -529,6 +583,9 @@ void Raft::Applied(LogIndex applied, LogIndex durable_applied) {
 void Raft::ApplyFrom(LogIndex applied, LogIndex durable_applied) {
   impl_->ApplyFrom(applied, durable_applied);
 }
+void Raft::RestoredTo(const RestoredState& state) { impl_->RestoredTo(state); }
+void Raft::SnapshotProgress(LogIndex installing) { impl_->node().snapshot.installing = installing; }
+void Raft::SetLogPressure(const LogPressure& pressure) { impl_->node().pressure = pressure; }
 void Raft::Fetched(NodeId follower, std::vector<Entry> entries) {
   impl_->Fetched(follower, std::move(entries));
 }

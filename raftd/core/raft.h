@@ -96,6 +96,34 @@ struct Fetch {
   std::size_t bytes_max;
 };
 
+/// The state machine can't go on from any log that this node will get: it needs a snapshot of
+/// another's that has applied `at_least` or more. `from`: whose; none: not known yet, wait.
+struct SnapshotWanted {
+  NodeId from;
+  LogIndex at_least;
+
+  friend bool operator==(const SnapshotWanted&, const SnapshotWanted&) = default;
+};
+
+/// What a state machine holds, durably: everything up to `index`, whose entry has `term`.
+/// `membership`: the newest configuration at or below it (R49); index 0: there was none, so that
+/// the one that the cluster began with holds.
+struct RestoredState {
+  LogIndex index;
+  Term term;
+  MembershipChange membership;
+};
+
+/// Which part of the log takes more room than it should. Entries up to `over` are beyond the bound
+/// up to which it is kept for members that do not answer; those up to `far_over` beyond the one up
+/// to which it is kept for anyone. 0: none are. far_over <= over.
+struct LogPressure {
+  LogIndex over;
+  LogIndex far_over;
+
+  friend bool operator==(const LogPressure&, const LogPressure&) = default;
+};
+
 /// The read may be served by whoever has applied `index`.
 struct ReadReady {
   Ticket ticket;
@@ -113,9 +141,11 @@ struct Output {
   std::vector<Ticket>
       reads_failed;  ///< Ask again: the leadership changed or no leader is known (R52).
   std::vector<Fetch> fetches;
-  /// Everything at or below may be dropped from the log: each member holds it durably and the local
-  /// state machine has it durably applied. Given when it has moved, ever higher; else 0.
+  /// Everything at or below may be dropped from the log: no member is waited for with it and the
+  /// local state machine has it durably applied. Given when it has moved, ever higher; else 0.
   LogIndex compact_up_to;
+  /// The wish for a snapshot, when it has changed; at_least 0: none is needed any more.
+  std::optional<SnapshotWanted> snapshot_wanted;
   bool status_changed = false;      ///< Role, term or leader moved: tell whoever follows View.
   bool membership_changed = false;  ///< Raft::membership() is another one.
   bool empty() const;
@@ -123,9 +153,10 @@ struct Output {
 
 /// How a leader feeds a follower.
 enum class ReplicationState : std::uint8_t {
-  kProbe,   ///< Looks for the last entry both logs share.
-  kStream,  ///< Sends ahead of the answers.
-  kBehind,  ///< The follower needs entries that this log no longer holds.
+  kProbe,     ///< Looks for the last entry both logs share.
+  kStream,    ///< Sends ahead of the answers.
+  kSnapshot,  ///< The follower needs entries that this log no longer holds: it is offered a
+              ///< snapshot.
 };
 
 /// How far one member has come, as the leader sees it.
@@ -136,6 +167,8 @@ struct MemberProgress {
   LogIndex next;
   bool recently_active = false;
   bool caught_up = false;  ///< A learner that could be a voter.
+  /// kSnapshot: where the snapshot that it fetches ends; 0: not known.
+  LogIndex installing;
   std::size_t window_messages = 0;
   std::size_t window_bytes = 0;
 };
@@ -158,6 +191,7 @@ struct View {
   /// Part of the log was lost or damaged and is not refilled yet: this node does not campaign.
   bool refilling = false;
   bool disk_stalled = false;
+  SnapshotWanted snapshot_wanted;       ///< at_least 0: none is.
   NodeId handing_over_to;               ///< None: no transfer of leadership is under way.
   std::vector<MemberProgress> members;  ///< Filled while leading; of all members but this one.
 };
@@ -204,10 +238,24 @@ class Raft {
   /// everything up to `applied`, up to `durable_applied` on disk, and nothing more. Ranges are
   /// handed out from there again. A core starts as if told the index before the first entry. An
   /// `applied` above the log's last index proves that the log lost entries (R74): the node then
-  /// waits for a leader to refill it and hands out nothing until it is past that. One below the
-  /// entry before View::first_index needs what is compacted: nothing is handed out. REQUIRES:
-  /// durable_applied <= applied.
+  /// waits for a leader to refill it and hands out nothing until it is past that. (Where what the
+  /// state machine holds is known, RestoredTo is for that.) One below the entry before
+  /// View::first_index needs what is compacted: nothing is handed out and a snapshot is wanted.
+  /// REQUIRES: durable_applied <= applied.
   void ApplyFrom(LogIndex applied, LogIndex durable_applied);
+  /// The state machine (re)started with this and nothing more: ApplyFrom for one that installed a
+  /// snapshot, or that is ahead of the log or at odds with it for whatever reason (R74). What the
+  /// log holds behind it stays where it has that very entry or more is known to be committed; else
+  /// all of the log goes (R61, R62). To be called when a snapshot was installed and whenever the
+  /// state machine reports a durable index that is above the log's last one or has another term
+  /// than the log's entry there. What was handed out to be applied and wasn't is void. REQUIRES:
+  /// 0 < index, membership.index <= index; it is committed, as everything that is applied.
+  void RestoredTo(const RestoredState& state);
+  /// The snapshot that is wanted is being fetched and will bring the state machine to `installing`;
+  /// 0: it isn't known yet, or nothing comes any more, so that another source may be chosen.
+  void SnapshotProgress(LogIndex installing);
+  /// How much too large the log is; told again whenever that has changed.
+  void SetLogPressure(const LogPressure& pressure);
   /// Answers a Fetch. Late and doubtful answers are ignored.
   void Fetched(NodeId follower, std::vector<Entry> entries);
   /// The link to a member broke or came back: what was in flight may be lost. A member that

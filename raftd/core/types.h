@@ -114,11 +114,24 @@ struct Recovered {
 /// Numbers writes; strictly ascending, from 1.
 using WriteSeq = StrongId<struct WriteSeqTag>;
 
-/// What the core wants on disk, all or nothing and strictly in order: the vote, then the cut, then
-/// the entries.
+/// The log begins anew behind entry `index` of `term`: what stood in it goes, whatever it was.
+struct LogReset {
+  LogIndex index;
+  Term term;
+  MembershipChange membership;  ///< In effect there; its index is at most `index`.
+  /// As Health has it: what was lost before stays lost over a restart. 0: nothing is.
+  LogIndex lost_up_to;
+
+  friend bool operator==(const LogReset&, const LogReset&) = default;
+};
+
+/// What the core wants on disk, all or nothing and strictly in order: the vote, then the reset,
+/// then the cut, then the entries.
 struct Write {
   WriteSeq seq;
   std::optional<Vote> vote;
+  /// A snapshot took the log's place (R62, R63).
+  std::optional<LogReset> reset_to = {};
   /// Entries from here on go, in memory and on disk, before `entries` are added (R21).
   std::optional<LogIndex> cut_from;
   std::vector<Entry> entries;

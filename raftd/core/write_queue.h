@@ -12,8 +12,8 @@ namespace bedrock::raft {
 /// the number of the write that will carry a change before the write is made, so that messages can
 /// wait for it.
 ///
-/// The vote goes first in a write, then the cut, then the entries: a term is never on disk after
-/// the first entry of it.
+/// The vote goes first in a write, then the reset, the cut and the entries: a term is never on disk
+/// after the first entry of it.
 class WriteQueue {
  public:
   /// `disk_last`: the last index on disk, damaged entries included.
@@ -30,17 +30,20 @@ class WriteQueue {
   void SetVote(const Vote& vote) { vote_ = vote; }
   /// The log has new content from `index` on.
   void LogChangedFrom(LogIndex index);
+  /// The log is empty behind `reset`, whatever was asked for before.
+  void Reset(LogReset reset);
   /// The write that is due, if any: taken once.
   std::optional<Write> Take(const LogView& log, LogIndex commit_hint);
   /// REQUIRES: completed <= seq, and seq was taken.
   void Complete(WriteSeq seq);
 
  private:
-  bool pending() const { return vote_.has_value() || log_changed_; }
+  bool pending() const { return vote_.has_value() || reset_.has_value() || log_changed_; }
 
   WriteSeq next_ = WriteSeq(1);
   WriteSeq completed_;
   std::optional<Vote> vote_;
+  std::optional<LogReset> reset_;
   bool log_changed_ = false;
   LogIndex disk_last_;
   LogIndex first_unwritten_;

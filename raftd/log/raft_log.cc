@@ -34,6 +34,8 @@ constexpr std::uint64_t kReadGapMax = 2 * kPageBytes;
 /// A segment of whose bytes this part is left is nearly full.
 constexpr std::uint64_t kLittleRoom = 8;
 constexpr std::uint64_t kRepairBytes = 1 * kMiB;  // of one read or write while repairing
+/// No spare in the making has it in its number: those count from 1.
+constexpr std::uint64_t kResetNameBit = std::uint64_t{1} << 63U;
 
 struct Segment {
   std::uint64_t number = 0;
@@ -48,6 +50,15 @@ std::uint64_t EncodedBytes(const Write& write) {
   for (const Entry& entry : write.entries)
     bytes += record::EncodedSize(kEntryPrefixBytes + entry.payload.size());
   return bytes;
+}
+
+/// What a MARK says of the configuration that a reset begins with. A node that waits to be taken in
+/// knows of nobody, which has no encoding of its own.
+std::string EncodeResetMembership(const MembershipChange& base) {
+  std::string out;
+  PutFixed(out, base.index.value());
+  if (base.membership != Membership()) out += EncodeMembership(base.membership);
+  return out;
 }
 
 class SegmentedRaftLog final : public RaftLog {
@@ -79,6 +90,7 @@ class SegmentedRaftLog final : public RaftLog {
   Result<Scrubbed> Scrub(std::size_t bytes_max) override;
   bool ShortOfRoom() override;
   std::uint64_t SizeOnDisk() const override;
+  LogIndex LastBeyond(std::uint64_t bytes_max) const override;
 
  private:
   Status StartNew();
@@ -96,7 +108,12 @@ class SegmentedRaftLog final : public RaftLog {
   Status FillRecovered(bool torn);
 
   void CheckOrder(const Write& write) const;
+  void FinishSubmit(const Write& write);
   Status RememberFloor(LogIndex cut_from);
+  Status Reset(const Write& write);
+  Status RememberLoss(const LogReset& reset);
+  void BecomeReset(const Write& write, const std::string& membership);
+  Status WriteReset(const std::string& spare, SegmentHeader header);
   Status EnsureRoom(std::uint64_t bytes);
   bool Fits(std::uint64_t bytes) const;
   void Cut(LogIndex from);
@@ -344,8 +361,20 @@ Status SegmentedRaftLog::TakeMemberships(const Membership& initial,
     }
     RETURN_IF_ERROR(WriteMembers({LogIndex(), initial}));
   }
-  ASSIGN_OR_RETURN(const MembershipChange base,
+  ASSIGN_OR_RETURN(MembershipChange base,
                    ReadMembershipFile(files_, members_path_, options_.cluster, options_.node));
+  // The file is replaced after a reset: a crash may have come between.
+  if (found.reset_membership && found.reset_membership->first > base.index) {
+    std::optional<Membership> membership = DecodeMembership(found.reset_membership->second);
+    if (!membership) return Status::Corruption("a reset holds no configuration that could be");
+    base = {found.reset_membership->first, *std::move(membership)};
+    RETURN_IF_ERROR(WriteMembers(base));
+  }
+  if (base.index < found.reset_membership_index) {
+    return Status::Corruption(log_directory_ +
+                              ": who takes part since a snapshot was installed can't be read any "
+                              "more; wipe this node's data and add it again under a new id");
+  }
   recovered_.membership = base.membership;
   recovered_.membership_index = base.index;
   for (const auto& [index, bytes] : found.memberships) {
@@ -402,6 +431,13 @@ void SegmentedRaftLog::CheckOrder(const Write& write) const {
   }
   LogIndex last = index_.last_index();
   Term last_term = index_.last_term();
+  if (write.reset_to) {
+    CHECK(!write.cut_from && write.reset_to->membership.index <= write.reset_to->index);
+    CHECK(write.reset_to->index > index_.prev_index());
+    last = write.reset_to->index;
+    last_term = write.reset_to->term;
+    CHECK_MSG(last_term <= vote.term, "a reset's term was not made durable before it (R3)");
+  }
   if (write.cut_from) {
     CHECK(*write.cut_from > index_.prev_index() && *write.cut_from <= last.Next());
     last = write.cut_from->Prev();
@@ -419,6 +455,7 @@ void SegmentedRaftLog::CheckOrder(const Write& write) const {
 Status SegmentedRaftLog::Submit(const Write& write) {
   RETURN_IF_ERROR(poison_);
   CheckOrder(write);
+  if (write.reset_to) return Reset(write);
   const std::uint64_t bytes = EncodedBytes(write);
   if (bytes > 0) RETURN_IF_ERROR(EnsureRoom(bytes));
   if (write.cut_from) RETURN_IF_ERROR(RememberFloor(*write.cut_from));
@@ -430,6 +467,11 @@ Status SegmentedRaftLog::Submit(const Write& write) {
   }
   if (write.cut_from) Cut(*write.cut_from);
   for (const Entry& entry : write.entries) Append(entry);
+  FinishSubmit(write);
+  return Status::Ok();
+}
+
+void SegmentedRaftLog::FinishSubmit(const Write& write) {
   const bool newer = lost_term_ && index_.last_term() > *lost_term_;
   if (lost_up_to_ && (newer || index_.last_index() >= lost_up_to_)) {
     lost_up_to_ = LogIndex(0);
@@ -437,7 +479,6 @@ Status SegmentedRaftLog::Submit(const Write& write) {
     vote_file_stale_ = true;
   }
   commit_hint_ = std::max(commit_hint_, std::min(write.commit_hint, index_.last_index()));
-  return Status::Ok();
 }
 
 /// A leader refills a damaged log by cutting it first. Until it is refilled, the vote file
@@ -450,6 +491,100 @@ Status SegmentedRaftLog::RememberFloor(LogIndex cut_from) {
     lost_term_ = index_.last_term();
   }
   return WriteVoteFile();
+}
+
+/// A snapshot takes the place of everything (R63). The fresh segment holds the whole write and is
+/// synced under another name; the rename makes it the log, at once and whole. A crash before
+/// leaves the old log, one after it the new one, and what is left of the old one counts for
+/// nothing.
+Status SegmentedRaftLog::Reset(const Write& write) {
+  const LogReset& reset = *write.reset_to;
+  RETURN_IF_ERROR(Flush());
+  RETURN_IF_ERROR(RememberLoss(reset));
+  const std::string membership = EncodeResetMembership(reset.membership);
+  const std::uint64_t records = EncodedBytes(write) + record::EncodedSize(membership.size());
+  const std::uint64_t needed =
+      kPageBytes + PageAligned(records + kClosingBytes) + kIdleReserveBytes;
+  CHECK(needed <= kSegmentBytesMax);
+  const std::uint64_t bytes = std::max(options_.segment_bytes, needed);
+  ASSIGN_OR_RETURN(const std::string spare, TakeSpare(bytes));
+  // From here on the log in memory is the new one: whatever fails poisons it.
+  SegmentHeader header = NextHeader(bytes);
+  CHECK(header.segment <= UINT32_MAX);
+  const std::deque<Segment> old = std::exchange(segments_, {});
+  segments_.push_back({header.segment, bytes, nullptr});
+  BecomeReset(write, membership);
+  header.prev_index = reset.index;
+  header.prev_term = reset.term;
+  header.vote = vote_;
+  header.mark = mark_;
+  header.membership_index = reset.membership.index;
+  const Status written = WriteReset(spare, header);
+  if (!written.ok()) return Poison(written);
+  submitted_ = durable_ = write.seq;
+  FinishSubmit(write);
+  RETURN_IF_ERROR(WriteVoteFile());
+  // Twice is better than once. Where there is no room compaction writes it, before the MARK goes.
+  const Status remembered = WriteMembers(reset.membership);
+  if (!remembered.ok() && !remembered.IsNoSpace()) return Poison(remembered);
+  for (const Segment& segment : old) spares_->Retire(PathOf(segment.number), segment.bytes);
+  spares_->TopUp();
+  return Status::Ok();
+}
+
+/// What was lost, and may have been acknowledged, is not forgotten with the log.
+Status SegmentedRaftLog::RememberLoss(const LogReset& reset) {
+  const LogIndex before = lost_up_to_;
+  if (damaged_ && index_.last_index() > std::max(reset.index, lost_up_to_)) {
+    lost_up_to_ = index_.last_index();
+    lost_term_ = index_.last_term();
+  }
+  if (reset.lost_up_to > lost_up_to_) {
+    lost_up_to_ = reset.lost_up_to;
+    lost_term_.reset();
+  }
+  return lost_up_to_ == before ? Status::Ok() : WriteVoteFile();
+}
+
+/// Fills the first batch of the segment that was begun for a reset.
+void SegmentedRaftLog::BecomeReset(const Write& write, const std::string& membership) {
+  const LogReset& reset = *write.reset_to;
+  tail_ = kPageBytes;
+  synced_ = {segments_.back().number, tail_};
+  segment_prev_index_ = reset.index;
+  index_ = EntryIndex(reset.index, reset.term);
+  memberships_.clear();
+  if (reset.membership.index) memberships_.push_back(reset.membership);
+  damaged_.reset();
+  mark_ = mark_written_ = std::max(mark_, reset.index);
+  mark_term_ = mark_ == reset.index ? reset.term : Term();
+  if (write.vote) {
+    vote_ = *write.vote;
+    AppendRecord(RecordType::kVote, vote_.candidate.value(), vote_.term.value());
+  }
+  AppendRecord(RecordType::kMark, reset.index.value(), reset.term.value(), membership);
+  for (const Entry& added : write.entries) Append(added);
+}
+
+/// A spare that holds a batch must never be taken for a spare again: the segment that is made of it
+/// may get this number once more, and the leftover would parse. So it stops to be one first.
+Status SegmentedRaftLog::WriteReset(const std::string& spare, SegmentHeader header) {
+  const std::string path = PathOf(header.segment);
+  const std::string draft =
+      JoinPath(log_directory_, SegmentFileName(header.segment | kResetNameBit, kTemporarySuffix));
+  RETURN_IF_ERROR(files_.Rename(spare, draft));
+  RETURN_IF_ERROR(files_.SyncDirectory(log_directory_));
+  ASSIGN_OR_RETURN(segments_.back().file, files_.Open(draft, FileSystem::OpenMode::kReadWrite));
+  RETURN_IF_ERROR(WriteBatch());
+  header.reset_bytes = static_cast<std::uint32_t>(tail_ - kPageBytes);
+  RETURN_IF_ERROR(segments_.back().file->WriteAt(0, EncodeSegmentHeader(header)));
+  RETURN_IF_ERROR(segments_.back().file->Sync());
+  RETURN_IF_ERROR(files_.Rename(draft, path));
+  RETURN_IF_ERROR(files_.SyncDirectory(log_directory_));
+  ASSIGN_OR_RETURN(segments_.back().file, files_.Open(path, FileSystem::OpenMode::kReadWrite));
+  unsynced_ = needs_proof_ = false;  // the header proves the batch
+  synced_ = {header.segment, tail_};
+  return Status::Ok();
 }
 
 Result<WriteSeq> SegmentedRaftLog::Sync() {
@@ -785,6 +920,17 @@ std::uint64_t SegmentedRaftLog::SizeOnDisk() const {
   std::uint64_t bytes = 2 * kPageBytes + spares_->SizeOnDisk();
   for (const Segment& segment : segments_) bytes += segment.bytes;
   return bytes;
+}
+
+LogIndex SegmentedRaftLog::LastBeyond(std::uint64_t bytes_max) const {
+  std::uint64_t bytes = 0;
+  for (auto segment = segments_.rbegin(); segment != segments_.rend(); ++segment) {
+    bytes += segment->bytes;
+    if (bytes <= bytes_max || segment == segments_.rbegin()) continue;
+    const LogIndex last = index_.LastIn(segment->number);
+    return last > index_.prev_index() ? last : LogIndex();
+  }
+  return LogIndex();
 }
 
 }  // namespace

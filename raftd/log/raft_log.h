@@ -93,6 +93,10 @@ class RaftLog {
   virtual bool ShortOfRoom() { return false; }
 
   virtual std::uint64_t SizeOnDisk() const = 0;
+  /// Up to here the entries would have to be compacted for the segments to take no more than
+  /// `bytes_max`; 0: they take no more (see Raft::SetLogPressure). The segment that is written
+  /// always stays, so that the log may be larger by it.
+  virtual LogIndex LastBeyond(std::uint64_t bytes_max) const = 0;
 };
 
 }  // namespace bedrock::raft

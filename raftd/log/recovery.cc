@@ -31,6 +31,7 @@ class Replay {
 
   Status Begin(const SegmentHeader& header) {
     out_.index = EntryIndex(header.prev_index, header.prev_term);
+    out_.reset_membership_index = header.membership_index;
     return TakeHeader(header);
   }
 
@@ -94,6 +95,11 @@ class Replay {
         return ApplyCut(LogIndex(record.ordinal), Term(record.aux));
       case RecordType::kMark:
         out_.mark = std::max(out_.mark, LogIndex(record.ordinal));
+        if (record.payload.empty()) return Status::Ok();
+        if (record.payload.size() < sizeof(std::uint64_t))
+          return Contradicts("a mark is too short");
+        out_.reset_membership.emplace(LoadFixed<std::uint64_t>(record.payload.data()),
+                                      record.payload.substr(sizeof(std::uint64_t)));
         return Status::Ok();
       case RecordType::kHint:
         out_.commit_hint = std::max(out_.commit_hint, LogIndex(record.ordinal));
@@ -238,23 +244,23 @@ class Recovery {
   Recovery(FileSystem& file_system, const std::string& directory)
       : file_system_(file_system), directory_(directory) {}
 
-  Status ReadHeaders(std::vector<std::uint64_t> numbers, ClusterId cluster, NodeId node) {
-    // Segments in front of a gap: leftovers of a compaction, if that turns out to explain it.
-    for (std::size_t i = numbers.size(); i-- > 1;) {
-      if (numbers[i - 1] + 1 == numbers[i]) continue;
-      out_.obsolete.assign(numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(i));
-      numbers.erase(numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(i));
-      break;
-    }
-    for (const std::uint64_t number : numbers) {
-      auto header = ReadHeader(number, cluster, node);
+  Status ReadHeaders(const std::vector<std::uint64_t>& numbers, ClusterId cluster, NodeId node) {
+    // From the newest back to a gap (in front of it stand leftovers of a compaction, if that turns
+    // out to explain it) or to a reset, which makes an end of everything before.
+    for (std::size_t i = numbers.size(); i-- > 0;) {
+      auto header = ReadHeader(numbers[i], cluster, node);
       if (!header.ok()) {
         return std::move(header).status().Prefixed(
-            "segment " + JoinPath(directory_, SegmentFileName(number, kSegmentSuffix)));
+            "segment " + JoinPath(directory_, SegmentFileName(numbers[i], kSegmentSuffix)));
       }
       headers_.push_back(*header);
-      out_.segments.push_back({number, header->bytes});
+      out_.segments.push_back({numbers[i], header->bytes});
+      if (i == 0 || (!header->resets() && numbers[i - 1] + 1 == numbers[i])) continue;
+      out_.obsolete.assign(numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(i));
+      break;
     }
+    std::reverse(headers_.begin(), headers_.end());
+    std::reverse(out_.segments.begin(), out_.segments.end());
     return Status::Ok();
   }
 
@@ -339,7 +345,7 @@ class Recovery {
 
   Status ApplyLast(SegmentScan& scan) {
     const std::uint64_t number = headers_.back().segment;
-    std::uint64_t proved = kPageBytes;
+    std::uint64_t proved = kPageBytes + headers_.back().reset_bytes;
     for (const Batch& batch : scan.batches) {
       if (batch.tail.synced.segment == number && batch.tail.synced.offset <= batch.start)
         proved = std::max(proved, batch.tail.synced.offset);
@@ -360,6 +366,10 @@ class Recovery {
     out_.tail = scan.batches.empty() ? kPageBytes : scan.batches.back().end;
     if (!scan.batches.empty()) {
       out_.chain = {scan.batches.back().tail.seq, scan.batches.back().tail.chain};
+    }
+    if (out_.tail < proved) {
+      damaged_end = std::max(damaged_end, proved);
+      out_.truncated = true;
     }
     if (damaged_end > 0) {
       replay_.Damage(damaged_end - out_.tail);

@@ -25,11 +25,16 @@ struct RecoveredSegments {
   };
 
   std::vector<Segment> segments;  ///< Oldest first, without a gap; the last one is written on.
-  std::vector<std::uint64_t> obsolete;  ///< In front of a gap that compaction explains.
-  LogIndex last_segment_prev_index;     ///< SegmentHeader::prev_index of the last one.
+  /// In front of a gap that compaction explains, or of a reset.
+  std::vector<std::uint64_t> obsolete;
+  LogIndex last_segment_prev_index;  ///< SegmentHeader::prev_index of the last one.
   EntryIndex index;
   /// The entries that hold a configuration, and its bytes; ascending.
   std::vector<std::pair<LogIndex, std::string>> memberships;
+  /// Of the reset that the log began with, if its MARK is there and can be read; and its index as
+  /// the segment's header says.
+  std::optional<std::pair<LogIndex, std::string>> reset_membership;
+  LogIndex reset_membership_index;
   Vote vote;
   LogIndex commit_hint;
   LogIndex mark;
@@ -37,7 +42,8 @@ struct RecoveredSegments {
   std::uint64_t tail = 0;    ///< Where the next batch goes in the last segment.
   std::uint64_t proved = 0;  ///< Up to here the last segment is known to have been durable.
   bool torn = false;  ///< Behind `tail` stand remains of batches, which have to be zeroed (R71).
-  /// The last segment's file is shorter than it was made: its end is lost.
+  /// The last segment's file is shorter than it was made, or its first batch, which a reset proved,
+  /// can't be read: its end is lost.
   bool truncated = false;
   /// As in Health. `vote_proved`: a vote was read behind all damage, so the damage hides no newer
   /// one.

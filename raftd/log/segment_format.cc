@@ -67,7 +67,8 @@ std::string EncodeSegmentHeader(const SegmentHeader& header) {
       .Put(header.vote.candidate.value())
       .Put(header.commit_hint.value())
       .Put(header.mark.value())
-      .Put(header.chain);
+      .Put(header.chain | std::uint64_t{header.reset_bytes} << 32U)
+      .Put(header.membership_index.value());
   StoreFixed(page.data() + kCrcOffset, CheckedCrc(page, kHeaderCheckedEnd));
   return page;
 }
@@ -98,9 +99,18 @@ Result<SegmentHeader> DecodeSegmentHeader(std::string_view page) {
   header.vote.candidate = NodeId(in.Take());
   header.commit_hint = LogIndex(in.Take());
   header.mark = LogIndex(in.Take());
-  header.chain = static_cast<std::uint32_t>(in.Take());
+  const std::uint64_t chain_and_reset = in.Take();
+  header.chain = static_cast<std::uint32_t>(chain_and_reset);
+  header.reset_bytes = static_cast<std::uint32_t>(chain_and_reset >> 32U);
+  header.membership_index = LogIndex(in.Take());
+  const bool reset_fits =
+      header.resets() ? header.reset_bytes % kPageBytes == 0 &&
+                            header.reset_bytes <= kSegmentBytesMax - kPageBytes &&
+                            header.prev_index && header.membership_index <= header.prev_index
+                      : !header.membership_index;
   const bool plausible = header.prev_index <= kIndexMax && header.commit_hint <= kIndexMax &&
-                         header.mark <= kIndexMax && header.prev_end <= kSegmentBytesMax;
+                         header.mark <= kIndexMax && header.prev_end <= kSegmentBytesMax &&
+                         reset_fits;
   if (first_index != header.prev_index.value() + 1 || !plausible)
     return Status::Corruption("the header contradicts itself");
   return header;

@@ -22,7 +22,7 @@ namespace bedrock::raft {
 //   members                        who takes part (membership_file.h)
 //   log/SSSSSSSSSSSSSSSS.seg       a segment in use; S: its number in hex, ascending without a gap
 //   log/NNNNNNNNNNNNNNNN.spare     zero-filled or recycled, of full size, synced; N means nothing
-//   log/NNNNNNNNNNNNNNNN.tmp       a spare in the making; removed at open
+//   log/NNNNNNNNNNNNNNNN.tmp       a spare, or the segment of a reset, in the making; removed at open
 //
 // A segment:
 //
@@ -38,8 +38,9 @@ namespace bedrock::raft {
 //   type     ordinal       aux                     payload
 //   ENTRY 1  index         term                    fixed64 time_ms, u8 kind, the entry's bytes
 //   VOTE  2  candidate     term                    -
-//   CUT   3  first gone    term of the one before  -        entries from `first gone` on are no
-//   more MARK  4  index         term                    -        nobody needs entries up to here
+//   CUT   3  first gone    term of the one before  -        entries from `first gone` on are gone
+//   MARK  4  index         term                    -        nobody needs entries up to here
+//            or, in the first batch of a reset:    fixed64 membership index, the configuration
 //   HINT  5  commit index  0                       -        a lower bound, when it was written
 //   END   6  last index    last term               fixed64 seq            counts batches, all
 //   segments
@@ -60,7 +61,14 @@ namespace bedrock::raft {
 //   8  4 crc of 12..135   40  8 file's bytes     72  8 previous seg. end  104 8 commit hint
 //   12 4 format           48  8 first index      80  8 previous batch seq 112 8 mark
 //   16 8 cluster          56  8 previous index   88  8 vote's term        120 4 chain
-//   24 8 node                                                             124 12 zero
+//   24 8 node                                                             124 4 reset bytes
+//                                                                         128 8 membership index
+//
+// Where "reset bytes" is not 0, a snapshot took the place of the whole log: it begins anew behind
+// the previous index and term, and nothing of an older segment counts. The first batch is of so
+// many bytes, holds a MARK with the configuration in effect, which came with entry "membership
+// index", and was synced together with the header before the file got its name: the rename is the
+// reset.
 //
 // "first index" is where this segment's entries begin unless a CUT in it goes lower; it is
 // `previous index` + 1.
@@ -114,6 +122,10 @@ struct SegmentHeader {
   LogIndex commit_hint;
   LogIndex mark;
   std::uint32_t chain = 0;
+  std::uint32_t reset_bytes = 0;  ///< 0: the segment continues the one before.
+  LogIndex membership_index = {};
+
+  bool resets() const { return reset_bytes > 0; }
 
   friend bool operator==(const SegmentHeader&, const SegmentHeader&) = default;
 };

@@ -38,11 +38,6 @@ proto::Error Refusal(Reconfiguring result, NodeId node) {
     case Reconfiguring::kLosesQuorum:
       return {.code = ErrorCode::kUnsafeMembershipChange,
               .detail = "the voters that would be left and answer now are no majority"};
-    case Reconfiguring::kNeedsSnapshot:
-      return {.code = ErrorCode::kUnsafeMembershipChange,
-              .detail =
-                  "the log was compacted, and a new node can be caught up by the whole log "
-                  "only"};
   }
   return {};
 }

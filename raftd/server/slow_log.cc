@@ -29,6 +29,9 @@ class SlowLog final : public RaftLog {
   Result<Scrubbed> Scrub(std::size_t bytes_max) override { return log_->Scrub(bytes_max); }
   bool ShortOfRoom() override { return log_->ShortOfRoom(); }
   std::uint64_t SizeOnDisk() const override { return log_->SizeOnDisk(); }
+  LogIndex LastBeyond(std::uint64_t bytes_max) const override {
+    return log_->LastBeyond(bytes_max);
+  }
 
  private:
   std::unique_ptr<RaftLog> log_;

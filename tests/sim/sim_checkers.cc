@@ -75,10 +75,16 @@ EntryMark MarkOf(const raft::Entry& entry, WriteSeq seq) {
   return {entry.term, HashEntry(entry), joint, ProposalOf(entry), entry.time_ms, seq};
 }
 
-void LogModel::Apply(const Write& write) {
+void LogModel::Apply(const Write& write, const std::vector<EntryMark>& committed) {
   if (write.vote.has_value()) {
     vote = *write.vote;
     vote_seq = write.seq;
+  }
+  if (write.reset_to.has_value()) {
+    base = write.reset_to->index;
+    marks.assign(committed.begin(), committed.begin() + static_cast<std::ptrdiff_t>(base.value()));
+    for (EntryMark& mark : marks) mark.seq = write.seq;
+    memberships = {write.reset_to->membership};
   }
   if (write.cut_from.has_value()) {
     marks.resize(std::min<std::size_t>(marks.size(), write.cut_from->value() - 1));
@@ -109,7 +115,8 @@ raft::Membership InitialMembership(const SimOptions& options, NodeId node) {
   return membership;
 }
 
-SimCheckers::SimCheckers(const SimOptions& options) : nodes_(options.nodes) {
+SimCheckers::SimCheckers(const SimOptions& options)
+    : nodes_(options.nodes), capped_(options.log_bytes_max > 0) {
   for (std::uint64_t i = 1; i <= options.nodes; ++i) {
     const raft::Membership initial = InitialMembership(options, NodeId(i));
     at(NodeId(i)).memory.memberships = at(NodeId(i)).disk.memberships = {{LogIndex(), initial}};
@@ -123,15 +130,19 @@ void SimCheckers::Fail(std::string_view invariant, const std::string& seen) {
 void SimCheckers::OnOutput(const View& view, const raft::Membership& members,
                            const Output& output) {
   const NodeId node = view.id;
-  const raft::Membership members_before = at(node).memory.Members();
-  if (output.write.has_value()) OnWrite(view, *output.write);
+  std::optional<raft::Membership> members_before;
+  if (output.write.has_value()) {
+    // A commit is decided by those that were in effect before what is appended with it.
+    if (view.commit > at(node).commit) members_before = at(node).memory.Members();
+    OnWrite(view, *output.write);
+  }
   if (members != at(node).memory.Members()) {
     Fail("the configuration in effect is the latest in the log", Name(node));
   }
-  OnView(view, members_before);
+  OnView(view, members_before ? &*members_before : nullptr);
   const WriteSeq reported = at(node).reported;
   for (const raft::Outgoing& outgoing : output.now) {
-    CheckMessage(node, outgoing, reported);
+    CheckMessage(view, outgoing, reported);
     OnLeaves(node, outgoing);
   }
   for (const raft::HeldMessage& held : output.held) {
@@ -139,8 +150,9 @@ void SimCheckers::OnOutput(const View& view, const raft::Membership& members,
       Fail("a message waits for a write that was given",
            Text(Name(node), " waits for ", held.after.value()));
     }
-    CheckMessage(node, held.outgoing, std::max(held.after, reported));
+    CheckMessage(view, held.outgoing, std::max(held.after, reported));
   }
+  at(node).dropped = view.first_index.Prev();
 }
 
 void SimCheckers::OnWrite(const View& view, const Write& write) {
@@ -160,47 +172,87 @@ void SimCheckers::OnWrite(const View& view, const Write& write) {
                 ", candidate ", Name(write.vote->candidate)));
     }
   }
-  if (write.cut_from.has_value()) {
-    const LogIndex cut = *write.cut_from;
-    const EntryMark* mark = state.memory.At(cut);
-    const bool known =
-        mark != nullptr && cut <= committed() && committed_[cut.value() - 1].term == mark->term;
-    if (cut <= state.commit || known || mark == nullptr) {
-      Fail("a committed entry is never cut",
-           Text(Name(node), " cuts from ", cut.value(), " with commit ", state.commit.value()));
-    }
+  if (write.reset_to.has_value()) {
+    CheckReset(node, *write.reset_to);
+    if (failed()) return;
   }
+  if (write.cut_from.has_value()) CheckCut(node, *write.cut_from);
   CheckEntries(node, write);
   CheckMemberships(view, write);
-  state.memory.Apply(write);
+  state.memory.Apply(write, committed_marks_);
   state.pending.push_back(write);
   if (state.memory.vote.term < state.memory.TermAt(state.memory.last())) {
     Fail("no entry is newer than its node's term", Name(node));
   }
 }
 
+/// What was committed is never cut, nor what a node knows to be.
+void SimCheckers::CheckCut(NodeId node, LogIndex cut) {
+  const NodeState& state = at(node);
+  const EntryMark* mark = state.memory.At(cut);
+  const bool known =
+      mark != nullptr && cut <= committed() && committed_[cut.value() - 1].term == mark->term;
+  if (cut <= state.commit || known || mark == nullptr) {
+    Fail("a committed entry is never cut",
+         Text(Name(node), " cuts from ", cut.value(), " with commit ", state.commit.value()));
+  }
+}
+
+/// A log is given up only for what is committed and more than it knew to be, and not where it could
+/// have kept what follows.
+void SimCheckers::CheckReset(NodeId node, const raft::LogReset& reset) {
+  const NodeState& state = at(node);
+  const bool ahead = reset.index > state.commit && reset.index <= committed();
+  if (!ahead || committed_[reset.index.value() - 1].term != reset.term) {
+    Fail("a snapshot holds only committed entries, and more than the log",
+         Text(Name(node), " is reset to ", reset.index.value(), " of term ", reset.term.value()));
+    return;
+  }
+  if (state.memory.TermAt(reset.index) == reset.term) {
+    Fail("a log that holds a snapshot's last entry keeps what follows", Name(node));
+  }
+  const auto above = std::upper_bound(
+      committed_memberships_.begin(), committed_memberships_.end(), reset.index,
+      [](LogIndex index, const raft::MembershipChange& change) { return index < change.index; });
+  const bool none = above == committed_memberships_.begin();
+  if (none ? static_cast<bool>(reset.membership.index) : *std::prev(above) != reset.membership) {
+    Fail("a snapshot's configuration is the newest one it has applied",
+         Text(Name(node), " index ", reset.membership.index.value()));
+  }
+}
+
+void SimCheckers::OnInstalled(NodeId node, const MachineState& state) {
+  const bool known = state.applied && state.applied <= committed();
+  if (!known || committed_[state.applied.value() - 1].chain != state.chain ||
+      committed_[state.applied.value() - 1].term != state.term) {
+    Fail("a snapshot is the state of a committed prefix",
+         Text(Name(node), " at ", state.applied.value()));
+  }
+}
+
 /// Each configuration follows from the one before so that any quorum of the one meets any of the
 /// other; and a leader begins one only when the one before, and an entry of its own, are committed.
 void SimCheckers::CheckMemberships(const View& view, const Write& write) {
-  const auto is_membership = [](const raft::Entry& entry) {
+  const bool any = std::any_of(write.entries.begin(), write.entries.end(), [](const auto& entry) {
     return entry.kind == raft::EntryKind::kMembership;
-  };
-  if (std::none_of(write.entries.begin(), write.entries.end(), is_membership)) return;
-  LogModel model = at(view.id).memory;
-  Write step{.seq = write.seq, .vote = {}, .cut_from = write.cut_from, .entries = {}};
-  model.Apply(step);
-  step.cut_from.reset();
+  });
+  if (!any) return;
+  const LogModel& memory = at(view.id).memory;
+  std::vector<raft::MembershipChange> known = memory.memberships;
+  if (write.reset_to) known = {write.reset_to->membership};
+  while (write.cut_from && known.size() > 1 && known.back().index >= *write.cut_from) {
+    known.pop_back();
+  }
   for (const raft::Entry& entry : write.entries) {
-    const raft::MembershipChange before = model.memberships.back();
-    step.entries = {entry};
-    model.Apply(step);
-    if (!is_membership(entry)) continue;
-    if (!MayFollow(before.membership, model.Members())) {
+    if (entry.kind != raft::EntryKind::kMembership) continue;
+    const raft::MembershipChange before = known.back();
+    known.push_back({entry.index, raft::DecodeCheckedMembership(entry.payload.view())});
+    if (!MayFollow(before.membership, known.back().membership)) {
       Fail("a configuration follows from the one before",
            Text(Name(view.id), " index ", entry.index.value()));
     }
     const bool own = view.role == Role::kLeader && entry.term == view.term;
-    if (own && (before.index > view.commit || model.TermAt(view.commit) != view.term)) {
+    if (own && (before.index > view.commit || memory.TermAt(view.commit) != view.term)) {
       Fail("one change at a time, and none before the leader's own entry is committed",
            Text(Name(view.id), " index ", entry.index.value()));
     }
@@ -223,8 +275,15 @@ void SimCheckers::CheckEntries(NodeId node, const Write& write) {
   std::optional<Term> prev_term = memory.TermAt(prev);
   const EntryMark* prev_mark = memory.At(prev);
   std::uint64_t prev_time_ms = prev_mark == nullptr ? 0 : prev_mark->time_ms;
+  if (write.reset_to.has_value()) {
+    prev = write.reset_to->index;
+    prev_term = write.reset_to->term;
+    prev_time_ms = 0;
+  }
   for (const raft::Entry& entry : write.entries) {
-    if (entry.time_ms < std::exchange(prev_time_ms, entry.time_ms)) {
+    // What a leader adds itself right behind a snapshot has no stamp to go by.
+    const bool stamped = entry.kind == raft::EntryKind::kCommand;
+    if (entry.time_ms < std::exchange(prev_time_ms, entry.time_ms) && stamped) {
       Fail("replicated time never goes back", Text(Name(node), " index ", entry.index.value()));
     }
     if (entry.index != prev.Next() || !prev_term.has_value() || entry.term < *prev_term) {
@@ -245,7 +304,8 @@ void SimCheckers::CheckEntries(NodeId node, const Write& write) {
   }
 }
 
-void SimCheckers::CheckMessage(NodeId node, const raft::Outgoing& outgoing, WriteSeq durable) {
+void SimCheckers::CheckMessage(const View& view, const raft::Outgoing& outgoing, WriteSeq durable) {
+  const NodeId node = view.id;
   const NodeState& state = at(node);
   if (const auto* reply = std::get_if<VoteReply>(&outgoing.message)) {
     if (!reply->pre_vote && reply->granted) {
@@ -268,10 +328,10 @@ void SimCheckers::CheckMessage(NodeId node, const raft::Outgoing& outgoing, Writ
   } else if (const auto* append = std::get_if<AppendRequest>(&outgoing.message)) {
     OnLeader(node, append->term);
     CheckAppend(node, *append);
-    CheckTrim(node, append->trim);
+    CheckTrim(view, append->trim);
   } else if (const auto* heartbeat = std::get_if<Heartbeat>(&outgoing.message)) {
     OnLeader(node, heartbeat->term);
-    CheckTrim(node, heartbeat->trim);
+    CheckTrim(view, heartbeat->trim);
   } else if (const auto* accepted = std::get_if<AppendReply>(&outgoing.message)) {
     if (accepted->accepted) CheckAccepted(node, outgoing.to, *accepted, durable);
   } else if (const auto* wish = std::get_if<raft::TimeoutNow>(&outgoing.message)) {
@@ -381,13 +441,18 @@ void SimCheckers::CheckAccepted(NodeId node, NodeId leader, const AppendReply& r
   }
 }
 
-/// What leaders let go of is on every member's disk.
-void SimCheckers::CheckTrim(NodeId node, LogIndex trim) {
-  for (const NodeId member : raft::AllMembers(at(node).memory.Members())) {
-    const LogIndex last = at(member).disk.last();
-    if (last < trim) {
+/// What leaders let go of is committed; and unless logs are trimmed by size, it is on every
+/// member's disk, but for those that fetch a snapshot and what that brings.
+void SimCheckers::CheckTrim(const View& view, LogIndex trim) {
+  if (trim > committed()) Fail("only what is committed is trimmed", Text(trim.value()));
+  if (capped_ || view.role != Role::kLeader) return;
+  for (const raft::MemberProgress& member : view.members) {
+    if (member.state == raft::ReplicationState::kSnapshot) continue;
+    // What was dropped before, under another leader or when it was no member, can't be kept.
+    if (at(member.id).disk.last() < trim && trim > at(view.id).dropped) {
       Fail("only what every member holds is trimmed",
-           Text("trim ", trim.value(), ", ", Name(member), " holds ", last.value()));
+           Text("trim ", trim.value(), ", ", Name(member.id), " holds ",
+                at(member.id).disk.last().value()));
     }
   }
 }
@@ -430,7 +495,7 @@ void SimCheckers::OnSynced(NodeId node, WriteSeq seq) {
     Fail("a log syncs what it was given", Text(Name(node), " seq ", seq.value()));
   }
   while (!state.pending.empty() && state.pending.front().seq <= seq) {
-    state.disk.Apply(state.pending.front());
+    state.disk.Apply(state.pending.front(), committed_marks_);
     state.pending.pop_front();
   }
 }
@@ -458,7 +523,7 @@ void SimCheckers::OnReleased(NodeId node, const raft::HeldMessage& held) {
   OnLeaves(node, held.outgoing);
 }
 
-void SimCheckers::OnView(const View& view, const raft::Membership& members_before) {
+void SimCheckers::OnView(const View& view, const raft::Membership* members_before) {
   NodeState& state = at(view.id);
   if (view.term < state.term || view.commit < state.commit || view.applied < state.applied) {
     Fail("term, commit and applied never go back",
@@ -470,7 +535,9 @@ void SimCheckers::OnView(const View& view, const raft::Membership& members_befor
          Text(Name(view.id), " term ", view.term.value(), " last ", view.last_index.value()));
   }
   const EntryMark* durable = state.memory.At(view.durable_index);
-  if (durable != nullptr && durable->seq > state.reported) {
+  // What a snapshot stands for is durable by the state machine.
+  const bool own = view.durable_index > state.memory.base;
+  if (durable != nullptr && durable->seq > state.reported && own) {
     Fail("an entry is durable when the last write of its index is",
          Text(Name(view.id), " index ", view.durable_index.value()));
   }
@@ -486,14 +553,18 @@ void SimCheckers::OnView(const View& view, const raft::Membership& members_befor
   if (view.role == Role::kLeader) CheckMatches(view);
 }
 
-void SimCheckers::OnCommit(const View& view, LogIndex old_commit, const raft::Membership& members) {
+void SimCheckers::OnCommit(const View& view, LogIndex old_commit,
+                           const raft::Membership* members_before) {
   const LogModel& memory = at(view.id).memory;
+  const raft::Membership& members = members_before ? *members_before : memory.Members();
   if (view.commit > memory.last()) {
     Fail("a log holds what it commits", Name(view.id));
     return;
   }
   const bool leads = view.role == Role::kLeader;
-  if (leads) {
+  // What it did not commit itself but has in its state machine, it has from a snapshot.
+  const bool restored = view.applied == view.commit && view.commit <= committed();
+  if (leads && !restored) {
     const Term term = memory.At(view.commit)->term;
     if (term != view.term) {
       Fail("a leader commits by an entry of its own term",
@@ -524,6 +595,12 @@ void SimCheckers::OnCommit(const View& view, LogIndex old_commit, const raft::Me
            Text(Name(view.id), " index ", index.value(), " term ", view.term.value()));
     }
     committed_.push_back({mark.term, mark.hash, HashMix(chain, mark.hash), view.term});
+    committed_marks_.push_back(mark);
+    const auto change = std::find_if(memory.memberships.rbegin(), memory.memberships.rend(),
+                                     [index](const auto& c) { return c.index <= index; });
+    if (change != memory.memberships.rend() && change->index == index) {
+      committed_memberships_.push_back(*change);
+    }
     if (mark.joint) joints_.insert(index);
     if (mark.proposal == 0) continue;
     if (!committed_proposals_.insert(mark.proposal).second || refused_.contains(mark.proposal)) {
@@ -560,7 +637,7 @@ void SimCheckers::OnOpened(NodeId node, const raft::Recovered& recovered,
                            const std::vector<raft::Entry>& entries) {
   NodeState& state = at(node);
   const auto fits = [&](const LogModel& model) {
-    if (model.last() != recovered.last_index) return false;
+    if (model.last() != recovered.last_index || recovered.prev_index < model.base) return false;
     if (model.TermAt(recovered.prev_index) != recovered.prev_term) return false;
     std::size_t run = 0;
     for (LogIndex i = recovered.prev_index.Next(); i <= model.last(); i = i.Next()) {
@@ -573,7 +650,7 @@ void SimCheckers::OnOpened(NodeId node, const raft::Recovered& recovered,
   };
   LogModel model = state.disk;
   auto next = state.pending.begin();
-  while (!fits(model) && next != state.pending.end()) model.Apply(*next++);
+  while (!fits(model) && next != state.pending.end()) model.Apply(*next++, committed_marks_);
   if (!fits(model)) {
     Fail("a crash leaves the log of some moment since the last sync",
          Text(Name(node), " synced ", state.disk.last().value(), ", submitted ",

@@ -30,15 +30,26 @@ struct EntryMark {
   raft::WriteSeq seq;  ///< The write that wrote it last, in this life of the process.
 };
 
+/// What a state machine is: the hash of all that it has applied, and what a snapshot of it says.
+struct MachineState {
+  LogIndex applied;
+  Term term;  ///< Of the entry `applied`.
+  std::uint64_t chain = 0;
+  raft::MembershipChange membership;  ///< The newest one it has applied; index 0: none.
+};
+
 /// A log and a vote as the writes given so far make them: the simplest thing that could be right.
-/// Keeps every entry from index 1 on, whatever the real log has compacted.
+/// Keeps every entry from index 1 on, whatever the real log has compacted; below a reset, those
+/// that the snapshot stands for.
 struct LogModel {
   std::vector<EntryMark> marks;
+  LogIndex base;  ///< The log can't begin before it: a snapshot took its place.
   std::vector<raft::MembershipChange> memberships = {{}};  ///< The first is the initial one.
   raft::Vote vote;
   raft::WriteSeq vote_seq;
 
-  void Apply(const raft::Write& write);
+  /// `committed`: all entries that ever were, for what a reset stands for.
+  void Apply(const raft::Write& write, const std::vector<EntryMark>& committed);
   LogIndex last() const { return LogIndex(marks.size()); }
   const EntryMark* At(LogIndex index) const;
   /// Term 0 for index 0; none behind the end.
@@ -95,6 +106,8 @@ class SimCheckers {
 
   /// The state machine takes this entry as the next one. `chain` is the hash of all it has taken.
   void OnApplied(NodeId node, const raft::Entry& entry, std::uint64_t chain);
+  /// The state machine becomes a copy of another's.
+  void OnInstalled(NodeId node, const MachineState& state);
   /// The state machine goes back to what it had made durable.
   void OnStateMachineLost(NodeId node, LogIndex applied);
 
@@ -127,6 +140,7 @@ class SimCheckers {
     Term term;
     LogIndex commit;
     LogIndex applied;
+    LogIndex dropped;  ///< The entry before the first one, after the last output.
     Term match_term;
     std::map<NodeId, LogIndex> match;
   };
@@ -151,23 +165,26 @@ class SimCheckers {
 
   NodeState& at(NodeId node) { return nodes_.at(node.value() - 1); }
 
-  void OnView(const raft::View& view, const raft::Membership& members_before);
+  void OnView(const raft::View& view, const raft::Membership* members_before);
   void OnWrite(const raft::View& view, const raft::Write& write);
   void CheckMemberships(const raft::View& view, const raft::Write& write);
   void CheckMayStand(NodeId node);
   void CheckPreElected(NodeId node, Term term);
   void CheckEntries(NodeId node, const raft::Write& write);
-  void CheckMessage(NodeId node, const raft::Outgoing& outgoing, raft::WriteSeq durable);
+  void CheckMessage(const raft::View& view, const raft::Outgoing& outgoing, raft::WriteSeq durable);
   void CheckAppend(NodeId node, const raft::AppendRequest& append);
   void CheckAccepted(NodeId node, NodeId leader, const raft::AppendReply& reply,
                      raft::WriteSeq durable);
   void CheckTimeoutNow(NodeId node, NodeId to, const raft::TimeoutNow& wish);
-  void CheckTrim(NodeId node, LogIndex trim);
+  void CheckTrim(const raft::View& view, LogIndex trim);
+  void CheckReset(NodeId node, const raft::LogReset& reset);
+  void CheckCut(NodeId node, LogIndex cut);
   void OnLeaves(NodeId node, const raft::Outgoing& outgoing);
   void CheckVoteGiven(NodeId node, Term term, NodeId candidate, raft::WriteSeq durable);
   void OnLeader(NodeId node, Term term);
-  /// `members`: in effect when it was decided.
-  void OnCommit(const raft::View& view, LogIndex old_commit, const raft::Membership& members);
+  /// `members_before`: in effect when it was decided; null: those now.
+  void OnCommit(const raft::View& view, LogIndex old_commit,
+                const raft::Membership* members_before);
   void CheckMatches(const raft::View& view);
 
   std::vector<NodeState> nodes_;
@@ -183,6 +200,9 @@ class SimCheckers {
   std::set<LogIndex> joints_;                            // committed
   std::unordered_map<std::uint64_t, Identity> entries_;  // by hash of (term, index)
   std::vector<Committed> committed_;
+  std::vector<EntryMark> committed_marks_;                     // the same entries
+  std::vector<raft::MembershipChange> committed_memberships_;  // ascending
+  const bool capped_;                                          // logs are trimmed by size, too
   std::set<std::uint64_t> committed_proposals_;
   std::set<std::uint64_t> refused_;
   std::map<raft::Ticket, PendingRead> reads_;

@@ -32,8 +32,9 @@ SimCluster::SimCluster(const SimOptions& options, PrintTrace print)
                [this](NodeId from, NodeId to, const SimNetwork::MessagePtr& message) {
                  node(to).Receive(from, message);
                }),
+      find_([this](NodeId id) { return &node(id); }),
       in_core_(options.nodes, true) {
-  const SimWorld world{options_, scheduler_, trace_, checkers_, stats_};
+  const SimWorld world{options_, scheduler_, trace_, checkers_, stats_, find_};
   for (std::uint64_t i = 1; i <= options_.nodes; ++i) {
     nodes_.push_back(
         std::make_unique<SimNode>(NodeId(i), world, network_, streams_.disk.Fork(100 + i)));
@@ -150,7 +151,10 @@ bool SimCluster::Converged() const {
   if (leader == nullptr) return false;
   const raft::Membership& members = leader->membership();
   const raft::View goal = *leader->view();
-  if (!raft::IsSettled(members) || !members.promoting.empty()) return false;
+  // Who is gone is promoted never.
+  const bool promotes = std::any_of(members.promoting.begin(), members.promoting.end(),
+                                    [this](NodeId id) { return in_core_[id.value() - 1]; });
+  if (!raft::IsSettled(members) || promotes) return false;
   if (goal.handing_over_to) return false;               // it takes no proposals yet
   if (!IsVoterOf(members, leader->id())) return false;  // it leads what it left
   const std::vector<NodeId> all = raft::AllMembers(members);
@@ -309,6 +313,8 @@ void SimCluster::Disturb() {
       {options_.weight_failed_sync, [&] { node(target).FailNextSync(); }},
       {options_.weight_link_reset, [&] { node(target).LinkReset(other); }},
       {options_.weight_transfer, [this] { TransferLeadership(); }},
+      {options_.weight_wipe_machine, [&] { WipeMachine(target); }},
+      {options_.weight_replace, [&] { StartReplacing(target); }},
   };
   std::uint64_t total = 0;
   for (const auto& [weight, action] : actions) total += weight;
@@ -380,7 +386,7 @@ void SimCluster::ScheduleChanges() {
   if (options_.reconfigure_us_mean == 0) return;
   scheduler_.After(DrawExponential(streams_.members, options_.reconfigure_us_mean), [this] {
     if (healed_) return;
-    ChangeMembers();
+    replaced_ ? GoOnReplacing() : ChangeMembers();
     ScheduleChanges();
   });
 }
@@ -438,6 +444,79 @@ void SimCluster::CrashOne(NodeId target) {
     default:
       node(target).Crash(CrashMode::kRandom, SimNode::LoseStateMachine::kYes, down);
   }
+}
+
+/// A state machine loses all it had. One at a time, and only while another has all that any log has
+/// dropped: what nobody has is gone.
+void SimCluster::WipeMachine(NodeId target) {
+  LogIndex dropped;
+  LogIndex held;
+  for (const auto& each : nodes_) {
+    if (each->wiped()) return;
+    const auto view = each->view();
+    if (!view) return;
+    dropped = std::max(dropped, view->first_index.Prev());
+    if (each->id() != target) held = std::max(held, each->durable_applied());
+  }
+  if (held >= dropped) node(target).WipeStateMachine();
+}
+
+/// All nodes but this one are up and agree who takes part, and that is no matter of dispute.
+bool SimCluster::Calmly(NodeId but) const {
+  const SimNode* leader = FindLeader();
+  if (leader == nullptr || leader->id() == but) return false;
+  const raft::Membership& members = leader->membership();
+  const raft::View view = *leader->view();
+  if (!raft::IsSettled(members) || view.membership_index > view.commit) return false;
+  const std::vector<NodeId> all = raft::AllMembers(members);
+  return std::all_of(all.begin(), all.end(), [&](NodeId id) {
+    if (id == but) return true;
+    const auto other = nodes_[id.value() - 1]->view();
+    return other && nodes_[id.value() - 1]->life() == SimNode::Life::kUp &&
+           other->term == view.term && nodes_[id.value() - 1]->membership() == members &&
+           other->membership_index <= other->commit;
+  });
+}
+
+/// A node's disk is gone for ever. As many voters as a quorum needs are left, whatever
+/// configuration anybody may still have in his log; and it must be removed before the next one may
+/// go.
+void SimCluster::StartReplacing(NodeId target) {
+  if (replaced_ || node(target).gone() || !Calmly(target)) return;
+  const raft::Membership& members = FindLeader()->membership();
+  const bool voter = std::binary_search(members.voters.begin(), members.voters.end(), target);
+  if (!raft::IsMember(members, target) || (voter && members.voters.size() < 3)) return;
+  trace_.Add(scheduler_.now(), Kind::kWipe, target.value(), 1);
+  replaced_ = target;
+  node(target).StopForEver();
+  in_core_[target.value() - 1] = false;
+}
+
+/// The operator removes it, and adds a fresh one where there is one, until that is done.
+void SimCluster::GoOnReplacing() {
+  const NodeId leader = Leader(streams_.members);
+  if (!node(leader).view()) return;
+  const raft::Membership& members = node(leader).membership();
+  const raft::View view = *node(leader).view();
+  if (!raft::IsMember(members, replaced_)) {
+    if (view.role != raft::Role::kLeader || view.membership_index > view.commit ||
+        !std::binary_search(members.removed.begin(), members.removed.end(), replaced_)) {
+      return;
+    }
+    replaced_ = NodeId();
+    ++stats_.replaced;
+    return;
+  }
+  raft::Delta delta{.add = {}, .promote = {}, .demote = {}, .remove = {replaced_}};
+  for (const auto& each : nodes_) {
+    const bool known =
+        raft::IsMember(members, each->id()) || each->gone() ||
+        std::binary_search(members.removed.begin(), members.removed.end(), each->id());
+    if (known) continue;
+    delta.add.push_back({each->id(), raft::AutoPromote::kYes, ""});
+    break;
+  }
+  node(leader).Reconfigure(delta);
 }
 
 /// A power cut in the whole room.

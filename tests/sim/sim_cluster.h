@@ -72,9 +72,13 @@ class SimCluster {
   void ChangeMembers();
   raft::Delta DrawDelta(const raft::Membership& now);
   void CrashOne(NodeId node);
+  void WipeMachine(NodeId target);
+  void StartReplacing(NodeId target);
+  void GoOnReplacing();
   void CrashAll();
 
   SimNode& node(NodeId id) { return *nodes_.at(id.value() - 1); }
+  bool Calmly(NodeId but) const;
 
   const SimOptions options_;
   SimStreams streams_;
@@ -83,7 +87,9 @@ class SimCluster {
   SimCheckers checkers_;
   SimStats stats_;
   SimNetwork network_;
+  const std::function<SimNode*(NodeId)> find_;
   std::vector<std::unique_ptr<SimNode>> nodes_;
+  NodeId replaced_;  ///< Its disk is gone for ever and it is still a member; none: there is none.
   std::vector<bool> in_core_;  ///< Healed in the second phase.
   bool healed_ = false;
   std::uint64_t proposals_ = 0;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/codec/coding.h"
+#include "raftd/core/membership.h"
 #include "raftd/log/segment_format.h"
 
 namespace bedrock::sim {
@@ -83,6 +84,12 @@ void SimStats::Add(const SimStats& other) {
   joints += other.joints;
   transfers += other.transfers;
   hand_overs += other.hand_overs;
+  snapshots += other.snapshots;
+  snapshots_broken += other.snapshots_broken;
+  resets += other.resets;
+  kept_suffixes += other.kept_suffixes;
+  wiped_machines += other.wiped_machines;
+  replaced += other.replaced;
 }
 
 std::string SimStats::ToString() const {
@@ -94,7 +101,10 @@ std::string SimStats::ToString() const {
       << " failed_syncs=" << failed_syncs << " full_disks=" << full_disks << " pauses=" << pauses
       << " stalls=" << stalls << " cuts=" << cuts << " fetches=" << fetches
       << " compactions=" << compactions << " reconfigurations=" << reconfigurations
-      << " joints=" << joints << " transfers=" << transfers << " hand_overs=" << hand_overs;
+      << " joints=" << joints << " transfers=" << transfers << " hand_overs=" << hand_overs
+      << " snapshots=" << snapshots << " snapshots_broken=" << snapshots_broken
+      << " resets=" << resets << " kept_suffixes=" << kept_suffixes
+      << " wiped_machines=" << wiped_machines << " replaced=" << replaced;
   return out.str();
 }
 
@@ -158,12 +168,12 @@ void SimNode::TakeUp(std::unique_ptr<raft::RaftLog> log) {
   if (world_.checkers.failed()) return;
   if (recovered.health.torn_tail) ++world_.stats.torn_tails;
   Trace(Kind::kStart, recovered.last_index.value(), recovered.vote.term.value(),
-        machine_.applied.value());
+        machine_.now.applied.value());
   raft_ = std::make_unique<raft::Raft>(id_, world_.options.limits, recovered, core_random_.Next());
   role_ = raft::Role::kFollower;
   rules_ = std::make_unique<SimRules>(*raft_, world_.options, world_.checkers);
-  raft_->ApplyFrom(machine_.applied, machine_.durable_applied);
-  handed_ = machine_.applied;
+  TellMachine();
+  TellPressure();
   RunJobs();
   Tick();
 }
@@ -211,10 +221,7 @@ void SimNode::Crash(CrashMode mode, LoseStateMachine lose, TimeUs down_us) {
   file_system_.Crash(disk_random_, mode);
   sync_fails_ = false;
   Die();
-  if (lost) {
-    machine_.applied = machine_.durable_applied;
-    machine_.chain = machine_.durable_chain;
-  }
+  if (lost) machine_.now = machine_.durable;
   world_.scheduler.After(calm_ ? 0 : down_us, [this] { Start(); });
 }
 
@@ -232,6 +239,11 @@ void SimNode::Die() {
   to_apply_.clear();
   proposed_.clear();
   commit_ = {};
+  wish_ = {};
+  if (fetching_) ++world_.stats.snapshots_broken;
+  fetching_.reset();
+  pressure_ = {};
+  installed_ = fetch_scheduled_ = false;
   sync_scheduled_ = apply_scheduled_ = jobs_scheduled_ = told_stalled_ = false;
   unsynced_since_ = report_at_ = 0;
   crash_in_sync_ = 0;
@@ -396,7 +408,8 @@ void SimNode::CarryOut(raft::Output output) {
     network_.Send(id_, outgoing.to, std::move(outgoing.message));
   }
   for (raft::HeldMessage& held : output.held) held_.push_back(std::move(held));
-  if (output.apply.has_value()) {
+  // A state machine that has just become another one takes nothing until the core knows.
+  if (output.apply.has_value() && !installed_) {
     if (output.apply->first != handed_.Next()) {
       world_.checkers.Fail("ranges to apply have no gaps", FormatNodeId(id_));
       return;
@@ -423,11 +436,14 @@ void SimNode::CarryOut(raft::Output output) {
   if (output.compact_up_to) {
     ++world_.stats.compactions;
     Trace(Kind::kCompact, output.compact_up_to.value());
-    if (output.compact_up_to > machine_.durable_applied) {
+    if (output.compact_up_to > machine_.durable.applied) {
       world_.checkers.Fail("only what is durably applied is compacted", FormatNodeId(id_));
     }
-    if (Survives(log_->Compact(output.compact_up_to), "compact")) RunJobs();
+    if (!Survives(log_->Compact(output.compact_up_to), "compact")) return;
+    RunJobs();
+    TellPressure();
   }
+  if (output.snapshot_wanted) OnWish(*output.snapshot_wanted);
 }
 
 void SimNode::Submit(const raft::Write& write) {
@@ -437,6 +453,7 @@ void SimNode::Submit(const raft::Write& write) {
   const Status submitted = log_->Submit(write);
   if (submitted.IsNoSpace()) CheckReserveUsed(write);
   if (!Survives(submitted, "submit")) return;
+  if (write.reset_to) ++world_.stats.resets;
   RunJobs();
   if (unsynced_since_ == 0) unsynced_since_ = now();
   if (!std::exchange(sync_scheduled_, true)) Later(DrawDiskSync(), [this] { Sync(); });
@@ -482,6 +499,7 @@ void SimNode::Sync() {
   RunJobs();
   Trace(Kind::kSync, seq->value());
   world_.checkers.OnSynced(id_, *seq);
+  TellPressure();
   unsynced_since_ = 0;
   // Reports keep their order, however long each takes.
   const TimeUs delay = disk_random_.Below(world_.options.report_us_max + 1);
@@ -532,17 +550,15 @@ void SimNode::Apply() {
   if (!Survives(read.status(), "read to apply")) return;
   for (const raft::Entry& entry : *read) ApplyEntry(entry);
   for (const raft::Entry& entry : range.entries) ApplyEntry(entry);
-  if (machine_.applied != range.last) {
+  if (machine_.now.applied != range.last) {
     world_.checkers.Fail("a range to apply is whole", FormatNodeId(id_));
     return;
   }
   const bool flush = machine_random_.Chance(world_.options.flush, 1000) || calm_;
-  if (flush && !world_.options.keep_logs) {
-    machine_.durable_applied = machine_.applied;
-    machine_.durable_chain = machine_.chain;
-  }
-  Trace(Kind::kApply, range.first.value(), range.last.value(), machine_.durable_applied.value());
-  raft_->Applied(machine_.applied, machine_.durable_applied);
+  if (flush) machine_.durable = machine_.now;
+  if (machine_.now.applied >= wiped_at_) wiped_at_ = {};
+  Trace(Kind::kApply, range.first.value(), range.last.value(), machine_.durable.applied.value());
+  raft_->Applied(machine_.now.applied, machine_.durable.applied);
   if (!to_apply_.empty() && !std::exchange(apply_scheduled_, true)) {
     Later(DrawApply(), [this] { Apply(); });
   }
@@ -550,13 +566,17 @@ void SimNode::Apply() {
 }
 
 void SimNode::ApplyEntry(const raft::Entry& entry) {
-  if (entry.index != machine_.applied.Next()) {
+  if (entry.index != machine_.now.applied.Next()) {
     world_.checkers.Fail("entries are applied in order, once", FormatNodeId(id_));
     return;
   }
-  machine_.applied = entry.index;
-  machine_.chain = HashMix(machine_.chain, HashEntry(entry));
-  world_.checkers.OnApplied(id_, entry, machine_.chain);
+  machine_.now.applied = entry.index;
+  machine_.now.term = entry.term;
+  machine_.now.chain = HashMix(machine_.now.chain, HashEntry(entry));
+  if (entry.kind == raft::EntryKind::kMembership) {
+    machine_.now.membership = {entry.index, raft::DecodeCheckedMembership(entry.payload.view())};
+  }
+  world_.checkers.OnApplied(id_, entry, machine_.now.chain);
   const auto proposed = proposed_.find(entry.index);
   if (proposed == proposed_.end()) return;
   if (proposed->second == entry.term) ++world_.stats.acknowledged;
@@ -565,15 +585,140 @@ void SimNode::ApplyEntry(const raft::Entry& entry) {
 
 void SimNode::RestartStateMachine() {
   Run(incarnation_, Source::kProcess, [this] {
-    machine_.applied = machine_.durable_applied;
-    machine_.chain = machine_.durable_chain;
-    to_apply_.clear();
-    handed_ = machine_.applied;
+    machine_.now = machine_.durable;
     Trace(Kind::kCrash, UINT64_MAX, 1);
-    world_.checkers.OnStateMachineLost(id_, machine_.applied);
-    raft_->ApplyFrom(machine_.applied, machine_.applied);
+    world_.checkers.OnStateMachineLost(id_, machine_.now.applied);
+    TellMachine();
     Drain();
   });
+}
+
+void SimNode::WipeStateMachine() {
+  Run(incarnation_, Source::kProcess, [this] {
+    if (calm_) return;
+    ++world_.stats.wiped_machines;
+    wiped_at_ = std::max(wiped_at_, machine_.now.applied);
+    machine_ = {};
+    Trace(Kind::kWipe, 0);
+    world_.checkers.OnStateMachineLost(id_, LogIndex());
+    TellMachine();
+    BreakOff();
+    Drain();
+  });
+}
+
+void SimNode::TellMachine() {
+  to_apply_.clear();
+  handed_ = machine_.now.applied;
+  const bool fresh = std::exchange(installed_, false);
+  const MachineState& durable = machine_.durable;
+  const std::optional<Term> term = raft_->TermAt(durable.applied);
+  const LogIndex last = raft_->GetView().last_index;
+  if (!fresh && durable.applied <= last && (!term || *term == durable.term)) {
+    raft_->ApplyFrom(machine_.now.applied, durable.applied);
+    return;
+  }
+  Trace(Kind::kRestored, durable.applied.value(), 1);
+  raft_->RestoredTo({durable.applied, durable.term, durable.membership});
+  handed_ = durable.applied;
+}
+
+// ---- Snapshots, as storaged fetches them: piece by piece, from a source that may die or be cut
+// off at any time, into a place beside the state machine; then it becomes the state machine at
+// once.
+
+void SimNode::OnWish(const raft::SnapshotWanted& wish) {
+  wish_ = wish;
+  if (!wish_.at_least) {
+    fetching_.reset();
+  } else {
+    FetchLater();
+  }
+}
+
+void SimNode::FetchLater() {
+  if (!std::exchange(fetch_scheduled_, true)) Later(DrawPiece(), [this] { FetchSnapshot(); });
+}
+
+TimeUs SimNode::DrawPiece() {
+  const TimeUs us = 1 + machine_random_.Below(world_.options.snapshot_us_max);
+  return calm_ ? 1'000 : us;
+}
+
+void SimNode::FetchSnapshot() {
+  fetch_scheduled_ = false;
+  if (!wish_.at_least || installed_) return;
+  if (!fetching_) {
+    OpenSnapshot();
+  } else if (fetching_->state.applied < wish_.at_least) {
+    BreakOff();
+  } else {
+    const SimNode& source = *world_.find(fetching_->from);
+    if (!Reaches(source) || source.incarnation_ != fetching_->incarnation) {
+      BreakOff();
+    } else if (--fetching_->pieces_left == 0) {
+      Install();
+    }
+  }
+  if (raft_ != nullptr && wish_.at_least) FetchLater();
+}
+
+bool SimNode::Reaches(const SimNode& source) const {
+  return source.life_ == Life::kUp && !network_.IsCut(id_, source.id_) &&
+         !network_.IsCut(source.id_, id_);
+}
+
+MachineState SimNode::Checkpoint() {
+  machine_.durable = machine_.now;
+  return machine_.durable;
+}
+
+void SimNode::OpenSnapshot() {
+  if (!wish_.from) return;
+  SimNode& source = *world_.find(wish_.from);
+  if (!Reaches(source) || source.applied() < wish_.at_least) return;
+  fetching_ = {.from = source.id_,
+               .incarnation = source.incarnation_,
+               .state = source.Checkpoint(),
+               .pieces_left = machine_random_.Between(1, world_.options.snapshot_pieces_max)};
+  Trace(Kind::kOpenSnapshot, source.id_.value(), fetching_->state.applied.value());
+  raft_->SnapshotProgress(fetching_->state.applied);
+  Drain();
+}
+
+void SimNode::BreakOff() {
+  if (!fetching_) return;
+  ++world_.stats.snapshots_broken;
+  fetching_.reset();
+  raft_->SnapshotProgress(LogIndex());
+  Drain();
+}
+
+void SimNode::Install() {
+  const MachineState state = std::exchange(fetching_, std::nullopt)->state;
+  if (state.applied <= machine_.now.applied) return;
+  machine_.now = machine_.durable = state;
+  if (state.applied >= wiped_at_) wiped_at_ = {};
+  to_apply_.clear();
+  installed_ = true;
+  ++world_.stats.snapshots;
+  Trace(Kind::kInstall, state.applied.value());
+  world_.checkers.OnInstalled(id_, state);
+  Later(machine_random_.Below(world_.options.report_us_max + 1), [this] {
+    if (!installed_) return;  // told at a restart
+    const LogIndex before = raft_->GetView().first_index;
+    TellMachine();
+    if (raft_->GetView().first_index == before) ++world_.stats.kept_suffixes;
+    Drain();
+  });
+}
+
+void SimNode::TellPressure() {
+  const std::uint64_t bytes_max = world_.options.log_bytes_max;
+  if (bytes_max == 0) return;
+  const raft::LogPressure pressure{log_->LastBeyond(bytes_max), log_->LastBeyond(2 * bytes_max)};
+  if (pressure == std::exchange(pressure_, pressure)) return;
+  raft_->SetLogPressure(pressure);
 }
 
 /// The log's background jobs, one at a time, some time later.

@@ -50,10 +50,18 @@ struct SimStats {
   std::uint64_t joints = 0;            ///< Joint configurations that were committed.
   std::uint64_t transfers = 0;         ///< Asked for.
   std::uint64_t hand_overs = 0;        ///< Leaders elected at the wish of the one before.
+  std::uint64_t snapshots = 0;         ///< Installed.
+  std::uint64_t snapshots_broken = 0;  ///< Interrupted on their way.
+  std::uint64_t resets = 0;            ///< Logs that a snapshot took the place of.
+  std::uint64_t kept_suffixes = 0;     ///< Logs that went on behind a snapshot.
+  std::uint64_t wiped_machines = 0;
+  std::uint64_t replaced = 0;  ///< Nodes whose disk was gone and that were removed.
 
   void Add(const SimStats& other);
   std::string ToString() const;
 };
+
+class SimNode;
 
 /// What all parts of a run share. Borrowed.
 struct SimWorld {
@@ -62,6 +70,8 @@ struct SimWorld {
   SimTrace& trace;
   SimCheckers& checkers;
   SimStats& stats;
+  /// For the state machines, which fetch snapshots from each other.
+  const std::function<SimNode*(NodeId)>& find;
 };
 
 /// One raftd and its state machine: the real core and the real log, in a shell that carries out
@@ -91,6 +101,8 @@ class SimNode {
   void Crash(MemoryFileSystem::CrashMode mode, LoseStateMachine lose, TimeUs down_us);
   /// Only the state machine's process ends; it comes back as it was durably.
   void RestartStateMachine();
+  /// It comes back with nothing.
+  void WipeStateMachine();
   /// Crashes in the middle of the `calls`-th next call that changes the disk.
   void ArmCrashPoint(std::uint64_t calls);
   /// The same, counted from the log's next sync: torn batches come from there.
@@ -109,17 +121,27 @@ class SimNode {
   Life life() const { return life_; }
   /// None while it is down.
   std::optional<raft::View> view() const;
-  LogIndex applied() const { return machine_.applied; }
+  LogIndex applied() const { return machine_.now.applied; }
+  LogIndex durable_applied() const { return machine_.durable.applied; }
+  /// Its state machine lost everything and has not come back to where it was.
+  bool wiped() const { return static_cast<bool>(wiped_at_); }
+  bool gone() const { return gone_; }
   /// REQUIRES: view().
   const raft::Membership& membership() const { return raft_->membership(); }
 
  private:
   /// The state machine: a hash chain over what it has applied, and how much of it is durable.
   struct Machine {
-    LogIndex applied;
-    std::uint64_t chain = 0;
-    LogIndex durable_applied;
-    std::uint64_t durable_chain = 0;
+    MachineState now;
+    MachineState durable;
+  };
+
+  /// A snapshot of another node's state machine on its way here.
+  struct Fetching {
+    NodeId from;
+    std::uint64_t incarnation = 0;  ///< The source's.
+    MachineState state;
+    std::uint64_t pieces_left = 0;
   };
 
   /// Where an input comes from. Those of one source keep their order.
@@ -141,6 +163,18 @@ class SimNode {
   void Apply();
   void ApplyEntry(const raft::Entry& entry);
   void DoFetch(const raft::Fetch& fetch);
+  /// Tells the core what the state machine holds, as raftd does when storaged (re)starts.
+  void TellMachine();
+  void OnWish(const raft::SnapshotWanted& wish);
+  void FetchLater();
+  void FetchSnapshot();
+  void OpenSnapshot();
+  void BreakOff();
+  void Install();
+  bool Reaches(const SimNode& source) const;
+  MachineState Checkpoint();
+  TimeUs DrawPiece();
+  void TellPressure();
   void RunJobs();
   void Tick();
   void CheckStall();
@@ -194,6 +228,13 @@ class SimNode {
   std::deque<raft::ApplyRange> to_apply_;
   bool apply_scheduled_ = false;
   LogIndex handed_;
+  /// The state machine is a copy of another's, and the core has not heard yet.
+  bool installed_ = false;
+  LogIndex wiped_at_;  ///< Where it was when it lost everything; 0: it is whole.
+  raft::SnapshotWanted wish_;
+  std::optional<Fetching> fetching_;
+  bool fetch_scheduled_ = false;
+  raft::LogPressure pressure_;
   std::map<LogIndex, Term> proposed_;  ///< Waiting for their entry to be applied here.
 
   std::uint64_t rate_per_mille_ = 1'000;

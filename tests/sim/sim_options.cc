@@ -104,9 +104,14 @@ SimOptions DrawOptions(std::uint64_t seed) {
     // Who is healed in the end has to be a majority of whatever the members are then.
     options.majority_only = false;
     options.reconfigure_us_mean = OneOf<3>(random, {20'000, 150'000, 600'000});
-    options.keep_logs = random.Chance(3, 4);
-    if (options.keep_logs) options.nodes += random.Between(1, 4);
+    options.nodes += random.Between(1, 4);
+    options.weight_replace = Maybe(random, 10);
+  } else if (!options.majority_only && options.members > 1) {
+    options.weight_wipe_machine = Maybe(random, 5);
   }
+  options.log_bytes_max = OneOf<4>(random, {0, 2, 5, 20}) * options.segment_bytes;
+  options.snapshot_us_max = OneOf<3>(random, {1'000, 30'000, 500'000});
+  options.snapshot_pieces_max = random.Between(1, 6);
   return options;
 }
 
@@ -129,7 +134,9 @@ std::string SimOptions::ToString() const {
       << " stall=" << weight_stall << " full=" << weight_full_disk
       << " sync-error=" << weight_failed_sync << " reset=" << weight_link_reset
       << " transfer=" << weight_transfer << " reconfigure=" << reconfigure_us_mean
-      << " keep-logs=" << keep_logs << " duration=" << duration_us / 1'000'000
+      << " wipe-machine=" << weight_wipe_machine << " replace=" << weight_replace
+      << " log-max=" << log_bytes_max << "B snapshot=" << snapshot_us_max << "us*"
+      << snapshot_pieces_max << " duration=" << duration_us / 1'000'000
       << "s majority-only=" << majority_only;
   return out.str();
 }

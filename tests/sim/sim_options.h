@@ -42,7 +42,12 @@ struct SimOptions {
 
   // State machine.
   TimeUs apply_us_max = 1'000;
-  PerMille flush = 200;  ///< Chance that applying is followed by making it durable.
+  PerMille flush = 200;             ///< Chance that applying is followed by making it durable.
+  TimeUs snapshot_us_max = 10'000;  ///< Until the next piece of a snapshot is there.
+  std::uint64_t snapshot_pieces_max = 4;  ///< It can be interrupted between any two.
+  /// The log is kept so large for members that don't answer, and twice as large for any. 0: as
+  /// large as it takes.
+  std::uint64_t log_bytes_max = 0;
 
   // Clients.
   TimeUs proposal_us_mean = 20'000;
@@ -64,10 +69,10 @@ struct SimOptions {
   std::uint64_t weight_failed_sync = 0;
   std::uint64_t weight_link_reset = 0;
   std::uint64_t weight_transfer = 0;
+  std::uint64_t weight_wipe_machine = 0;  ///< A state machine that loses everything.
+  std::uint64_t weight_replace = 0;  ///< A node that loses everything, for ever: it is replaced.
   TimeUs reconfigure_us_mean =
       0;  ///< Between changes of the membership that are asked for; 0: none.
-  /// Nothing is compacted: whoever is taken in can be caught up from the beginning.
-  bool keep_logs = false;
 
   TimeUs down_us_mean = 500'000;
   TimeUs duration_us = 10'000'000;  ///< Of the phase with faults.

@@ -16,6 +16,8 @@ using raft::Heartbeat;
 using raft::HeartbeatReply;
 using raft::LogPosition;
 using raft::Role;
+using raft::SnapshotOffer;
+using raft::SnapshotOfferReply;
 using raft::View;
 using raft::VoteReply;
 using raft::VoteRequest;
@@ -46,7 +48,9 @@ bool MayWaitForDisk(const raft::Message& message) {
   return !std::holds_alternative<Heartbeat>(message) &&
          !std::holds_alternative<HeartbeatReply>(message) &&
          !std::holds_alternative<AppendRequest>(message) &&
-         !std::holds_alternative<raft::TimeoutNow>(message);
+         !std::holds_alternative<raft::TimeoutNow>(message) &&
+         !std::holds_alternative<SnapshotOffer>(message) &&
+         !std::holds_alternative<SnapshotOfferReply>(message);
 }
 
 }  // namespace
@@ -146,9 +150,10 @@ void SimRules::TakeOver(const View& view, const raft::Membership& members) {
 
 // ---- Elections
 
-/// A voter whose log is whole and whose disk works.
+/// A voter whose log is whole, whose disk works and who needs no snapshot.
 bool SimRules::Fit(const View& view) const {
-  return IsVoterOf(members_, self_) && !view.refilling && !view.disk_stalled;
+  return IsVoterOf(members_, self_) && !view.refilling && !view.disk_stalled &&
+         !view.snapshot_wanted.at_least;
 }
 
 void SimRules::CheckTick(const Tick& tick, const View& view) {
@@ -218,7 +223,8 @@ void SimRules::CheckReceived(const Received& received, const raft::Raft& core, c
         if constexpr (std::is_same_v<Kind, VoteRequest>) {
           CheckVoteRequest(from, message, core, view, output);
         } else if constexpr (std::is_same_v<Kind, AppendRequest> ||
-                             std::is_same_v<Kind, Heartbeat>) {
+                             std::is_same_v<Kind, Heartbeat> ||
+                             std::is_same_v<Kind, SnapshotOffer>) {
           if (message.term < before_.term) {
             CheckTold(from, before_.term, output);
           } else {
@@ -236,6 +242,8 @@ void SimRules::CheckReceived(const Received& received, const raft::Raft& core, c
           asked_reads_.try_emplace({from, message.number}, inputs_ - 1);
         } else if constexpr (std::is_same_v<Kind, raft::TimeoutNow>) {
           CheckWish(message, output);
+        } else if constexpr (std::is_same_v<Kind, SnapshotOfferReply>) {
+          HearFollower(from, message.term, 0);
         }
       },
       received.message);
@@ -251,7 +259,8 @@ void SimRules::HearLeader(NodeId from, Term term, const View& view) {
 void SimRules::CheckTold(NodeId from, Term term, const raft::Output& output) {
   const auto tells = [term](const auto& reply) { return reply.term == term; };
   if (Find<AppendReply>(output, from, tells) == nullptr &&
-      Find<HeartbeatReply>(output, from, tells) == nullptr) {
+      Find<HeartbeatReply>(output, from, tells) == nullptr &&
+      Find<SnapshotOfferReply>(output, from, tells) == nullptr) {
     Fail("a leader of an old term is told of the newer one", FormatNodeId(from));
   }
 }
@@ -408,6 +417,8 @@ void SimRules::CheckProbe(const View& view, NodeId follower, LogIndex place) {
   const auto member = std::find_if(view.members.begin(), view.members.end(),
                                    [follower](const auto& m) { return m.id == follower; });
   if (member == view.members.end() || member->state != raft::ReplicationState::kProbe) return;
+  // Where the log begins is asked again whenever it was trimmed.
+  if (place < view.first_index) return;
   std::set<LogIndex>& probed = fed_[follower].probed;
   constexpr std::size_t kFree = 8;
   if (!probed.insert(place).second || probed.size() <= kFree) return;
@@ -430,7 +441,8 @@ void SimRules::CheckHeld(const View& view, const raft::Output& output) {
       Fail("what promises nothing waits for no disk", "to " + FormatNodeId(held.outgoing.to));
     }
   }
-  if (stands && (view.refilling || view.disk_stalled)) {
+  const bool behind = view.snapshot_wanted.at_least > view.last_index;
+  if (stands && (view.refilling || view.disk_stalled || behind)) {
     Fail("only a healthy node stands for election", "");
   }
 }

@@ -8,6 +8,8 @@
 #include <utility>
 #include <variant>
 
+#include "common/codec/coding.h"
+
 namespace bedrock::sim {
 
 namespace {
@@ -17,7 +19,7 @@ struct KindText {
   std::array<std::string_view, 3> fields;
 };
 
-constexpr std::array<KindText, 29> kKinds = {{
+constexpr std::array<KindText, 33> kKinds = {{
     {"send", {}},
     {"drop", {}},
     {"deliver", {}},
@@ -47,14 +49,21 @@ constexpr std::array<KindText, 29> kKinds = {{
     {"transfer", {"to", "result"}},
     {"reconfigure", {"result"}},
     {"members", {"index", "voters", "outgoing"}},
+    {"open_snapshot", {"of", "applied"}},
+    {"install", {"applied"}},
+    {"restored", {"applied", "by_core"}},
+    {"wipe", {"for_ever"}},
 }};
 
+/// Eight bytes at a time: most of what a run hashes is payloads.
 std::uint64_t HashBytes(std::string_view bytes) {
-  std::uint64_t hash = 0xCBF29CE484222325ULL;  // FNV-1a
-  for (const char c : bytes) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3ULL;
+  std::uint64_t hash = bytes.size();
+  for (; bytes.size() >= sizeof(std::uint64_t); bytes.remove_prefix(sizeof(std::uint64_t))) {
+    hash = HashMix(hash, LoadFixed<std::uint64_t>(bytes.data()));
   }
-  return hash;
+  std::uint64_t rest = 0;
+  for (const char c : bytes) rest = rest << 8U | static_cast<unsigned char>(c);
+  return HashMix(hash, rest);
 }
 
 /// Calls `visit(name, number)` for each field, in order: one list for hashing and for people.
@@ -116,6 +125,14 @@ struct Fields {
     visit("term", m.term.value());
     visit("last_index", m.last_index.value());
   }
+  void operator()(const raft::SnapshotOffer& m) const {
+    visit("term", m.term.value());
+    visit("index", m.index.value());
+  }
+  void operator()(const raft::SnapshotOfferReply& m) const {
+    visit("term", m.term.value());
+    visit("installing", m.installing.value());
+  }
 };
 
 template <typename Visit>
@@ -124,8 +141,9 @@ void ForEachField(const raft::Message& message, Visit visit) {
 }
 
 constexpr std::array<std::string_view, std::variant_size_v<raft::Message>> kMessageNames = {
-    "VoteRequest",    "VoteReply",        "AppendRequest",  "AppendReply", "Heartbeat",
-    "HeartbeatReply", "ReadIndexRequest", "ReadIndexReply", "TimeoutNow"};
+    "VoteRequest", "VoteReply",      "AppendRequest",     "AppendReply",
+    "Heartbeat",   "HeartbeatReply", "ReadIndexRequest",  "ReadIndexReply",
+    "TimeoutNow",  "SnapshotOffer",  "SnapshotOfferReply"};
 
 }  // namespace
 

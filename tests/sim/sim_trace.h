@@ -48,6 +48,10 @@ class SimTrace {
     kTransfer,
     kReconfigure,
     kMembers,
+    kOpenSnapshot,
+    kInstall,
+    kRestored,
+    kWipe,
   };
 
   static constexpr std::size_t kKept = 200;

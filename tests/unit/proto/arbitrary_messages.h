@@ -189,26 +189,30 @@ class ArbitraryMessages {
       case 9:
         return raft::TimeoutNow{AnId<Term>(), AnId<LogIndex>()};
       case 10:
-        return raft::LogClaim{Number()};
+        return raft::SnapshotOffer{AnId<Term>(), AnId<LogIndex>()};
       case 11:
-        return raft::LogVerdict{Number(), Enum(raft::LogVerdict::Kind::kNoMember), Flip()};
+        return raft::SnapshotOfferReply{AnId<Term>(), AnId<LogIndex>()};
       case 12:
-        return Propose{Blob()};
+        return raft::LogClaim{Number()};
       case 13:
-        return ProposeRefused{AnError(), AnId<NodeId>(), AnId<Term>()};
+        return raft::LogVerdict{Number(), Enum(raft::LogVerdict::Kind::kNoMember), Flip()};
       case 14:
-        return ReadIndexQuery{};
+        return Propose{Blob()};
       case 15:
-        return ReadIndexAnswer{AnError(), AnId<LogIndex>()};
+        return ProposeRefused{AnError(), AnId<NodeId>(), AnId<Term>()};
       case 16:
-        return RaftStatusQuery{};
+        return ReadIndexQuery{};
       case 17:
-        return Status();
+        return ReadIndexAnswer{AnError(), AnId<LogIndex>()};
       case 18:
-        return TransferLeadership{AnId<NodeId>()};
+        return RaftStatusQuery{};
       case 19:
-        return TransferLeadershipReply{AnError(), AnId<NodeId>(), AnId<Term>()};
+        return Status();
       case 20:
+        return TransferLeadership{AnId<NodeId>()};
+      case 21:
+        return TransferLeadershipReply{AnError(), AnId<NodeId>(), AnId<Term>()};
+      case 22:
         return ChangeMembers{Enum(ChangeMembers::Kind::kRemove),
                              AnId<NodeId>(),
                              Flip(),
@@ -216,53 +220,53 @@ class ArbitraryMessages {
                              Text(),
                              Text(),
                              Text()};
-      case 21:
-        return ChangeMembersReply{AnError(), AnId<NodeId>(), AnId<LogIndex>()};
-      case 22:
-        return AnApply();
       case 23:
-        return Progress();
+        return ChangeMembersReply{AnError(), AnId<NodeId>(), AnId<LogIndex>()};
       case 24:
-        return Get{Blob(), AnId<Version>(), Flip() ? AnId<Version>() : Version()};
+        return AnApply();
       case 25:
-        return GetReply{AnError(), Flip(), Blob(), AnId<Version>(), AnId<Version>()};
+        return Progress();
       case 26:
-        return CommandReply{AResult()};
+        return Get{Blob(), AnId<Version>(), Flip() ? AnId<Version>() : Version()};
       case 27:
-        return StorageStatusQuery{};
+        return GetReply{AnError(), Flip(), Blob(), AnId<Version>(), AnId<Version>()};
       case 28:
+        return CommandReply{AResult()};
+      case 29:
+        return StorageStatusQuery{};
+      case 30:
         return StorageStatus{
             AnId<LogIndex>(),     AnId<LogIndex>(),      Code(),           Text(),   Text(),
             AnId<Version>(),      Flip() ? Number() : 0, AnId<LogIndex>(), Number(), Number(),
             Flip() ? Number() : 0};
-      case 29:
-        return Query{Blob(), AnId<Version>(), AnId<Version>()};
-      case 30:
-        return QueryReply{AnError(), AResult(), AnId<Version>()};
       case 31:
-        return ALock();
+        return Query{Blob(), AnId<Version>(), AnId<Version>()};
       case 32:
-        return LockReply{AnError(), AResult(), AnId<Version>()};
+        return QueryReply{AnError(), AResult(), AnId<Version>()};
       case 33:
-        return Unlock{AName()};
+        return ALock();
       case 34:
+        return LockReply{AnError(), AResult(), AnId<Version>()};
+      case 35:
+        return Unlock{AName()};
+      case 36:
         return ClientGet{Blob(), Enum(Consistency::kStale), AnId<Version>(),
                          Flip() ? AnId<Version>() : Version()};
-      case 35:
-        return ClientGetReply{AnError(), Blob(), AnId<Version>(), AnId<Version>()};
-      case 36:
-        return ClientWrite{Blob()};
       case 37:
+        return ClientGetReply{AnError(), Blob(), AnId<Version>(), AnId<Version>()};
+      case 38:
+        return ClientWrite{Blob()};
+      case 39:
         return ClientWriteReply{AnError(), AnId<Version>(), AnId<Version>(),
                                 Flip() ? AResult() : CommandResult()};
-      case 38:
-        return ClientQuery{Blob(), Enum(Consistency::kStale), AnId<Version>(), AnId<Version>()};
-      case 39:
-        return ClientQueryReply{AnError(), AResult(), AnId<Version>()};
       case 40:
+        return ClientQuery{Blob(), Enum(Consistency::kStale), AnId<Version>(), AnId<Version>()};
+      case 41:
+        return ClientQueryReply{AnError(), AResult(), AnId<Version>()};
+      case 42:
         return ClientTransaction{Enum(ClientTransaction::Action::kRollback), Text(), Options(),
                                  Blob(), Flip()};
-      case 41:
+      case 43:
         return ClientTransactionReply{AnError(), Text(), AnId<Version>(), AnId<Version>(),
                                       AResult()};
       default:

@@ -34,8 +34,10 @@ class Chaos {
       if (cluster_.up(id)) cluster_.WriteDone(id);
     } else if (die < 900) {
       Propose();
-    } else if (die < 960) {
+    } else if (die < 950) {
       Read();
+    } else if (die < 960) {
+      snapshots_ += cluster_.InstallWanted();
     } else {
       Fault();
     }
@@ -55,12 +57,19 @@ class Chaos {
       }
       cluster_.Run(id);
     }
+    // Snapshots travel, and a leader that needs one itself hands over.
+    for (int i = 0; i < 400; ++i) {
+      cluster_.Stabilize();
+      cluster_.TickAll(1);
+      snapshots_ += cluster_.InstallWanted();
+    }
     ASSERT_NE(cluster_.Elect(), 0U);
     const std::uint64_t leader = cluster_.Elect();
     ASSERT_FALSE(cluster_.Propose(leader, "end").refused);
     for (int i = 0; i < 40; ++i) {
       cluster_.Stabilize();
       cluster_.TickAll(1);
+      snapshots_ += cluster_.InstallWanted();
     }
     cluster_.Stabilize();
     for (std::uint64_t id : cluster_.ids()) {
@@ -71,6 +80,7 @@ class Chaos {
 
   Cluster& cluster() { return cluster_; }
   std::uint64_t reads_checked() const { return reads_checked_; }
+  std::uint64_t snapshots() const { return snapshots_; }
 
  private:
   static ClusterOptions Options(std::uint64_t seed, Random& random) {
@@ -136,7 +146,7 @@ class Chaos {
 
   void Fault() {
     const std::uint64_t id = AnyNode();
-    switch (random_.Below(7)) {
+    switch (random_.Below(10)) {
       case 0:
         if (cluster_.up(id) && random_.Chance(1, 2)) cluster_.Crash(id);
         break;
@@ -153,9 +163,37 @@ class Chaos {
       case 5:
         if (cluster_.up(id)) cluster_.Jump(id, random_.Between(1, 60));
         break;
+      case 6:
+        LoseMachine(id);
+        break;
+      case 7:
+      case 8:
+        Press(id);
+        break;
       default:
         if (cluster_.up(id)) cluster_.DiskStalled(id, random_.Chance(1, 3));
     }
+  }
+
+  /// One copy of the whole state is left somewhere, or nobody could ever be helped.
+  void LoseMachine(std::uint64_t id) {
+    if (!cluster_.up(id) || !random_.Chance(1, 4)) return;
+    LogIndex compacted;
+    for (const std::uint64_t each : cluster_.ids()) {
+      compacted = std::max(compacted, cluster_.disk(each).prev_index);
+    }
+    for (const std::uint64_t other : cluster_.ids()) {
+      if (other == id || cluster_.MachineHolds(other) < compacted) continue;
+      cluster_.LoseMachine(id);
+      return;
+    }
+  }
+
+  void Press(std::uint64_t id) {
+    if (!cluster_.up(id)) return;
+    const std::uint64_t last = cluster_.view(id).last_index.value();
+    const std::uint64_t over = random_.Below(last + 1);
+    cluster_.Pressure(id, over, random_.Below(over + 1));
   }
 
   Random random_;
@@ -164,6 +202,7 @@ class Chaos {
   std::uint64_t proposed_ = 0;
   std::uint64_t tickets_ = 0;
   std::uint64_t reads_checked_ = 0;
+  std::uint64_t snapshots_ = 0;
   std::map<std::uint64_t, LogIndex> floors_;
   std::map<std::uint64_t, std::size_t> seen_;
 };
@@ -171,6 +210,7 @@ class Chaos {
 TEST(ChaosTest, RandomSchedulesAreSafeAndEndInAgreement) {
   std::uint64_t reads = 0;
   std::uint64_t applied = 0;
+  std::uint64_t snapshots = 0;
   for (std::uint64_t seed = 1; seed <= 150; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     Chaos chaos(seed);
@@ -182,10 +222,12 @@ TEST(ChaosTest, RandomSchedulesAreSafeAndEndInAgreement) {
     if (HasFatalFailure()) return;
     reads += chaos.reads_checked();
     applied += chaos.cluster().view(1).applied.value();
+    snapshots += chaos.snapshots();
   }
   // A schedule in which nothing happens would prove nothing.
   EXPECT_GT(reads, 300U);
   EXPECT_GT(applied, 3000U);
+  EXPECT_GT(snapshots, 50U);
 }
 
 // R84

@@ -10,6 +10,14 @@ namespace bedrock::raft {
 
 void FakeDisk::Carry(const Write& write) {
   if (write.vote) vote = *write.vote;
+  if (write.reset_to) {
+    prev_index = write.reset_to->index;
+    prev_term = write.reset_to->term;
+    base = write.reset_to->membership;
+    entries.clear();
+    health.damaged.reset();
+    health.lost_up_to = write.reset_to->lost_up_to;
+  }
   if (write.cut_from) entries.resize(*write.cut_from - prev_index.Next());
   for (const Entry& entry : write.entries) {
     CHECK(entry.index == last_index().Next());
@@ -74,12 +82,86 @@ void Cluster::Start(NodeId id) {
   const std::uint64_t seed = options_.seed * 1000 + id.value() * 100 + node.lives++;
   node.raft.emplace(id, options_.limits, node.disk.Recover(node.initial), seed);
   node.last_view = node.raft->GetView();
-  node.applied.clear();
-  for (const auto& [index, entry] : committed_) {
-    if (index <= node.disk.prev_index) node.applied.push_back(entry);
-  }
+  StartMachine(node);
   node.raft->Tick(node.tick);
   Run(id.value());
+}
+
+/// The state machine begins with what it had durably; what was never said to be is applied again.
+void Cluster::StartMachine(Node& node) {
+  const LogIndex held =
+      node.machine_lost ? node.installed : std::max(node.installed, node.disk.prev_index);
+  node.applied.clear();
+  for (const auto& [index, entry] : committed_) {
+    if (index <= held) node.applied.push_back(entry);
+  }
+  if (held == node.disk.prev_index) return;
+  const RestoredState state = StateAt(held);
+  if (held && node.raft->TermAt(held) != state.term && held > node.disk.prev_index) {
+    node.raft->RestoredTo(state);
+  } else {
+    node.raft->ApplyFrom(held, held);
+  }
+}
+
+RestoredState Cluster::StateAt(LogIndex index) const {
+  RestoredState state{.index = index, .term = {}, .membership = {}};
+  for (const auto& [at, entry] : committed_) {
+    if (at > index) break;
+    state.term = entry.term;
+    if (entry.kind != EntryKind::kMembership) continue;
+    state.membership = {at, DecodeCheckedMembership(entry.payload.view())};
+  }
+  return state;
+}
+
+bool Cluster::Install(std::uint64_t id, std::uint64_t source, Tell tell) {
+  Node& node = nodes_.at(NodeId(id));
+  const Node& other = nodes_.at(NodeId(source));
+  const LogIndex index(other.applied.size());
+  if (index < view(id).snapshot_wanted.at_least) return false;
+  node.installed = index;
+  node.machine_lost = false;
+  if (tell == Tell::kAfterRestart) return true;
+  node.applied = other.applied;
+  node.raft->RestoredTo(StateAt(index));
+  Run(id);
+  return true;
+}
+
+std::size_t Cluster::InstallWanted() {
+  std::size_t count = 0;
+  for (const std::uint64_t id : ids()) {
+    if (!up(id)) continue;
+    const SnapshotWanted wanted = view(id).snapshot_wanted;
+    if (!wanted.at_least || !wanted.from || !up(wanted.from.value())) continue;
+    if (Install(id, wanted.from.value())) ++count;
+  }
+  return count;
+}
+
+void Cluster::Fetching(std::uint64_t id, std::uint64_t installing) {
+  at(id).SnapshotProgress(LogIndex(installing));
+  Run(id);
+}
+
+void Cluster::LoseMachine(std::uint64_t id) {
+  Node& node = nodes_.at(NodeId(id));
+  node.applied.clear();
+  node.installed = LogIndex();
+  node.machine_lost = true;
+  node.raft->ApplyFrom(LogIndex(), LogIndex());
+  Run(id);
+}
+
+LogIndex Cluster::MachineHolds(std::uint64_t id) const {
+  const Node& node = nodes_.at(NodeId(id));
+  return node.machine_lost ? node.installed : std::max(node.installed, node.disk.prev_index);
+}
+
+void Cluster::Pressure(std::uint64_t id, std::uint64_t over, std::uint64_t far_over) {
+  at(id).SetLogPressure({LogIndex(over), LogIndex(far_over)});
+  Run(id);
 }
 
 Raft& Cluster::at(std::uint64_t id) {
@@ -344,6 +426,7 @@ void Cluster::Apply(Node& node, const ApplyRange& range) {
     CHECK_MSG(fresh || at->second == entry, "two nodes apply different entries at one index");
     node.applied.push_back(std::move(entry));
   }
+  if (options_.compact) node.machine_lost = false;
   node.raft->Applied(range.last, options_.compact ? range.last : LogIndex());
 }
 

@@ -102,6 +102,18 @@ class Cluster {
   void Crash(std::uint64_t id);
   void Restart(std::uint64_t id);
   void DiskStalled(std::uint64_t id, bool stalled);
+  /// The node's state machine becomes a copy of `source`'s; its core hears of it now or
+  /// only after a restart. False: the source is behind what is asked for.
+  enum class Tell : std::uint8_t { kNow, kAfterRestart };
+  bool Install(std::uint64_t id, std::uint64_t source, Tell tell = Tell::kNow);
+  /// Installs whatever is wanted where the source has it; how many there were.
+  std::size_t InstallWanted();
+  void Fetching(std::uint64_t id, std::uint64_t installing);
+  /// The node's state machine lost everything.
+  void LoseMachine(std::uint64_t id);
+  /// Up to where the node's state machine is durable, also while it is down.
+  LogIndex MachineHolds(std::uint64_t id) const;
+  void Pressure(std::uint64_t id, std::uint64_t over, std::uint64_t far_over);
   /// Carries out what the core wants done.
   void Run(std::uint64_t id);
 
@@ -115,12 +127,16 @@ class Cluster {
     std::uint64_t tick = 0;
     std::uint64_t lives = 0;
     std::vector<Entry> applied;
+    LogIndex installed;         ///< What its state machine has durably by a snapshot.
+    bool machine_lost = false;  ///< It has nothing else.
     std::vector<ReadReady> reads_ready;
     std::vector<Ticket> reads_failed;
     View last_view;
   };
 
   void Start(NodeId id);
+  RestoredState StateAt(LogIndex index) const;
+  void StartMachine(Node& node);
   void Carry(NodeId id, Output output);
   void Post(NodeId from, Outgoing outgoing);
   void Apply(Node& node, const ApplyRange& range);

@@ -79,6 +79,7 @@ void LoneNode::Run() {
     for (Ticket ticket : output.reads_failed) reads_failed.push_back(ticket);
     for (const Fetch& fetch : output.fetches) fetches.push_back(fetch);
     if (output.compact_up_to) compacted = output.compact_up_to;
+    if (output.snapshot_wanted) wanted.push_back(*output.snapshot_wanted);
     if (output.apply) {
       const LogIndex last = output.apply->last;
       applied.push_back(std::move(*output.apply));

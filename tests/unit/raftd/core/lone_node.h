@@ -92,7 +92,8 @@ class LoneNode {
   std::vector<Ticket> reads_failed;
   std::vector<Fetch> fetches;
   LogIndex compacted;
-  std::uint64_t tick = 100;  ///< Ticks do not start at 0.
+  std::vector<SnapshotWanted> wanted;  ///< All there ever were.
+  std::uint64_t tick = 100;            ///< Ticks do not start at 0.
 };
 
 // Short forms of what tests write often.

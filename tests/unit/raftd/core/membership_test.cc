@@ -11,6 +11,7 @@
 
 #include "common/env/random.h"
 #include "raftd/core/quorum.h"
+#include "tests/unit/raftd/core/lone_node.h"
 
 namespace bedrock::raft {
 namespace {
@@ -288,6 +289,24 @@ TEST(MembershipLogTest, ACutBringsBackTheOneBefore) {
   log.CutFrom(LogIndex(5));
   EXPECT_EQ(log.now(), Three());
   EXPECT_EQ(log.index(), LogIndex());
+}
+
+// The log on disk drops whole segments and remembers the newest configuration of what may go, so
+// that after a restart it knows one that is newer than its first entries.
+TEST(MembershipLogTest, WhatIsRememberedMayBeNewerThanWhatIsCompactedOrAppended) {
+  Membership newest = Voters(3);
+  newest.learners = {NodeId(9)};
+  MembershipLog log(newest, LogIndex(9), {});
+  log.Compact(LogIndex(5));
+  EXPECT_EQ(log.now(), newest);
+  log.Append(LogIndex(7), Voters(2));
+  log.Append(LogIndex(9), newest);
+  EXPECT_EQ(log.now(), newest);
+  EXPECT_EQ(log.index(), LogIndex(9));
+  log.Append(LogIndex(12), Voters(4));
+  EXPECT_EQ(log.now(), Voters(4));
+  EXPECT_EQ(log.UpTo(LogIndex(11)).index, LogIndex(9));
+  EXPECT_EQ(log.UpTo(LogIndex(3)).index, LogIndex(9));
 }
 
 TEST(MembershipLogTest, CompactionKeepsTheNewestOfWhatGoes) {

@@ -223,12 +223,15 @@ TEST(ReconfigureTest, ANewVotersSilenceCountsOnlyFromItsPromotionOn) {
   EXPECT_EQ(node.view().role, Role::kFollower);
 }
 
-TEST(ReconfigureTest, WithoutTheLogsBeginningANewNodeIsRefusedSinceNothingCouldCatchItUp) {
+TEST(ReconfigureTest, ANewNodeIsTakenInWhereTheLogsBeginningIsGone) {
   LoneNode node = LoneNode::Fresh(1, kLimits);
   node.Tick();
   node.Propose({"a"});
   ASSERT_GT(node.view().first_index, LogIndex(1));
-  EXPECT_EQ(node.Reconfigure(Add(2)), Reconfiguring::kNeedsSnapshot);
+  EXPECT_EQ(node.Reconfigure(Add(2)), Reconfiguring::kStarted);
+  // It is not the beginning of the log that it is probed with, and it is offered a snapshot.
+  node.Receive(2, RefusedAt(node.term(), node.view().last_index.value(), 0, 0));
+  EXPECT_EQ(node.view().members.at(0).state, ReplicationState::kSnapshot);
 }
 
 // ---- One at a time

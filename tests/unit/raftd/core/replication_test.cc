@@ -406,14 +406,14 @@ TEST(TrimTest, AFollowerTrimsAsTheLeaderSaysAndItsStateMachineAllows) {
   EXPECT_EQ(node.compacted, LogIndex(2));
 }
 
-TEST(BehindTest, AFollowerThatNeedsWhatIsGoneIsShownAsBehindAndRecoversWhenItIsNot) {
+TEST(BehindTest, AFollowerThatNeedsWhatIsGoneIsOfferedASnapshotAndRecoversWithoutIt) {
   Recovered recovered = LogOfTerms({}, 2);
   recovered.prev_index = recovered.last_index = LogIndex(10);
   recovered.prev_term = Term(2);
   LoneNode node(recovered);
   node.BecomeLeader();
   node.Receive(2, RefusedAt(node.term(), 10, 1, 4));
-  EXPECT_EQ(node.view().members[0].state, ReplicationState::kBehind);
+  EXPECT_EQ(node.view().members[0].state, ReplicationState::kSnapshot);
   node.Take<AppendRequest>();
   node.Tick(Limits().heartbeat_ticks);
   node.Receive(2, HeartbeatReply{node.term(), 0});

@@ -126,6 +126,17 @@ class ScriptRunner {
       cluster_->AddBlankNode(c.Node(0));
     } else if (c.name == "stall" || c.name == "unstall") {
       cluster_->DiskStalled(c.Node(0), c.name == "stall");
+    } else if (c.name == "install" || c.name == "install-silently") {
+      const bool enough = cluster_->Install(
+          c.Node(0), c.Node(1),
+          c.name == "install" ? Cluster::Tell::kNow : Cluster::Tell::kAfterRestart);
+      if (!enough) trace_ += "refused: behind what is wanted\n";
+    } else if (c.name == "fetching") {
+      cluster_->Fetching(c.Node(0), c.Number(1));
+    } else if (c.name == "lose-machine") {
+      cluster_->LoseMachine(c.Node(0));
+    } else if (c.name == "pressure") {
+      cluster_->Pressure(c.Node(0), c.Named("over", 0), c.Named("far", 0));
     } else if (c.name == "disk") {
       SetDisk(c);
     } else if (c.name == "show") {

@@ -40,8 +40,8 @@ const char* Describe(ReplicationState state) {
       return "probe";
     case ReplicationState::kStream:
       return "stream";
-    case ReplicationState::kBehind:
-      return "behind";
+    case ReplicationState::kSnapshot:
+      return "snapshot";
   }
   return "?";
 }
@@ -83,6 +83,12 @@ struct DescribeMessage {
   }
   void operator()(const TimeoutNow& m) {
     text << "timeout-now term=" << m.term << " last=" << m.last_index;
+  }
+  void operator()(const SnapshotOffer& m) {
+    text << "snapshot-offer term=" << m.term << " index=" << m.index;
+  }
+  void operator()(const SnapshotOfferReply& m) {
+    text << "snapshot-offer-reply term=" << m.term << " installing=" << m.installing;
   }
 };
 
@@ -175,8 +181,6 @@ std::string Describe(Reconfiguring result) {
       return "invalid";
     case Reconfiguring::kLosesQuorum:
       return "loses the quorum";
-    case Reconfiguring::kNeedsSnapshot:
-      return "needs a snapshot";
   }
   return "?";
 }
@@ -204,6 +208,12 @@ std::string Describe(const Output& output) {
     const Write& write = *output.write;
     text << "  write " << write.seq;
     if (write.vote) text << " term=" << write.vote->term << " vote=" << Node(write.vote->candidate);
+    if (write.reset_to) {
+      text << " reset=" << write.reset_to->term << ":" << write.reset_to->index << " members "
+           << write.reset_to->membership.index << "="
+           << Describe(write.reset_to->membership.membership);
+      if (write.reset_to->lost_up_to) text << " lost=" << write.reset_to->lost_up_to;
+    }
     if (write.cut_from) text << " cut=" << *write.cut_from;
     if (!write.entries.empty()) text << " " << Entries(write.entries);
     text << "\n";
@@ -228,6 +238,12 @@ std::string Describe(const Output& output) {
          << "\n";
   }
   if (output.compact_up_to) text << "  compact " << output.compact_up_to << "\n";
+  if (output.snapshot_wanted && output.snapshot_wanted->at_least) {
+    text << "  wants a snapshot from " << output.snapshot_wanted->at_least << " on of "
+         << Node(output.snapshot_wanted->from) << "\n";
+  } else if (output.snapshot_wanted) {
+    text << "  wants no snapshot any more\n";
+  }
   if (output.membership_changed) text << "  has another membership\n";
   return text.out.str();
 }
@@ -240,11 +256,16 @@ std::string Describe(const View& view) {
        << " applied=" << view.applied;
   if (view.refilling) text << " refilling";
   if (view.disk_stalled) text << " disk-stalled";
+  if (view.snapshot_wanted.at_least) {
+    text << " wants-snapshot=" << view.snapshot_wanted.at_least << "@"
+         << Node(view.snapshot_wanted.from);
+  }
   if (view.handing_over_to) text << " hands-over-to=" << Node(view.handing_over_to);
   for (const MemberProgress& member : view.members) {
     text << "\n  " << Node(member.id) << " " << Describe(member.state) << " match=" << member.match
          << " next=" << member.next << " window=" << member.window_messages
          << (member.recently_active ? "" : " silent");
+    if (member.installing) text << " installing=" << member.installing;
   }
   return text.out.str();
 }

@@ -24,15 +24,33 @@ struct LogModel {
   std::vector<Entry> entries;  ///< From index 1 on.
   Vote vote;
   LogIndex commit;  ///< Nothing up to here is ever cut.
+  LogIndex base;  ///< Of the newest reset: entries up to here stand for nothing, but for its term.
+  MembershipChange base_membership{LogIndex(), ThreeVoters()};
 
   LogIndex last_index() const { return LogIndex(entries.size()); }
   Term last_term() const { return entries.empty() ? Term() : entries.back().term; }
 
   void Apply(const Write& write) {
     if (write.vote) vote = *write.vote;
+    if (write.reset_to) {
+      base = commit = write.reset_to->index;
+      base_membership = write.reset_to->membership;
+      entries.assign(base.value(), Entry());
+      entries.back().term = write.reset_to->term;
+    }
     if (write.cut_from) entries.resize(write.cut_from->value() - 1);
     entries.insert(entries.end(), write.entries.begin(), write.entries.end());
     commit = std::max(commit, write.commit_hint);
+  }
+
+  /// The newest configuration that can't be cut any more.
+  MembershipChange CommittedMembership() const {
+    MembershipChange newest = base_membership;
+    for (std::size_t i = base.value(); i < commit.value(); ++i) {
+      if (entries[i].kind != EntryKind::kMembership) continue;
+      newest = {entries[i].index, DecodeCheckedMembership(entries[i].payload.view())};
+    }
+    return newest;
   }
 };
 
@@ -47,6 +65,20 @@ inline Membership RandomMembership(Random& random) {
     }
   }
   return membership;
+}
+
+/// A snapshot that may take the place of `model`'s log.
+inline LogReset RandomReset(Random& random, const LogModel& model, Term term_max) {
+  LogReset reset;
+  reset.index = LogIndex(random.Between(model.commit.value() + 1,
+                                        std::max(model.last_index(), model.commit).value() + 8));
+  reset.term = Term(random.Between(1, term_max.value()));
+  reset.membership = model.CommittedMembership();
+  if (random.Chance(1, 2)) {
+    reset.membership = {LogIndex(random.Between(model.commit.value() + 1, reset.index.value())),
+                        RandomMembership(random)};
+  }
+  return reset;
 }
 
 /// Any write that may follow `model`.
@@ -64,7 +96,11 @@ inline Write RandomWrite(Random& random, const LogModel& model, WriteSeq seq) {
   }
   LogIndex last = model.last_index();
   Term term = model.last_term();
-  if (random.Chance(1, 5)) {
+  if (random.Chance(1, 15)) {
+    write.reset_to = RandomReset(random, model, vote.term);
+    last = write.reset_to->index;
+    term = write.reset_to->term;
+  } else if (random.Chance(1, 5)) {
     write.cut_from = LogIndex(random.Between(model.commit.value() + 1, last.value() + 1));
     last = write.cut_from->Prev();
     term = last ? model.entries[last.value() - 1].term : Term();
@@ -85,8 +121,9 @@ inline Write RandomWrite(Random& random, const LogModel& model, WriteSeq seq) {
     }
     write.entries.push_back(std::move(entry));
   }
+  const LogIndex commit = write.reset_to ? write.reset_to->index : model.commit;
   if (random.Chance(1, 3))
-    write.commit_hint = LogIndex(random.Between(model.commit.value(), last.value()));
+    write.commit_hint = LogIndex(random.Between(commit.value(), last.value()));
   return write;
 }
 
@@ -137,10 +174,13 @@ class LogDriver {
   Status Submit(Random& random) {
     const Write write = RandomWrite(random, states_.back(), seq_.Next());
     if (write.cut_from && *write.cut_from <= dropped_up_to_) return Status::Ok();
-    RETURN_IF_ERROR(log_->Submit(write));
-    seq_ = write.seq;
+    // It may come into effect though the call fails.
+    if (write.reset_to) dropped_up_to_ = std::max(dropped_up_to_, write.reset_to->index);
     states_.push_back(states_.back());
     states_.back().Apply(write);
+    RETURN_IF_ERROR(log_->Submit(write));
+    seq_ = write.seq;
+    if (write.reset_to) states_ = {states_.back()};
     return Status::Ok();
   }
 
@@ -169,6 +209,7 @@ class LogDriver {
   bool Matches(const LogModel& state) {
     const Recovered& found = log_->recovered();
     if (found.vote != state.vote || found.last_index != state.last_index()) return false;
+    if (found.prev_index < state.base) return false;
     if (found.prev_index == found.last_index) return true;
     auto entries = log_->Read(found.prev_index.Next(), found.last_index, std::size_t{1} << 30);
     EXPECT_TRUE(entries.ok()) << entries.status().ToString();
@@ -209,10 +250,10 @@ class LogDriver {
   /// All there ever were, or the newest of those that were dropped and all behind it.
   void VerifyMemberships(const LogModel& state) {
     const Recovered& found = log_->recovered();
-    MembershipChange base{LogIndex(), ThreeVoters()};
+    MembershipChange base = state.base_membership;
     std::vector<MembershipChange> changes;
     for (const Entry& entry : state.entries) {
-      if (entry.kind != EntryKind::kMembership) continue;
+      if (entry.index <= state.base || entry.kind != EntryKind::kMembership) continue;
       const MembershipChange change{entry.index, DecodeCheckedMembership(entry.payload.view())};
       if (change.index <= found.membership_index) {
         base = change;

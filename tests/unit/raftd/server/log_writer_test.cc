@@ -45,6 +45,7 @@ class FakeLog final : public RaftLog {
     return {};
   }
   std::uint64_t SizeOnDisk() const override { return 0; }
+  LogIndex LastBeyond(std::uint64_t /*bytes_max*/) const override { return {}; }
 
   bool ShortOfRoom() override { return short_of_room; }
   Result<Scrubbed> Scrub(std::size_t) override {
