@@ -102,6 +102,15 @@ inline std::vector<std::string> UrlsBut(const TestCluster& cluster, int without)
   return urls;
 }
 
+/// WriteLoad::VerifyThrough every node, all at once.
+inline void VerifyEverywhere(const TestCluster& cluster, const WriteLoad& load) {
+  std::vector<std::thread> readers;
+  for (const std::string& url : UrlsBut(cluster, 0)) {
+    readers.emplace_back([&load, url] { load.VerifyThrough(url); });
+  }
+  for (std::thread& reader : readers) reader.join();
+}
+
 /// Whether a raftd has said "role=…" since its log was `from` bytes long.
 inline bool SaidSince(const TestCluster& cluster, int node, std::size_t from,
                       const std::string& words) {

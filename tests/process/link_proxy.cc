@@ -1,6 +1,7 @@
 #include "tests/process/link_proxy.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -11,6 +12,8 @@
 #include <array>
 #include <cerrno>
 #include <cstddef>
+#include <list>
+#include <string_view>
 #include <vector>
 
 #include "common/base/check.h"
@@ -22,7 +25,12 @@ namespace {
 /// Of one direction of one connection; a sender that is faster waits in its socket.
 constexpr std::size_t kBufferBytesMax = 256 * 1024;
 constexpr std::size_t kReadBytesMax = 64 * 1024;
-constexpr int kBacklog = 16;
+constexpr int kBacklog = 64;
+/// What a raftd's routing id begins with, and how far into a connection it may stand.
+constexpr std::string_view kRaftdId = "raftd/n";
+constexpr std::size_t kHandshakeBytesMax = 1024;
+constexpr int kNobodyYet = 0;
+constexpr int kNoRaftd = -1;
 
 sockaddr_in Loopback(int port) {
   sockaddr_in address{};
@@ -67,17 +75,33 @@ class LinkProxy::Socket {
 struct LinkProxy::Connection {
   Connection(int client_fd, int server_fd) : client(client_fd), server(server_fd) {}
 
+  /// Looks in what the client says first for who it is.
+  void Identify(std::string_view bytes) {
+    if (from != kNobodyYet) return;
+    handshake.append(bytes);
+    const std::size_t at = handshake.find(kRaftdId);
+    if (at != std::string::npos && handshake.find('/', at + kRaftdId.size()) != std::string::npos) {
+      from = std::stoi(handshake.substr(at + kRaftdId.size()));
+    } else if (handshake.size() > kHandshakeBytesMax) {
+      from = kNoRaftd;
+    }
+  }
+
   Socket client;  // who connected here
   Socket server;
   std::string to_server;
   std::string to_client;
+  int from = kNobodyYet;
+  std::string handshake;  // while `from` is not known
   bool has_hole = false;  // part of what the client sent was swallowed
   bool gone = false;
 };
 
-struct LinkProxy::Link {
-  explicit Link(int target_port)
-      : target(target_port),
+/// What stands in front of one raftd.
+struct LinkProxy::Front {
+  Front(int node, int target_port)
+      : to(node),
+        target(target_port),
         listener(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
     sockaddr_in address = Loopback(0);
     socklen_t size = sizeof(address);
@@ -99,40 +123,17 @@ struct LinkProxy::Link {
       connections.pop_back();
       return;
     }
+    CHECK(fcntl(server, F_SETFL, O_NONBLOCK) == 0);
     const int on = 1;
     for (const int fd : {client, server}) {
       setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     }
   }
 
-  void Pump(Connection& connection, short client_events, short server_events) {
-    constexpr short kReadable = POLLIN | POLLHUP | POLLERR;
-    bool alive = true;
-    if ((client_events & kReadable) != 0) {
-      alive = connection.client.ReadInto(connection.to_server);
-    }
-    if (cut && !connection.to_server.empty()) {
-      swallowed += connection.to_server.size();
-      connection.to_server.clear();
-      connection.has_hole = true;
-    }
-    if ((server_events & kReadable) != 0) {
-      alive = connection.server.ReadInto(connection.to_client) && alive;
-    }
-    if (alive && !connection.to_server.empty()) {
-      alive = connection.server.WriteFrom(connection.to_server);
-    }
-    if (alive && !connection.to_client.empty()) {
-      alive = connection.client.WriteFrom(connection.to_client);
-    }
-    connection.gone = !alive;
-  }
-
+  int to;
   int target;
   Socket listener;
   int port = 0;
-  bool cut = false;
-  std::uint64_t swallowed = 0;
   std::list<Connection> connections;
 };
 
@@ -154,38 +155,32 @@ void LinkProxy::Wake() {
   static_cast<void>(!write(wake_->fd(), &one, sizeof(one)));
 }
 
-LinkProxy::Link& LinkProxy::At(int from, int to) {
-  const auto found = links_.find({from, to});
-  CHECK_MSG(found != links_.end(), "no such link");
-  return *found->second;
-}
-
-std::string LinkProxy::Through(int from, int to, const std::string& endpoint) {
+std::string LinkProxy::InFrontOf(int node, const std::string& endpoint) {
   const std::lock_guard lock(mutex_);
-  std::unique_ptr<Link>& link = links_[{from, to}];
-  if (link == nullptr) {
-    link = std::make_unique<Link>(std::stoi(endpoint.substr(endpoint.rfind(':') + 1)));
+  std::unique_ptr<Front>& front = fronts_[node];
+  if (front == nullptr) {
+    front = std::make_unique<Front>(node, std::stoi(endpoint.substr(endpoint.rfind(':') + 1)));
     Wake();
   }
-  return "tcp://127.0.0.1:" + std::to_string(link->port);
+  return "tcp://127.0.0.1:" + std::to_string(front->port);
 }
 
 void LinkProxy::Cut(int from, int to) {
   const std::lock_guard lock(mutex_);
-  At(from, to).cut = true;
+  cut_.insert({from, to});
 }
 
 void LinkProxy::Heal() {
   {
     const std::lock_guard lock(mutex_);
-    for (auto& [pair, link] : links_) link->cut = false;
+    cut_.clear();
   }
   Wake();
 }
 
 std::uint64_t LinkProxy::swallowed(int from, int to) {
   const std::lock_guard lock(mutex_);
-  return At(from, to).swallowed;
+  return swallowed_[{from, to}];
 }
 
 void LinkProxy::Run() {
@@ -193,20 +188,46 @@ void LinkProxy::Run() {
   }
 }
 
+void LinkProxy::Pump(Front& front, Connection& connection, short client_events,
+                     short server_events) {
+  constexpr short kReadable = POLLIN | POLLHUP | POLLERR;
+  bool alive = true;
+  if ((client_events & kReadable) != 0) {
+    const std::size_t before = connection.to_server.size();
+    alive = connection.client.ReadInto(connection.to_server);
+    connection.Identify(std::string_view(connection.to_server).substr(before));
+  }
+  if (!connection.to_server.empty() && IsCut(connection.from, front.to)) {
+    swallowed_[{connection.from, front.to}] += connection.to_server.size();
+    connection.to_server.clear();
+    connection.has_hole = true;
+  }
+  if ((server_events & kReadable) != 0) {
+    alive = connection.server.ReadInto(connection.to_client) && alive;
+  }
+  if (alive && !connection.to_server.empty()) {
+    alive = connection.server.WriteFrom(connection.to_server);
+  }
+  if (alive && !connection.to_client.empty()) {
+    alive = connection.client.WriteFrom(connection.to_client);
+  }
+  connection.gone = !alive;
+}
+
 bool LinkProxy::Turn() {
   std::vector<pollfd> polled = {{.fd = wake_->fd(), .events = POLLIN, .revents = 0}};
-  std::vector<Link*> links;
+  std::vector<Front*> fronts;
   {
     const std::lock_guard lock(mutex_);
     if (closing_) return false;
-    for (auto& [pair, link] : links_) links.push_back(link.get());
-    for (Link* link : links) {
+    for (auto& [node, front] : fronts_) fronts.push_back(front.get());
+    for (Front* front : fronts) {
       // What has a hole can't be used once the link is whole.
-      std::erase_if(link->connections, [link](const Connection& connection) {
-        return connection.gone || (connection.has_hole && !link->cut);
+      std::erase_if(front->connections, [&](const Connection& connection) {
+        return connection.gone || (connection.has_hole && !IsCut(connection.from, front->to));
       });
-      polled.push_back({.fd = link->listener.fd(), .events = POLLIN, .revents = 0});
-      for (const Connection& connection : link->connections) {
+      polled.push_back({.fd = front->listener.fd(), .events = POLLIN, .revents = 0});
+      for (const Connection& connection : front->connections) {
         const auto events = [](const std::string& in, const std::string& out) {
           return static_cast<short>((in.size() < kBufferBytesMax ? POLLIN : 0) |
                                     (out.empty() ? 0 : POLLOUT));
@@ -227,13 +248,13 @@ bool LinkProxy::Turn() {
 
   const std::lock_guard lock(mutex_);
   std::size_t at = 1;
-  for (Link* link : links) {
+  for (Front* front : fronts) {
     const bool knock = polled[at++].revents != 0;
-    for (Connection& connection : link->connections) {
-      link->Pump(connection, polled[at].revents, polled[at + 1].revents);
+    for (Connection& connection : front->connections) {
+      Pump(*front, connection, polled[at].revents, polled[at + 1].revents);
       at += 2;
     }
-    if (knock) link->Accept();
+    if (knock) front->Accept();
   }
   return true;
 }

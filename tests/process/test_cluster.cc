@@ -134,14 +134,13 @@ void TestCluster::StartWithClusterId(int node, Program program, const std::strin
   Spawn(node, program, cluster_id);
 }
 
-std::string TestCluster::MemberLine(int node, Program program, int of) const {
-  const Ports& ports = ports_[static_cast<std::size_t>(of - 1)];
-  std::string raft = RaftEndpoint(of);
-  if (program == Program::kRaftd && of != node && options_.raft_link) {
-    raft = options_.raft_link(node, of, raft);
-  }
-  return "n" + std::to_string(of) + ",raft=" + raft + ",storage=tcp://" + Loopback(ports.storage) +
-         ",client=tcp://" + Loopback(ports.client) + ",http=" + Loopback(ports.http);
+std::string TestCluster::MemberLine(int node) const {
+  const Ports& ports = ports_[static_cast<std::size_t>(node - 1)];
+  std::string raft = RaftEndpoint(node);
+  if (options_.raft_address) raft = options_.raft_address(node, raft);
+  return "n" + std::to_string(node) + ",raft=" + raft + ",storage=tcp://" +
+         Loopback(ports.storage) + ",client=tcp://" + Loopback(ports.client) +
+         ",http=" + Loopback(ports.http);
 }
 
 void TestCluster::Spawn(int node, Program program, const std::string& cluster_id) {
@@ -158,11 +157,14 @@ void TestCluster::Spawn(int node, Program program, const std::string& cluster_id
                                     "--data",
                                     "."};
   for (int i = 1; i <= options_.nodes; ++i) {
-    words.insert(words.end(), {"--member", MemberLine(node, program, i)});
+    words.insert(words.end(), {"--member", MemberLine(i)});
   }
   if (node > options_.nodes) {
-    words.insert(words.end(), {"--member", MemberLine(node, program, node)});
+    words.insert(words.end(), {"--member", MemberLine(node)});
     if (program == Program::kRaftd) words.emplace_back("--join");
+  }
+  if (program == Program::kRaftd && options_.raft_address) {
+    words.insert(words.end(), {"--listen", "ipc://run/raftd.sock", "--listen", RaftEndpoint(node)});
   }
   for (const std::string& flag : options_.flags[program]) words.push_back(flag);
   std::vector<char*> argv;

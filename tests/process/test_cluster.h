@@ -24,9 +24,9 @@ struct ClusterOptions {
   std::map<Program, std::vector<std::string>> flags;
   /// "NAME=value", on top of this process's environment.
   std::vector<std::string> environment;
-  /// Where the raftd of `from` is told that the one of `to` is, in place of its `endpoint`: a proxy
-  /// that stands between the two.
-  std::function<std::string(int from, int to, const std::string& endpoint)> raft_link;
+  /// Where everybody is told that a node's raftd is, in place of the `endpoint` that it listens on:
+  /// a proxy in front of it.
+  std::function<std::string(int node, const std::string& endpoint)> raft_address;
 };
 
 /// A cluster of real processes on free loopback ports, in a folder of its own under the temporary
@@ -89,8 +89,7 @@ class TestCluster {
   };
 
   void Spawn(int node, Program program, const std::string& cluster_id);
-  /// The --member line of node `of`, as `node`'s `program` is told it.
-  std::string MemberLine(int node, Program program, int of) const;
+  std::string MemberLine(int node) const;
   Process& Of(int node, Program program) { return processes_[{node, program}]; }
   /// Notes the end of the process where it has ended.
   void Reap(Process& process);
