@@ -84,10 +84,17 @@ class DiskScenarios : public DriverCluster {
     }
     FAIL() << "no such entry";
   }
-  /// The index of the nth command: all logs begin with the leader's first entry.
-  static constexpr std::uint64_t IndexOf(int command) {
-    return static_cast<std::uint64_t>(command) + 1;
+  /// Where a command stands, as some storaged that has it knows.
+  std::uint64_t IndexOf(const std::string& command) {
+    for (int node = 1; node <= 3; ++node) {
+      for (const proto::Apply::Item& item : storage(node).applied) {
+        if (item.entry.payload.view() == command) return item.entry.index.value();
+      }
+    }
+    ADD_FAILURE() << "nobody has " << command;
+    return 0;
   }
+  std::uint64_t IndexOf(int command) { return IndexOf("c" + std::to_string(command)); }
 
   static int After(int node) { return node % 3 + 1; }
   std::vector<std::string> AllCommands() const {
@@ -127,7 +134,7 @@ TEST_F(DiskScenarios, ATornEndOfOneLogIsCutAndCaughtUp) {
   Damage(node, Batches(node).back());
   StartNode(node);
   EXPECT_FALSE(driver(node).GetView().refilling) << "a full member, as after any crash";
-  EXPECT_EQ(driver(node).GetView().last_index, LogIndex(IndexOf(kCommands - 1)));
+  EXPECT_EQ(driver(node).GetView().last_index, LogIndex(IndexOf(kCommands) - 1));
   ExpectWhole();
 }
 
@@ -288,7 +295,7 @@ TEST_F(DiskScenarios, ADamagedNodeDoesNotVoteAwayWhatItAcknowledged) {
   ASSERT_THAT(Commands(leader), SizeIs(kCommands + 1)) << "committed, and answered";
   StopNode(leader);
   StopNode(holder);
-  DamageEntry(holder, IndexOf(kCommands + 1));
+  DamageEntry(holder, IndexOf("held by two"));
   StartNode(holder);
   Heal();
   Run(5 * kAWhileMs);
@@ -337,7 +344,7 @@ TEST_F(DiskScenarios, ALoneNodeGoesOnAfterATornEnd) {
   StopNode(1);
   Damage(1, Batches(1).back());
   // Its last command was not answered, as far as the log can tell.
-  storage(1).applied.resize(IndexOf(kCommands - 1));
+  storage(1).applied.resize(IndexOf(kCommands) - 1);
   ++storage(1).boot;
   StartNode(1);
   EXPECT_EQ(RunUntilLeader(), 1);
