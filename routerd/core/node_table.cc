@@ -151,6 +151,21 @@ bool NodeTable::Gone(const Peer& peer, std::uint64_t now_ms) const {
   return now_ms < peer.avoid_until_ms || Silent(peer, now_ms);
 }
 
+bool NodeTable::DisksAreFull(std::uint64_t now_ms) const {
+  std::size_t voters = 0;
+  std::size_t full = 0;
+  for (const Node& node : nodes_) {
+    const auto& rows = node.raft.members;
+    const bool learner = std::any_of(
+        rows.begin(), rows.end(), [&](const auto& row) { return row.id == node.id && !row.voter; });
+    if (learner) continue;
+    ++voters;
+    const bool says_so = node.raft.storage_health == proto::ErrorCode::kStorageFull;
+    if (says_so && !Silent(node.raftd, now_ms)) ++full;
+  }
+  return full > 0 && 2 * full >= voters;
+}
+
 bool NodeTable::LagsFar(const Node& node, std::uint64_t now_ms) const {
   const proto::RaftStatus* leader = LeaderStatus(now_ms);
   return leader != nullptr &&

@@ -80,6 +80,8 @@ class NodeTable {
   /// others.
   NodeId Choose(Daemon daemon, std::uint64_t now_ms, NodeId last,
                 NeedsNews news = NeedsNews::kNo) const;
+  /// So many nodes say that their disks are full that the others can commit nothing.
+  bool DisksAreFull(std::uint64_t now_ms) const;
   ClusterView View(std::uint64_t now_ms) const;
 
  private:

@@ -282,6 +282,9 @@ Error WriteLedger::WhyExpired(const Write& write, std::uint64_t now_ms) const {
                      "the write was proposed, and no answer came in time", Outcome::kUnknown);
   }
   if (!nodes_.leader(now_ms).node) {
+    if (nodes_.DisksAreFull(now_ms)) {
+      return MakeError(ErrorCode::kStorageFull, "nobody leads: the nodes' disks are full");
+    }
     return MakeError(ErrorCode::kNoLeader, "no leader was found in time");
   }
   if (write.attempts == 0) {

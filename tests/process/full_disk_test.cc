@@ -66,7 +66,7 @@ bool AllRun(TestCluster& cluster) {
 
 HttpResponse Put(HttpClient& http, const std::string& url, const std::string& key,
                  const std::string& value) {
-  return http.Send({.method = "PUT", .url = url + "/v1/kv/" + key, .body = value});
+  return http.Send({.method = "PUT", .url = url + "/v1/kv/" + key + "?timeout=3s", .body = value});
 }
 
 TEST(FullDiskProcessTest, ALeaderWhoseDiskIsFullHandsLeadershipAwayAndIsWellAgainByItself) {

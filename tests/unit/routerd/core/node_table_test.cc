@@ -91,6 +91,21 @@ TEST_F(NodeTableTest, AFullDiskStillReads) {
   EXPECT_TRUE(table_.View(1000).members[0].storage_up);
 }
 
+TEST_F(NodeTableTest, DisksAreFullWhereThoseOfAMajorityCannotTakeMore) {
+  HearAll(1000);
+  proto::RaftStatus full = StatusOf(kN1, proto::Role::kFollower, NodeId(), Term(4));
+  full.storage_health = proto::ErrorCode::kStorageFull;
+  EXPECT_FALSE(table_.DisksAreFull(1000));
+  table_.OnRaftStatus(full, 1000);
+  EXPECT_FALSE(table_.DisksAreFull(1000)) << "two of three are enough";
+  full.node = kN2;
+  table_.OnRaftStatus(full, 1000);
+  EXPECT_TRUE(table_.DisksAreFull(1000));
+  EXPECT_FALSE(table_.DisksAreFull(1001 + options_.silence_ms)) << "that was long ago";
+  table_.OnRaftStatus(StatusOf(kN2, proto::Role::kFollower, NodeId(), Term(4)), 1000);
+  EXPECT_FALSE(table_.DisksAreFull(1000)) << "there is room again";
+}
+
 TEST_F(NodeTableTest, AnotherThanTheLastIsPreferredAmongEquals) {
   HearAll(1000);
   EXPECT_EQ(table_.Choose(Daemon::kStoraged, 1000, kN1), kN3);

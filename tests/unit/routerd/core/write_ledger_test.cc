@@ -72,6 +72,19 @@ TEST_F(WriteLedgerTest, WithoutALeaderEndsAsNoLeaderWithNothingDone) {
   EXPECT_EQ(effects.completions[0].error.outcome, Outcome::kNone);
 }
 
+TEST_F(WriteLedgerTest, WithoutALeaderBecauseDisksAreFullEndsAsThat) {
+  Put(1, "k", 300);
+  for (const NodeId node : {kN1, kN2}) {
+    proto::RaftStatus full = StatusOf(node, proto::Role::kFollower, NodeId(), Term(1));
+    full.storage_health = ErrorCode::kStorageFull;
+    Hear(node, Daemon::kRaftd, RequestId(), full);
+  }
+  const Effects effects = Pass(330);
+  ASSERT_EQ(effects.completions.size(), 1U);
+  EXPECT_EQ(effects.completions[0].error.code, ErrorCode::kStorageFull);
+  EXPECT_EQ(effects.completions[0].error.outcome, Outcome::kNone);
+}
+
 TEST_F(WriteLedgerTest, ANewLeaderGetsTheSameCommandAgain) {
   Elect(kN2, Term(1));
   const Send first = ProposeOne(1);
