@@ -1,6 +1,6 @@
 // What clusters have to survive, each as a test of its own on real processes: a leader that sleeps,
-// networks that are cut one way or in part, full disks. The simulators try all of it at random and
-// a million times; here it is seen whole, from HTTP to the disk.
+// networks that are cut one way or in part (full disks: full_disk_test.cc). The simulators try all
+// of it at random and a million times; here it is seen whole, from HTTP to the disk.
 
 #include <gtest/gtest.h>
 
