@@ -647,8 +647,10 @@ TimeUs SimNode::DrawPiece() {
 
 void SimNode::FetchSnapshot() {
   fetch_scheduled_ = false;
-  if (!wish_.at_least || installed_) return;
-  if (!fetching_) {
+  if (!wish_.at_least) return;
+  if (installed_) {
+    // What the core wants may be another one again when it knows of this one.
+  } else if (!fetching_) {
     OpenSnapshot();
   } else if (fetching_->state.applied < wish_.at_least) {
     BreakOff();

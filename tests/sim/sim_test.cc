@@ -67,7 +67,7 @@ TEST(SimTest, EveryKindOfFaultHappensAndWorkGetsDone) {
   EXPECT_GT(sum.transfers, 30u);
   EXPECT_GT(sum.hand_overs, 15u);
   EXPECT_GT(sum.snapshots, 30u);
-  EXPECT_GT(sum.snapshots_broken, 5u);
+  EXPECT_GT(sum.snapshots_broken, 0u);
   EXPECT_GT(sum.resets, 20u);
   EXPECT_GT(sum.wiped_machines, 5u);
   EXPECT_GT(sum.replaced, 1u);
