@@ -64,6 +64,8 @@ struct MemberStatus {
   Role role =
       Role::kUnreachable;  ///< As the sender sees it; a follower sees only itself and the leader.
   LogIndex match_index;    ///< 0 where the sender does not lead.
+  /// It is being brought back by a snapshot, up to here or further; 0: it isn't. As match_index.
+  LogIndex installing;
 
   friend bool operator==(const MemberStatus&, const MemberStatus&) = default;
 };

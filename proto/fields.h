@@ -147,7 +147,7 @@ BEDROCK_NO_FIELDS(ReadIndexQuery);
 BEDROCK_FIELDS(ReadIndexAnswer, m.error, m.index);
 BEDROCK_NO_FIELDS(RaftStatusQuery);
 BEDROCK_FIELDS(MemberStatus, m.id, m.voter, m.raft, m.storage, m.client, m.http, m.role,
-               m.match_index);
+               m.match_index, Later(m.installing));
 BEDROCK_FIELDS(RaftStatus, m.node, m.role, m.leader, m.term, m.commit, m.applied, m.last_index,
                m.storage_health, m.software, m.members);
 BEDROCK_FIELDS(TransferLeadership, m.to);

@@ -151,6 +151,7 @@ void AdmissionDesk::Tick(std::uint64_t now_ms) {
   if (admitted_) {
     NoteLogs(now_ms);
     Remind(now_ms);
+    SayOnceNoted();
     return;
   }
   if (!asking_since_ms_) asking_since_ms_ = now_ms;
@@ -159,6 +160,13 @@ void AdmissionDesk::Tick(std::uint64_t now_ms) {
   } else if (!asked_at_ms_ || now_ms - *asked_at_ms_ >= kAskMs) {
     AskAll(now_ms);
   }
+}
+
+/// From then on a wiped disk is told.
+void AdmissionDesk::SayOnceNoted() {
+  if (noted_ || NotedLog(own_.node) != own_.log || !MembershipIsCommitted()) return;
+  noted_ = true;
+  log::Info("the cluster knows this node's log", {{"log", FormatHex(own_.log.value())}});
 }
 
 bool AdmissionDesk::MayFound(std::uint64_t now_ms) const {

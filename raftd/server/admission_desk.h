@@ -79,6 +79,7 @@ class AdmissionDesk {
   void AskAll(std::uint64_t now_ms);
   bool MayFound(std::uint64_t now_ms) const;
   void Remind(std::uint64_t now_ms);
+  void SayOnceNoted();
   void NoteLogs(std::uint64_t now_ms);
   bool MembershipIsCommitted() const;
   std::optional<LogNumber> NotedLog(NodeId node) const;
@@ -98,6 +99,7 @@ class AdmissionDesk {
   std::optional<LogVerdict::Kind> told_;  // last, for the log
 
   // While admitted.
+  bool noted_ = false;  // the own log, for good
   std::uint64_t reminded_at_ms_ = 0;
   std::map<NodeId, LogNumber> claims_;  // of members, to be noted by this leader
   std::optional<std::uint64_t> claims_since_ms_;

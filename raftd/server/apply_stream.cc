@@ -43,6 +43,11 @@ ApplyStream::Effect ApplyStream::OnProgress(BootId boot, const proto::ApplyProgr
   return Effect::kRestart;
 }
 
+void ApplyStream::Restart() {
+  Forget();
+  sent_ = applied_;
+}
+
 void ApplyStream::SendFailed(std::uint64_t now_ms) {
   known_ = false;
   if (!silent_since_ms_) silent_since_ms_ = now_ms;

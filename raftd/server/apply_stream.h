@@ -64,6 +64,8 @@ class ApplyStream {
   void Add(ApplyRange range);
   /// storaged of life `boot` said how far it is.
   Effect OnProgress(BootId boot, const proto::ApplyProgress& progress, std::uint64_t now_ms);
+  /// The core hands out anew, from where it said: what it handed out before is forgotten here.
+  void Restart();
   /// What was to be sent could not be: storaged is gone, or its queue is full.
   void SendFailed(std::uint64_t now_ms);
   /// Answers a Load. Those of an earlier round are ignored.

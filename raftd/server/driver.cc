@@ -102,6 +102,7 @@ Driver::Driver(const DriverOptions& options, const Recovered& recovered)
       desk_(options.desk, core_, frames_),
       transfers_(core_, frames_),
       members_(core_, frames_),
+      snapshots_(core_, peers_, frames_),
       apply_(options.apply, options.clock->MonotonicMs()),
       disk_(options.election_ms_min) {
   log_.Start({.on_durable = [this](WriteSeq seq) { OnDurable(seq); },
@@ -252,6 +253,8 @@ void Driver::OnStorageFrame(const Bytes& bytes) {
       LogRefusal("storaged", refusal->error);
     } else if (const auto* progress = std::get_if<proto::ApplyProgress>(&packet.message)) {
       if (own) HandleProgress(frame->header.boot, *progress);
+    } else if (const auto* fetch = std::get_if<proto::FetchProgress>(&packet.message)) {
+      if (own) snapshots_.OnProgress(*fetch, clock_.MonotonicMs());
     }
   }
 }
@@ -262,28 +265,52 @@ void Driver::HandleProgress(BootId boot, const proto::ApplyProgress& progress) {
   const std::uint64_t now_ms = clock_.MonotonicMs();
   const View view = core_.GetView();
   const ApplyStream::Effect effect = apply_.OnProgress(boot, progress, now_ms);
-  if (progress.applied > view.last_index || progress.applied.Next() < view.first_index) {
-    // R74: the log lost entries that storaged has, or storaged lost what the log has dropped.
+  const std::optional<RestoredState> ahead = AheadOfLog(progress, view);
+  if (!ahead && progress.applied > view.last_index) {
     if (const auto repeats = storage_limit_.Admit(now_ms)) {
-      log::Error(progress.applied > view.last_index
-                     ? "storaged has applied entries that the log lost: waiting for a leader to "
-                       "refill it"
-                     : "storaged lacks entries that the log has dropped: this node needs new data",
-                 {{"applied", progress.applied},
-                  {"first_index", view.first_index},
-                  {"last_index", view.last_index},
-                  {"repeats", *repeats}});
+      log::Error(
+          "storaged has applied entries that the log lost: waiting for a leader to refill it",
+          {{"applied", progress.applied}, {"last_index", view.last_index}, {"repeats", *repeats}});
     }
   }
   if (effect == ApplyStream::Effect::kRestart) {
     log::Info("storaged answers", {{"applied", apply_.applied()},
                                    {"durable_applied", apply_.durable_applied()},
                                    {"boot", boot}});
+  }
+  if (ahead) {
+    log::Info("the log begins anew behind what storaged holds",
+              {{"index", ahead->index}, {"term", ahead->term}, {"last_index", view.last_index}});
+    apply_.Restart();
+    core_.RestoredTo(*ahead);
+  }
+  // What it has applied and not on disk stood in the log, and in no snapshot.
+  if (effect == ApplyStream::Effect::kRestart || ahead) {
     core_.ApplyFrom(apply_.applied(), apply_.durable_applied());
   } else {
     core_.Applied(apply_.applied(), apply_.durable_applied());
   }
   desk_.OnApplied(apply_.applied());
+}
+
+std::optional<RestoredState> Driver::AheadOfLog(const proto::ApplyProgress& progress,
+                                                const View& view) const {
+  const LogIndex durable = apply_.durable_applied();
+  if (durable != progress.durable_applied || !progress.applied_term || durable <= view.commit) {
+    return std::nullopt;
+  }
+  const std::optional<Term> held = core_.TermAt(durable);
+  if (durable <= view.last_index && (!held || *held == progress.applied_term)) return std::nullopt;
+  RestoredState state{.index = durable, .term = progress.applied_term, .membership = {}};
+  if (!progress.membership_index) return state;
+  std::optional<Membership> membership = DecodeMembership(progress.membership.view());
+  if (!membership || progress.membership_index > durable) {
+    log::Error("storaged's record of who takes part can't be read",
+               {{"index", progress.membership_index}});
+    return std::nullopt;
+  }
+  state.membership = {progress.membership_index, *std::move(membership)};
+  return state;
 }
 
 void Driver::RefuseFrame(std::string_view from, RequestId request, proto::ErrorCode code,
@@ -321,6 +348,7 @@ void Driver::EndTurn() {
     bool worked = PollCore();
     worked = PumpApply() || worked;
     if (halted_) break;
+    snapshots_.Step(clock_.MonotonicMs());
     frames_.Flush();
     if (unflushed_) {
       unflushed_ = false;
@@ -370,6 +398,7 @@ void Driver::CarryOut(Output output) {
     apply_.Add(*std::move(output.apply));
   }
   if (output.compact_up_to) log_.Compact(output.compact_up_to);
+  if (output.snapshot_wanted) snapshots_.OnWanted(*output.snapshot_wanted);
   if (output.membership_changed) peers_.Follow(core_.membership());
   if (output.status_changed || output.membership_changed) PushStatus();
 }
@@ -473,6 +502,7 @@ void Driver::Tick() {
   if (admission_.admitted()) core_.Tick(now_ms / options_.tick_ms);
   StartIdleSync();
   RetryFullLog();
+  MeasureLog();
   ScrubLog();
 }
 
@@ -493,6 +523,14 @@ void Driver::RetryFullLog() {
   if (halted_ || !log_full_ || now_ms - retried_at_ms_ < kFullRetryMs) return;
   retried_at_ms_ = now_ms;
   log_.Retry();
+}
+
+void Driver::MeasureLog() {
+  const std::uint64_t now_ms = clock_.MonotonicMs();
+  if (halted_ || (measured_at_ms_ && now_ms - *measured_at_ms_ < kMeasureMs)) return;
+  measured_at_ms_ = now_ms;
+  log_.Measure(options_.log_bytes_max,
+               [this](const LogPressure& pressure) { core_.SetLogPressure(pressure); });
 }
 
 void Driver::ScrubLog() {
@@ -598,6 +636,7 @@ proto::RaftStatus Driver::MakeStatus() const {
     if (id == view.id) {
       row.role = ToProto(view.role);
       row.match_index = view.role == Role::kLeader ? view.durable_index : LogIndex();
+      row.installing = std::max(snapshots_.installing(), view.snapshot_wanted.at_least);
     } else if (id == view.leader) {
       row.role = proto::Role::kLeader;
     }
@@ -605,6 +644,9 @@ proto::RaftStatus Driver::MakeStatus() const {
       if (progress.id != id) continue;
       if (progress.recently_active) row.role = proto::Role::kFollower;
       row.match_index = progress.match;
+      if (progress.state == ReplicationState::kSnapshot) {
+        row.installing = std::max(progress.installing, view.first_index.Prev());
+      }
     }
     if (!row.voter && row.role == proto::Role::kFollower) row.role = proto::Role::kLearner;
   }

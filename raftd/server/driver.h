@@ -25,6 +25,7 @@
 #include "raftd/server/outgoing_frames.h"
 #include "raftd/server/peers.h"
 #include "raftd/server/router_desk.h"
+#include "raftd/server/snapshot_desk.h"
 #include "raftd/server/transfer_desk.h"
 
 namespace bedrock::raft {
@@ -35,7 +36,10 @@ struct DriverOptions {
   Limits core_limits;
   std::uint64_t tick_ms = 10;
   std::uint64_t election_ms_min = 500;  ///< A disk that takes longer has stalled (R77).
-  std::uint64_t scrub_ms = 0;           ///< From one scrub of the log to the next; 0: none.
+  /// A log larger than this is not kept for members that are away, and one of twice this for
+  /// nobody.
+  std::uint64_t log_bytes_max = 1 * kGiB;
+  std::uint64_t scrub_ms = 0;  ///< From one scrub of the log to the next; 0: none.
   BootId boot;
   std::uint64_t seed = 0;  ///< For the election timeouts.
   LogNumber log_number;    ///< TakeLogNumber's.
@@ -77,6 +81,7 @@ class Driver {
   /// A scrub reads this much each time: 10 MiB/s.
   static constexpr std::size_t kScrubBytes = 1 * kMiB;
   static constexpr std::uint64_t kScrubPaceMs = 100;
+  static constexpr std::uint64_t kMeasureMs = 200;  ///< Between looks at the log's size.
 
   Driver(const DriverOptions& options, const Recovered& recovered);
   Driver(const Driver&) = delete;
@@ -118,6 +123,10 @@ class Driver {
   void HandleRefusedPeer(const proto::FrameHeader& header, const std::string& from,
                          const proto::Message& message);
   void HandleProgress(BootId boot, const proto::ApplyProgress& progress);
+  /// What the own storaged holds on disk, where the log must begin anew behind it: it installed a
+  /// snapshot, or has what the log lost (R74).
+  std::optional<RestoredState> AheadOfLog(const proto::ApplyProgress& progress,
+                                          const View& view) const;
   void RefuseFrame(std::string_view from, RequestId request, proto::ErrorCode code,
                    const std::string& detail);
   void LogRefusal(std::string_view who, const proto::Error& error);
@@ -138,6 +147,7 @@ class Driver {
   bool HandsOver();
   void StartIdleSync();
   void RetryFullLog();
+  void MeasureLog();
   void ScrubLog();
   void OnScrubbed(const Result<Scrubbed>& scrubbed);
   void PushStatus();
@@ -154,6 +164,7 @@ class Driver {
   RouterDesk desk_;
   TransferDesk transfers_;
   MembershipDesk members_;
+  SnapshotDesk snapshots_;
   ApplyStream apply_;
   DiskWatch disk_;
 
@@ -166,9 +177,10 @@ class Driver {
   std::optional<std::uint64_t> idle_started_ms_;  // an idle sync is under way
   bool stalled_ = false;                          // what the core was told last
   bool log_full_ = false;
-  std::uint64_t retried_at_ms_ = 0;           // to write to a full log
-  bool tried_to_hand_over_ = false;           // since this node became unfit to lead
-  std::optional<std::uint64_t> scrub_at_ms_;  // the next step; none while one is under way
+  std::uint64_t retried_at_ms_ = 0;              // to write to a full log
+  std::optional<std::uint64_t> measured_at_ms_;  // the log's size
+  bool tried_to_hand_over_ = false;              // since this node became unfit to lead
+  std::optional<std::uint64_t> scrub_at_ms_;     // the next step; none while one is under way
   /// Set once a leader stops.
   std::optional<std::uint64_t> stop_by_ms_;
   bool halted_ = false;

@@ -51,6 +51,11 @@ class InlineLogWriter final : public LogWriter {
     if (waiting_.size() < waited) Flush();
   }
 
+  void Measure(std::uint64_t bytes_max, OnMeasured on_measured) override {
+    if (failed_) return;
+    on_measured({.over = log_.LastBeyond(bytes_max), .far_over = log_.LastBeyond(2 * bytes_max)});
+  }
+
   void Scrub(std::size_t bytes_max, OnScrubbed on_scrubbed) override {
     if (!failed_) on_scrubbed(log_.Scrub(bytes_max));
   }
@@ -143,6 +148,15 @@ class ThreadedLogWriter final : public LogWriter {
 
   void Retry() override {
     executor_.Post(Executor::Priority::kHigh, [this] { inline_.Retry(); });
+  }
+
+  void Measure(std::uint64_t bytes_max, OnMeasured on_measured) override {
+    executor_.Post(Executor::Priority::kHigh, [this, bytes_max,
+                                               on_measured = std::move(on_measured)]() mutable {
+      inline_.Measure(bytes_max, [this, &on_measured](const LogPressure& pressure) {
+        post_([on_measured = std::move(on_measured), pressure] { on_measured(pressure); });
+      });
+    });
   }
 
   void Scrub(std::size_t bytes_max, OnScrubbed on_scrubbed) override {

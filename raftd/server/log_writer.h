@@ -10,6 +10,7 @@
 #include "common/base/ids.h"
 #include "common/base/typed_bool.h"
 #include "common/env/executor.h"
+#include "raftd/core/raft.h"
 #include "raftd/core/types.h"
 #include "raftd/log/raft_log.h"
 
@@ -35,6 +36,7 @@ class LogWriter {
     std::function<void(const Status&)> on_failed;
   };
   using OnRead = std::function<void(std::vector<Entry>)>;
+  using OnMeasured = std::function<void(const LogPressure&)>;
   using OnScrubbed = std::function<void(Result<Scrubbed>)>;
 
   virtual ~LogWriter() = default;
@@ -50,6 +52,8 @@ class LogWriter {
   virtual void Compact(LogIndex index) = 0;
   /// Where the log is full: looks for room, and writes what waits for it.
   virtual void Retry() = 0;
+  /// How far the log is beyond `bytes_max`, and far beyond: twice that.
+  virtual void Measure(std::uint64_t bytes_max, OnMeasured on_measured) = 0;
   /// RaftLog::Scrub. An error of it is no failure of the log.
   virtual void Scrub(std::size_t bytes_max, OnScrubbed on_scrubbed) = 0;
 };

@@ -181,6 +181,7 @@ std::optional<int> Serve(FileSystem& file_system, const Options& options) {
                  .core_limits = options.CoreLimits(),
                  .tick_ms = options.tick_ms,
                  .election_ms_min = options.election_ms_min,
+                 .log_bytes_max = options.log_bytes_max,
                  .scrub_ms = options.scrub_interval_ms,
                  .boot = boot,
                  .seed = SystemEntropy(),

@@ -32,6 +32,8 @@ class SnapshotDesk {
   void Step(std::uint64_t now_ms);
 
   bool wanted() const { return static_cast<bool>(wanted_.at_least); }
+  /// Where the snapshot that is being fetched ends; 0: none is, or it isn't known yet.
+  LogIndex installing() const { return installing_; }
 
  private:
   Raft& core_;

@@ -17,6 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kExitMustNotStart = 78;
+constexpr const char* kNoted = "the cluster knows this node's log";
 
 HttpResponse Put(const TestCluster& cluster, int node, const std::string& key,
                  const std::string& value) {
@@ -59,9 +60,10 @@ TEST(DiskTest, AFirstStartLongAfterTheOthersJoinsInAndAWipedDiskIsRefused) {
   ASSERT_TRUE(cluster.WaitForWrite(3));
   EXPECT_EQ(Get(cluster, 3, "key7"), "value");
 
+  ASSERT_TRUE(WaitForLog(cluster, 3, kNoted));
   WipeNode(cluster, 3);
   StartNode(cluster, 3);
-  EXPECT_EQ(cluster.WaitForExit(3, Program::kRaftd, 30), kExitMustNotStart);
+  ASSERT_EQ(cluster.WaitForExit(3, Program::kRaftd, 30), kExitMustNotStart);
   EXPECT_TRUE(WaitForLog(cluster, 3, "under a new id"));
   // Whatever its supervisor does.
   cluster.Start(3, Program::kRaftd);
@@ -76,6 +78,7 @@ TEST(DiskTest, AWipedLeaderIsRefusedToo) {
   const int leader = cluster.WaitForLeader();
   ASSERT_NE(leader, 0);
   ASSERT_EQ(Put(cluster, leader, "key", "value").status, 204);
+  ASSERT_TRUE(WaitForLog(cluster, leader, kNoted));
   WipeNode(cluster, leader);
   StartNode(cluster, leader);
   EXPECT_EQ(cluster.WaitForExit(leader, Program::kRaftd, 30), kExitMustNotStart);
@@ -99,7 +102,7 @@ TEST(DiskTest, RotInAClosedSegmentIsFoundWhileRunningAndRefilledWithoutARestart)
   ASSERT_TRUE(fs::exists(segment));
   {
     std::fstream file(segment, std::ios::in | std::ios::out | std::ios::binary);
-    file.seekp(10'000);
+    file.seekp(6'000);  // within the first entry: behind it stands padding, which nobody reads
     file.write("rot", 3);
   }
   ASSERT_TRUE(WaitForLog(cluster, node, "the log is damaged: it is recovered"));

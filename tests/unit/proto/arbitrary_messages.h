@@ -83,7 +83,8 @@ class ArbitraryMessages {
         AnId<LogIndex>(), AnId<LogIndex>(),         Code(),         Text(),       {}};
     for (std::uint64_t i = random_.Below(9); i > 0; --i) {
       status.members.push_back({AnId<NodeId>(), Flip(), Text(), Text(), Text(), Text(),
-                                Enum(Role::kUnreachable), AnId<LogIndex>()});
+                                Enum(Role::kUnreachable), AnId<LogIndex>(),
+                                Flip() ? AnId<LogIndex>() : LogIndex()});
     }
     return status;
   }

@@ -96,6 +96,7 @@ class DriverCluster::NodeUnderTest final : public Transport {
             .core_limits = cluster_.settings_.limits,
             .tick_ms = kTickMs,
             .election_ms_min = 500,
+            .log_bytes_max = cluster_.settings_.log_bytes_max,
             .scrub_ms = cluster_.settings_.scrub_ms,
             .boot = BootId(boot_),
             .seed = boot_,
@@ -334,20 +335,64 @@ void DriverCluster::OnStorageFrame(int node, const Bytes& bytes) {
   }
   const proto::Frame frame = *proto::DecodeFrame(bytes);
   for (const proto::Packet& packet : frame.packets) {
+    if (const auto* fetch = std::get_if<proto::FetchSnapshot>(&packet.message)) {
+      FetchSnapshot(node, *fetch);
+      continue;
+    }
     for (const proto::Apply::Item& item : std::get<proto::Apply>(packet.message).items) {
       if (item.entry.index.value() != storage.last() + 1) continue;  // known, or behind a gap
       storage.applied.push_back(item);
       if (!item.reply_to.router.empty()) storage.replies.push_back(item.reply_to);
     }
   }
+  SendFromStorage(node, ProgressOf(node));
+}
+
+proto::ApplyProgress DriverCluster::ProgressOf(int node) const {
+  const Storage& storage = storages_.at(node);
+  const std::uint64_t durable = std::min(storage.durable, storage.last());
+  proto::ApplyProgress progress{.applied = LogIndex(storage.last()),
+                                .durable_applied = LogIndex(durable),
+                                .health = storage.health};
+  for (std::uint64_t i = 0; i < durable; ++i) {
+    const Entry& entry = storage.applied[i].entry;
+    progress.applied_term = entry.term;
+    if (entry.kind != EntryKind::kMembership) continue;
+    progress.membership_index = entry.index;
+    progress.membership = entry.payload;
+  }
+  return progress;
+}
+
+void DriverCluster::SendFromStorage(int node, const proto::Message& message) {
   proto::FrameWriter writer({.cluster = kCluster,
                              .node = NodeId(static_cast<std::uint64_t>(node)),
-                             .boot = BootId(storage.boot)});
-  writer.Add(RequestId(), 0,
-             proto::ApplyProgress{.applied = LogIndex(storage.last()),
-                                  .durable_applied = LogIndex(storage.durable),
-                                  .health = storage.health});
+                             .boot = BootId(storages_[node].boot)});
+  writer.Add(RequestId(), 0, message);
   driver(node).OnStorageFrame(Bytes(writer.Finish()));
+}
+
+/// A source that is down, or has not applied enough, is told as storaged does.
+void DriverCluster::FetchSnapshot(int node, const proto::FetchSnapshot& fetch) {
+  Storage& storage = storages_[node];
+  storage.asked_for.push_back(fetch.endpoint);
+  const Storage& source = storages_[static_cast<int>(fetch.source.value())];
+  if (!source.up || source.last() < fetch.at_least.value()) {
+    SendFromStorage(node, proto::FetchProgress{
+                              .error = {.code = source.up ? proto::ErrorCode::kTooStale
+                                                          : proto::ErrorCode::kStorageUnavailable},
+                              .installing = {}});
+    return;
+  }
+  SendFromStorage(
+      node,
+      proto::FetchProgress{
+          .error = {}, .installing = LogIndex(source.last()), .bytes_done = 1, .bytes_total = 2});
+  if (storage.hold_snapshots) return;
+  storage.applied = source.applied;
+  storage.durable = source.last();
+  ++storage.snapshots;
+  SendFromStorage(node, ProgressOf(node));
 }
 
 void DriverCluster::Ask(int node, std::vector<proto::Packet> packets) {

@@ -34,6 +34,7 @@ class DriverCluster : public testing::Test {
     int nodes = 3;
     Writer writer = Writer::kInline;
     Limits limits{};
+    std::uint64_t log_bytes_max = 1 * kGiB;
     std::uint64_t scrub_ms = 0;
     std::uint64_t segment_bytes = 256 * kKiB;
   };
@@ -49,6 +50,10 @@ class DriverCluster : public testing::Test {
     proto::ErrorCode health = proto::ErrorCode::kOk;
     std::uint64_t frames_to_lose = 0;
     std::vector<proto::ReplyTo> replies;  // of commands, with an address, in order
+    // Snapshots: fetched at once from another node's storage, where that is up, unless held.
+    bool hold_snapshots = false;
+    std::uint64_t snapshots = 0;         // installed
+    std::vector<std::string> asked_for;  // "tcp://h1:2", one a FetchSnapshot
 
     std::uint64_t last() const { return applied.size(); }
   };
@@ -128,6 +133,9 @@ class DriverCluster : public testing::Test {
   void Trace(std::string line);
   void DeliverOne();
   void OnStorageFrame(int node, const Bytes& frame);
+  void FetchSnapshot(int node, const proto::FetchSnapshot& fetch);
+  proto::ApplyProgress ProgressOf(int node) const;
+  void SendFromStorage(int node, const proto::Message& message);
 
   Settings settings_;
   std::map<int, Storage> storages_;

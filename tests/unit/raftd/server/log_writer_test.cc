@@ -45,9 +45,9 @@ class FakeLog final : public RaftLog {
     return {};
   }
   std::uint64_t SizeOnDisk() const override { return 0; }
-  LogIndex LastBeyond(std::uint64_t /*bytes_max*/) const override { return {}; }
 
   bool ShortOfRoom() override { return short_of_room; }
+  LogIndex LastBeyond(std::uint64_t bytes_max) const override { return LogIndex(1000 / bytes_max); }
   Result<Scrubbed> Scrub(std::size_t) override {
     calls.emplace_back("scrub");
     if (!scrub_status.ok()) return scrub_status;
@@ -179,6 +179,17 @@ TEST_F(LogWriterTest, AScrubThatFailsIsNoFailureOfTheLog) {
     executor_.RunAll();
     RunPosted();
     EXPECT_THAT(told_, ElementsAre("durable 5"));
+  }
+}
+
+TEST_F(LogWriterTest, TheSizeIsMeasuredAgainstTheBoundAndTwiceTheBound) {
+  for (const bool threaded : {false, true}) {
+    const auto writer = threaded ? Threaded() : MakeInlineLogWriter(log_);
+    LogPressure told;
+    writer->Measure(10, [&](const LogPressure& pressure) { told = pressure; });
+    executor_.RunAll();
+    RunPosted();
+    EXPECT_EQ(told, (LogPressure{.over = LogIndex(100), .far_over = LogIndex(50)}));
   }
 }
 
