@@ -166,14 +166,10 @@ bool NodeTable::DisksAreFull(std::uint64_t now_ms) const {
   return full > 0 && 2 * full >= voters;
 }
 
-bool NodeTable::LagsFar(const Node& node, std::uint64_t now_ms) const {
-  const proto::RaftStatus* leader = LeaderStatus(now_ms);
-  return leader != nullptr &&
-         node.storage.applied.value() + lag_entries_max_ < leader->commit.value();
-}
-
 NodeId NodeTable::Choose(Daemon daemon, std::uint64_t now_ms, NodeId last, NeedsNews news) const {
   const NodeId leader = leader_.leader(now_ms).node;
+  const proto::RaftStatus* status = news ? LeaderStatus(now_ms) : nullptr;
+  const std::uint64_t committed = status == nullptr ? 0 : status->commit.value();
   const auto rank = [&](const Node& node) {
     const Peer& peer = node.peer(daemon);
     // Each reason outweighs all below it: failing, silent, unhealthy, just asked, not fed, far
@@ -183,7 +179,8 @@ NodeId NodeTable::Choose(Daemon daemon, std::uint64_t now_ms, NodeId last, Needs
     if (Silent(peer, now_ms)) bad += 24;
     if (daemon == Daemon::kStoraged && peer.heard_ms != 0 && !Reads(node.storage.health)) bad += 12;
     if (node.id == last) bad += 6;
-    if (news && (Gone(node.raftd, now_ms) || LagsFar(node, now_ms))) bad += 3;
+    const bool lags = node.storage.applied.value() + lag_entries_max_ < committed;
+    if (news && (lags || Gone(node.raftd, now_ms))) bad += 3;
     if (node.id == self_) return bad;
     return node.id == leader ? bad + 1 : bad + 2;
   };

@@ -112,7 +112,6 @@ class NodeTable {
   bool Silent(const Peer& peer, std::uint64_t now_ms) const;
   /// Whether it failed a moment ago or has been silent.
   bool Gone(const Peer& peer, std::uint64_t now_ms) const;
-  bool LagsFar(const Node& node, std::uint64_t now_ms) const;
   MemberView ViewOf(const Node& node, std::uint64_t now_ms) const;
 
   NodeId self_;
