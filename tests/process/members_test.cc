@@ -87,7 +87,7 @@ class ReadLoad {
   std::vector<std::string> failures_;  // guarded by mutex_
 };
 
-class MembersTest : public testing::Test {
+class MembersProcessTest : public testing::Test {
  protected:
   void SetUp() override { cluster_.StartAll(); }
 
@@ -188,7 +188,7 @@ class MembersTest : public testing::Test {
   int loads_ = 0;
 };
 
-TEST_F(MembersTest, ANodeIsAddedUnderLoadAndCounts) {
+TEST_F(MembersProcessTest, ANodeIsAddedUnderLoadAndCounts) {
   int added = 0;
   UnderLoad({1, 2, 3}, {1, 4}, [&] {
     added = Join(2);
@@ -207,7 +207,7 @@ TEST_F(MembersTest, ANodeIsAddedUnderLoadAndCounts) {
   EXPECT_EQ(At(added).Send("GET", "/get?key=k").body, "v");
 }
 
-TEST_F(MembersTest, AFollowerIsRemovedUnderLoad) {
+TEST_F(MembersProcessTest, AFollowerIsRemovedUnderLoad) {
   const int leader = cluster_.WaitForLeader();
   const int gone = OtherThan(leader);
   const int third = OtherThan(leader, gone);
@@ -224,7 +224,7 @@ TEST_F(MembersTest, AFollowerIsRemovedUnderLoad) {
   EXPECT_EQ(CodeIn(Add(leader, gone)), "member_exists") << "ids are not used again";
 }
 
-TEST_F(MembersTest, TheLeaderIsRemovedUnderLoad) {
+TEST_F(MembersProcessTest, TheLeaderIsRemovedUnderLoad) {
   const int leader = cluster_.WaitForLeader();
   const int a = OtherThan(leader);
   const int b = OtherThan(leader, a);
@@ -239,7 +239,7 @@ TEST_F(MembersTest, TheLeaderIsRemovedUnderLoad) {
   EXPECT_EQ(View(a)["members"].size(), 2U);
 }
 
-TEST_F(MembersTest, ANodeIsReplacedUnderLoadThroughItsOwnRouterToo) {
+TEST_F(MembersProcessTest, ANodeIsReplacedUnderLoadThroughItsOwnRouterToo) {
   const int old_one = cluster_.WaitForLeader();
   int new_one = 0;
   UnderLoad({1, 2, 3}, {4}, [&] {
@@ -259,7 +259,7 @@ TEST_F(MembersTest, ANodeIsReplacedUnderLoadThroughItsOwnRouterToo) {
   EXPECT_TRUE(cluster_.WaitForWrite(OtherThan(old_one, other)));
 }
 
-TEST_F(MembersTest, ANodeThatJoinedKnowsTheClusterAgainAfterARestartOfAll) {
+TEST_F(MembersProcessTest, ANodeThatJoinedKnowsTheClusterAgainAfterARestartOfAll) {
   const int added = Join(1);
   EXPECT_EQ(At(added).Send("PUT", "/put?key=k", "v").status, 200);
   for (int node = 1; node <= added; ++node) {
@@ -275,7 +275,7 @@ TEST_F(MembersTest, ANodeThatJoinedKnowsTheClusterAgainAfterARestartOfAll) {
   EXPECT_EQ(At(added).Send("GET", "/get?key=k").body, "v");
 }
 
-TEST_F(MembersTest, VotersAreDemotedAndPromotedUnderLoad) {
+TEST_F(MembersProcessTest, VotersAreDemotedAndPromotedUnderLoad) {
   UnderLoad({1, 2, 3}, {1, 2, 3}, [&] {
     for (int round = 0; round < 2; ++round) {
       const int leader = cluster_.WaitForLeader();
@@ -296,7 +296,7 @@ TEST_F(MembersTest, VotersAreDemotedAndPromotedUnderLoad) {
   });
 }
 
-TEST_F(MembersTest, LeadershipMovesUnderLoad) {
+TEST_F(MembersProcessTest, LeadershipMovesUnderLoad) {
   UnderLoad({1, 2, 3}, {2}, [&] {
     for (int round = 0; round < 6; ++round) {
       const int to = round % 3 + 1;
@@ -311,7 +311,7 @@ TEST_F(MembersTest, LeadershipMovesUnderLoad) {
   });
 }
 
-TEST_F(MembersTest, WhatCannotBeIsRefusedWithItsCode) {
+TEST_F(MembersProcessTest, WhatCannotBeIsRefusedWithItsCode) {
   const int leader = cluster_.WaitForLeader();
   const int other = OtherThan(leader);
   const int third = OtherThan(leader, other);
@@ -336,7 +336,7 @@ TEST_F(MembersTest, WhatCannotBeIsRefusedWithItsCode) {
   EXPECT_TRUE(cluster_.WaitForWrite(other));
 }
 
-TEST_F(MembersTest, ALeaderIsRestartedAsPlannedWithoutAFailedRequest) {
+TEST_F(MembersProcessTest, ALeaderIsRestartedAsPlannedWithoutAFailedRequest) {
   UnderLoad({1, 2, 3}, {1, 2, 3}, [&] {
     for (int round = 0; round < 3; ++round) {
       const int leader = cluster_.WaitForLeader();
@@ -346,7 +346,7 @@ TEST_F(MembersTest, ALeaderIsRestartedAsPlannedWithoutAFailedRequest) {
   });
 }
 
-TEST_F(MembersTest, EveryNodesDaemonsAreRestartedInTurnWithoutAFailedRequest) {
+TEST_F(MembersProcessTest, EveryNodesDaemonsAreRestartedInTurnWithoutAFailedRequest) {
   UnderLoad({1, 2, 3}, {1, 2, 3}, [&] {
     for (int round = 0; round < 2; ++round) {
       for (int node = 1; node <= 3; ++node) RestartDaemons(node);
@@ -354,7 +354,7 @@ TEST_F(MembersTest, EveryNodesDaemonsAreRestartedInTurnWithoutAFailedRequest) {
   });
 }
 
-TEST_F(MembersTest, WholeNodesAreRestartedInTurnWithoutAFailedRequestAtTheOthers) {
+TEST_F(MembersProcessTest, WholeNodesAreRestartedInTurnWithoutAFailedRequestAtTheOthers) {
   for (int node = 1; node <= 3; ++node) {
     const int a = OtherThan(node);
     const int b = OtherThan(node, a);
@@ -368,7 +368,7 @@ TEST_F(MembersTest, WholeNodesAreRestartedInTurnWithoutAFailedRequestAtTheOthers
   }
 }
 
-TEST_F(MembersTest, ARouterThatStopsAnswersWhatItWasAskedAndTurnsAwayTheRest) {
+TEST_F(MembersProcessTest, ARouterThatStopsAnswersWhatItWasAskedAndTurnsAwayTheRest) {
   std::atomic<bool> stopping{false};
   std::atomic<int> served{0};
   std::vector<std::string> wrong;
