@@ -57,6 +57,8 @@ TEST(DiskTest, AFirstStartLongAfterTheOthersJoinsInAndAWipedDiskIsRefused) {
     ASSERT_EQ(Put(cluster, 1, "key" + std::to_string(i), "value").status, 204);
   }
   StartNode(cluster, 3);
+  // Its router serves at once, through the others; its log takes part once the leader has noted it.
+  ASSERT_TRUE(WaitForLog(cluster, 3, "this node takes part"));
   ASSERT_TRUE(cluster.WaitForWrite(3));
   EXPECT_EQ(Get(cluster, 3, "key7"), "value");
 
