@@ -13,7 +13,13 @@
 
 namespace bedrock::log {
 
-enum class Level : std::uint8_t { kDebug, kInfo, kWarning, kError };
+enum class Level : std::uint8_t {
+  kDebug,
+  kInfo,
+  kWarning,
+  kError,
+  kOff,  ///< Of no line: drops all of them. For simulators, which have nobody to tell.
+};
 
 /// Takes "debug", "info", "warning", "error"; else invalid_argument.
 Result<Level> ParseLevel(std::string_view text);
