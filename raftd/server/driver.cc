@@ -370,6 +370,7 @@ bool Driver::PollCore() {
     Output output = core_.Poll();
     if (output.empty()) break;
     worked = true;
+    if (options_.observe) options_.observe(core_.GetView(), core_.membership(), output);
     CarryOut(std::move(output));
   }
   return worked;

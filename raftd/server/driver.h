@@ -58,6 +58,9 @@ struct DriverOptions {
   /// Entries of the log are damaged and the other nodes can refill them: recovery has to look at
   /// the log, so the driver wants to be stopped in order (BeginStop) and made anew.
   std::function<void()> on_damaged;
+  /// For simulators: each output of the core, before any of it is carried out, with where the core
+  /// stands then. Null: nobody looks.
+  std::function<void(const View&, const Membership&, const Output&)> observe = nullptr;
 };
 
 /// Carries out what the Raft core asks, in the order that makes it safe and fast. A turn:
