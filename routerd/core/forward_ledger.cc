@@ -16,6 +16,23 @@ using Action = proto::ClientTransaction::Action;
 using proto::Error;
 using proto::ErrorCode;
 
+/// Whether a commit with this answer was not even proposed, so that its transaction is open still
+/// and the same commit, come once more, would be tried anew.
+bool LeavesOpen(const Error& error) {
+  switch (error.code) {
+    case ErrorCode::kOverloaded:
+    case ErrorCode::kNoLeader:
+    case ErrorCode::kNotLeader:
+    case ErrorCode::kStorageUnavailable:
+    case ErrorCode::kStorageFull:
+    case ErrorCode::kShuttingDown:
+    case ErrorCode::kDeadlineExceeded:
+      return error.outcome == proto::Outcome::kNone;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 ForwardLedger::ForwardLedger(const CoreOptions& options, NodeTable& nodes)
@@ -66,8 +83,10 @@ void ForwardLedger::Wake(SlotHandle handle, Forward* forward, std::uint64_t at_m
 void ForwardLedger::OnReply(NodeId from, const RequestName& name,
                             proto::ClientTransactionReply reply, std::uint64_t now_ms,
                             Effects* effects) {
-  const Forward* forward = forwards_.Find(name.handle);
+  Forward* forward = forwards_.Find(name.handle);
   if (forward == nullptr || forward->owner != from) return;
+  const bool commits = forward->step.step.action == Action::kCommit;
+  if (commits && --forward->sent > 0 && LeavesOpen(reply.error)) return;
   Completion completion;
   completion.error = std::move(reply.error);
   completion.transaction = std::move(reply.id);

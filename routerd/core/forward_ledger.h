@@ -22,8 +22,9 @@ namespace bedrock::router {
 ///      ▲          │
 ///      └──────────┘ could not be sent; a commit or rollback: no answer within an attempt's time
 ///
-/// A kExecute that was sent is never sent again: it might be done twice. Pure; one thread. Borrows
-/// `nodes`.
+/// A kExecute that was sent is never sent again: it might be done twice. A commit that was sent
+/// more than once is not over with an answer that leaves its transaction open (too busy, no
+/// leader): a later one of them may still commit it. Pure; one thread. Borrows `nodes`.
 class ForwardLedger {
  public:
   static constexpr std::size_t kForwardsMax = 4096;
@@ -48,7 +49,7 @@ class ForwardLedger {
     NodeId owner;
     std::uint64_t wake_ms = 0;
     std::uint32_t attempts = 0;
-    std::uint32_t sent = 0;  // attempts that may have arrived
+    std::uint32_t sent = 0;  // attempts that may have arrived and are not answered
   };
 
   void Send(SlotHandle handle, Forward* forward, std::uint64_t now_ms, Effects* effects);

@@ -48,6 +48,36 @@ TEST_F(ForwardLedgerTest, AStepGoesToTheRouterThatItsIdNamesAndComesBack) {
   EXPECT_TRUE(core_.idle());
 }
 
+TEST_F(ForwardLedgerTest, ACommitThatWasSentTwiceIsNotOverWithARefusalThatLeavesItOpen) {
+  End(5, kOnN2, Action::kCommit, 3000);
+  const Send first = Poll().sends.at(0);
+  const Send second = Pass(1030).sends.at(0);
+  proto::ClientTransactionReply refused;
+  refused.error.code = ErrorCode::kOverloaded;
+  Reply(first, refused);
+  EXPECT_TRUE(Poll().completions.empty()) << "the second one may commit yet";
+  proto::ClientTransactionReply committed;
+  committed.version = Version(41);
+  Reply(second, committed);
+  const Completion done = ServeOne();
+  EXPECT_TRUE(done.error.ok());
+  EXPECT_EQ(done.version, Version(41));
+}
+
+TEST_F(ForwardLedgerTest, ACommitWhoseEveryCopyWasRefusedHasNotHappened) {
+  End(5, kOnN2, Action::kCommit, 3000);
+  const Send first = Poll().sends.at(0);
+  const Send second = Pass(1030).sends.at(0);
+  proto::ClientTransactionReply refused;
+  refused.error.code = ErrorCode::kOverloaded;
+  Reply(first, refused);
+  EXPECT_TRUE(Poll().completions.empty());
+  Reply(second, refused);
+  const Completion done = ServeOne();
+  EXPECT_EQ(done.error.code, ErrorCode::kOverloaded);
+  EXPECT_EQ(done.error.outcome, Outcome::kNone);
+}
+
 TEST_F(ForwardLedgerTest, ErrorsArePassedBack) {
   End(5, kOnN2, Action::kCommit);
   proto::ClientTransactionReply reply;
