@@ -116,7 +116,9 @@ raft::Membership InitialMembership(const SimOptions& options, NodeId node) {
 }
 
 SimCheckers::SimCheckers(const SimOptions& options)
-    : nodes_(options.nodes), capped_(options.log_bytes_max > 0) {
+    : numbered_proposals_(options.numbered_proposals),
+      nodes_(options.nodes),
+      capped_(options.log_bytes_max > 0) {
   for (std::uint64_t i = 1; i <= options.nodes; ++i) {
     const raft::Membership initial = InitialMembership(options, NodeId(i));
     at(NodeId(i)).memory.memberships = at(NodeId(i)).disk.memberships = {{LogIndex(), initial}};
@@ -312,8 +314,10 @@ void SimCheckers::CheckMessage(const View& view, const raft::Outgoing& outgoing,
       CheckVoteGiven(node, reply->term, outgoing.to, durable);
     }
   } else if (const auto* request = std::get_if<VoteRequest>(&outgoing.message)) {
-    if (request->last_index != state.memory.last() ||
-        request->last_term != state.memory.TermAt(state.memory.last())) {
+    // One that has heard a leader since, in the same turn, has a longer log than it said.
+    const bool stands = state.role == Role::kPreCandidate || state.role == Role::kCandidate;
+    if (stands && (request->last_index != state.memory.last() ||
+                   request->last_term != state.memory.TermAt(state.memory.last()))) {
       Fail("a candidate names its last entry", Name(node));
     }
     CheckMayStand(node);
@@ -364,7 +368,9 @@ void SimCheckers::CheckTimeoutNow(NodeId node, NodeId to, const raft::TimeoutNow
 /// A vote for others or itself is about to leave: it must be durable by then.
 void SimCheckers::CheckVoteGiven(NodeId node, Term term, NodeId candidate, WriteSeq durable) {
   const LogModel& memory = at(node).memory;
-  if (memory.vote != raft::Vote{term, candidate} || memory.vote_seq > durable) {
+  // A later term, in the same turn, forbids as much: no other vote can be given in this one.
+  const bool stands = memory.vote == raft::Vote{term, candidate} || memory.vote.term > term;
+  if (!stands || memory.vote_seq > durable) {
     Fail("a vote is durable before it leaves",
          Text(Name(node), " votes for ", Name(candidate), " in term ", term.value(), " with write ",
               memory.vote_seq.value(), " and ", durable.value(), " durable"));
@@ -409,6 +415,8 @@ void SimCheckers::CheckAppend(NodeId node, const AppendRequest& append) {
     same = same && entry.index == index && mark != nullptr && mark->term == entry.term &&
            mark->hash == HashEntry(entry);
   }
+  // Deposed in the same turn, it may have cut what it had said to send.
+  same = same || at(node).role != Role::kLeader || at(node).term != append.term;
   if (!same) Fail("a leader sends its own log", Text(Name(node), " up to ", index.value()));
   // The view is looked at once the outputs are carried out, so the commit here may be newer.
   appended_[{append.term, index}] = *term;
@@ -425,6 +433,8 @@ void SimCheckers::CheckAccepted(NodeId node, NodeId leader, const AppendReply& r
     return;
   }
   if (!reply.index) return;
+  // A newer leader, in the same turn, may have cut it: the old one can commit nothing by it.
+  if (state.term > reply.term) return;
   if (mark == nullptr || mark->seq > durable) {
     Fail("nothing is acknowledged before it is durable",
          Text(Name(node), " acknowledges ", reply.index.value(), " with ", durable.value(),
@@ -544,17 +554,20 @@ void SimCheckers::OnView(const View& view, const raft::Membership* members_befor
   if (view.applied > view.commit && view.applied > committed()) {
     Fail("only committed entries are applied", Name(view.id));
   }
+  // It may have led and been deposed within one turn.
+  const bool led = view.role == Role::kLeader || state.role == Role::kLeader;
   state.term = view.term;
   state.applied = view.applied;
+  state.role = view.role;
   if (view.role == Role::kLeader) OnLeader(view.id, view.term);
   if (view.commit > state.commit) {
-    OnCommit(view, std::exchange(state.commit, view.commit), members_before);
+    OnCommit(view, std::exchange(state.commit, view.commit), members_before, Led(led));
   }
   if (view.role == Role::kLeader) CheckMatches(view);
 }
 
 void SimCheckers::OnCommit(const View& view, LogIndex old_commit,
-                           const raft::Membership* members_before) {
+                           const raft::Membership* members_before, Led led) {
   const LogModel& memory = at(view.id).memory;
   const raft::Membership& members = members_before ? *members_before : memory.Members();
   if (view.commit > memory.last()) {
@@ -586,7 +599,7 @@ void SimCheckers::OnCommit(const View& view, LogIndex old_commit,
       }
       continue;
     }
-    if (!leads) {
+    if (!led) {
       Fail("only a leader commits first", Text(Name(view.id), " index ", index.value()));
     }
     const std::uint64_t chain = committed_.empty() ? 0 : committed_.back().chain;
@@ -602,7 +615,7 @@ void SimCheckers::OnCommit(const View& view, LogIndex old_commit,
       committed_memberships_.push_back(*change);
     }
     if (mark.joint) joints_.insert(index);
-    if (mark.proposal == 0) continue;
+    if (!numbered_proposals_ || mark.proposal == 0) continue;
     if (!committed_proposals_.insert(mark.proposal).second || refused_.contains(mark.proposal)) {
       Fail("a proposal is committed at most once, and never when it was refused",
            Text("proposal ", mark.proposal, " at ", index.value()));
@@ -702,6 +715,7 @@ void SimCheckers::OnOpened(NodeId node, const raft::Recovered& recovered,
 void SimCheckers::OnStopped(NodeId node) {
   NodeState& state = at(node);
   // The promises of the next life are checked against the disk; what only memory knew may be gone.
+  state.role = Role::kFollower;
   state.term = {};
   state.commit = {};
   state.applied = {};

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "common/base/ids.h"
+#include "common/base/typed_bool.h"
 #include "raftd/core/raft.h"
 #include "raftd/core/types.h"
 #include "tests/sim/sim_options.h"
@@ -141,6 +142,7 @@ class SimCheckers {
     LogIndex commit;
     LogIndex applied;
     LogIndex dropped;  ///< The entry before the first one, after the last output.
+    raft::Role role = raft::Role::kFollower;
     Term match_term;
     std::map<NodeId, LogIndex> match;
   };
@@ -182,11 +184,14 @@ class SimCheckers {
   void OnLeaves(NodeId node, const raft::Outgoing& outgoing);
   void CheckVoteGiven(NodeId node, Term term, NodeId candidate, raft::WriteSeq durable);
   void OnLeader(NodeId node, Term term);
-  /// `members_before`: in effect when it was decided; null: those now.
+  using Led = TypedBool<struct LedTag>;
+  /// `members_before`: in effect when it was decided; null: those now. `led`: it leads, or did when
+  /// it was looked at last.
   void OnCommit(const raft::View& view, LogIndex old_commit,
-                const raft::Membership* members_before);
+                const raft::Membership* members_before, Led led);
   void CheckMatches(const raft::View& view);
 
+  const bool numbered_proposals_;
   std::vector<NodeState> nodes_;
   std::string failure_;
 

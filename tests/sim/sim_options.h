@@ -79,6 +79,8 @@ struct SimOptions {
   /// In the second phase only a majority is healed; the others are gone, or speak and hear nothing,
   /// or hear and cannot speak, for ever.
   bool majority_only = false;
+  /// Payloads begin with a number of their own each: none is committed twice.
+  bool numbered_proposals = true;
 
   std::string ToString() const;
 };
