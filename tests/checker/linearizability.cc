@@ -57,6 +57,27 @@ bool Counts(const RegisterOperation& operation) {
   return operation.fate != Fate::kRefused || operation.kind == Kind::kCompareAndSet;
 }
 
+/// Unknown ones whose value nobody has seen need not be placed: they may have happened never. Not
+/// so where a compare-and-set was refused, which anything in between may explain.
+std::vector<const RegisterOperation*> Needed(const std::vector<RegisterOperation>& history) {
+  std::unordered_set<std::uint64_t> seen;
+  bool refused = false;
+  for (const RegisterOperation& operation : history) {
+    if (operation.kind == Kind::kRead && operation.fate == Fate::kDone)
+      seen.insert(operation.value);
+    if (operation.kind != Kind::kCompareAndSet) continue;
+    seen.insert(operation.expected);
+    refused = refused || operation.fate == Fate::kRefused;
+  }
+  std::vector<const RegisterOperation*> needed;
+  for (const RegisterOperation& operation : history) {
+    const bool idle =
+        !refused && operation.fate == Fate::kUnknown && !seen.contains(operation.value);
+    if (Counts(operation) && !idle) needed.push_back(&operation);
+  }
+  return needed;
+}
+
 /// A set of operations and the state after them.
 struct Tried {
   std::vector<std::uint64_t> placed;  ///< A bit each.
@@ -78,10 +99,8 @@ struct HashTried {
 
 class Search {
  public:
-  Search(const std::vector<RegisterOperation>& history, std::uint64_t initial) : state_(initial) {
-    for (const RegisterOperation& operation : history) {
-      if (Counts(operation)) operations_.push_back(&operation);
-    }
+  Search(const std::vector<RegisterOperation>& history, std::uint64_t initial)
+      : operations_(Needed(history)), state_(initial) {
     tried_.placed.resize((operations_.size() + 63) / 64);
     longest_.resize(operations_.size(), false);
     MakeEvents();

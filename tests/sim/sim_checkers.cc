@@ -358,8 +358,11 @@ void SimCheckers::CheckPreElected(NodeId node, Term term) {
 void SimCheckers::CheckTimeoutNow(NodeId node, NodeId to, const raft::TimeoutNow& wish) {
   const LogModel& memory = at(node).memory;
   const bool moved_on = at(to).memory.vote.term > wish.term;
-  if (wish.last_index != memory.last() ||
-      (!moved_on && at(to).disk.TermAt(memory.last()) != memory.TermAt(memory.last()))) {
+  // Deposed in the same turn, or done with waiting and at work again: then the wish is void (R58).
+  const bool leads = at(node).role == Role::kLeader && at(node).term == wish.term;
+  const LogIndex last = std::min(wish.last_index, memory.last());
+  if (leads && (wish.last_index > memory.last() ||
+                (!moved_on && at(to).disk.TermAt(last) != memory.TermAt(last)))) {
     Fail("a leader hands over to one that holds its whole log", Text(Name(node), " to ", Name(to)));
   }
   wished_.insert({to, wish.term});

@@ -1,0 +1,171 @@
+#include "tests/sim/cluster/cluster_checkers.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include "bedrock/iterator.h"
+#include "tests/sim/cluster/cluster_trace.h"
+
+namespace bedrock::sim {
+
+namespace {
+
+template <typename... Parts>
+std::string Text(const Parts&... parts) {
+  std::ostringstream out;
+  (out << ... << parts);
+  return out.str();
+}
+
+std::string Name(NodeId node) { return FormatNodeId(node); }
+
+SimOptions RaftOptions(const ClusterOptions& options) {
+  SimOptions raft;
+  raft.seed = options.seed;
+  raft.members = raft.nodes = options.nodes;
+  raft.limits = options.RaftLimits();
+  raft.numbered_proposals = false;
+  return raft;
+}
+
+}  // namespace
+
+ClusterCheckers::ClusterCheckers(const ClusterOptions& options)
+    : raft_(RaftOptions(options)), nodes_(options.nodes) {}
+
+void ClusterCheckers::Fail(std::string_view invariant, const std::string& seen) {
+  if (!failed()) failure_ = std::string(invariant) + ": " + seen;
+}
+
+std::uint64_t ClusterCheckers::ChainAt(LogIndex index) const {
+  return index ? effects_.at(index.value() - 1).chain : 0;
+}
+
+void ClusterCheckers::OnOpened(NodeId node, const engine::Engine& engine) {
+  const LogIndex recovered = engine.applied().index;
+  Node& state = at(node);
+  if (recovered < state.durable) {
+    Fail("what storaged had made durable survives",
+         Text(Name(node), " had ", state.durable.value(), ", recovered ", recovered.value()));
+    return;
+  }
+  if (recovered.value() > effects_.size()) {
+    Fail("storaged recovers what was applied", Text(Name(node), " index ", recovered.value()));
+    return;
+  }
+  state.applied = state.durable = recovered;
+  CompareContent(node, engine, "what storaged recovers is what the log says");
+}
+
+void ClusterCheckers::CompareContent(NodeId node, const engine::Engine& engine,
+                                     std::string_view invariant) {
+  const Version version(engine.applied().index.value());
+  const auto expected = reference_.Content(version);
+  const auto walk = engine.NewIterator({}, {});
+  const torture::Walked walked = torture::WalkAll(*walk, expected, torture::Direction::kForward);
+  if (!walked.status.ok()) {
+    // Also so that nobody complains of a status that was not looked at.
+    Fail(invariant, Text(Name(node), " can't be read: ", walked.status.ToString()));
+  } else if (!walked.complete) {
+    Fail(invariant, Text(Name(node), " at ", version.value(), ": ", walked.wrong,
+                         walked.wrong.empty() ? "entries are missing" : ""));
+  }
+}
+
+void ClusterCheckers::OnApply(NodeId node, const raft::Entry& entry, std::string_view changes) {
+  Node& state = at(node);
+  if (entry.index != state.applied.Next()) {
+    Fail("entries are applied in order, once",
+         Text(Name(node), " applies ", entry.index.value(), " after ", state.applied.value()));
+    return;
+  }
+  state.applied = entry.index;
+  const std::uint64_t entry_hash = HashMix(entry.term.value(), HashEntry(entry));
+  const std::uint64_t changes_hash = HashFrame(changes);
+  if (entry.index.value() > effects_.size()) {
+    const std::uint64_t chain = HashMix(ChainAt(entry.index.Prev()), HashEntry(entry));
+    effects_.push_back({entry_hash, changes_hash, chain});
+    const std::string wrong = reference_.Execute(entry, changes);
+    if (!wrong.empty()) Fail("storaged does what the log says", Text(Name(node), " ", wrong));
+  } else {
+    const Effect& first = effects_.at(entry.index.value() - 1);
+    if (first.entry != entry_hash) {
+      Fail("replicas apply the same entries", Text(Name(node), " index ", entry.index.value()));
+    } else if (first.changes != changes_hash) {
+      Fail("replicas do the same with an entry", Text(Name(node), " index ", entry.index.value()));
+    }
+  }
+  if (!failed()) raft_.OnApplied(node, entry, ChainAt(entry.index));
+}
+
+void ClusterCheckers::OnDurable(NodeId node, LogIndex durable) {
+  Node& state = at(node);
+  if (durable < state.durable || durable > state.applied) {
+    Fail("what is durable only grows, up to what is applied",
+         Text(Name(node), " from ", state.durable.value(), " to ", durable.value(), " with ",
+              state.applied.value(), " applied"));
+  }
+  state.durable = durable;
+}
+
+void ClusterCheckers::OnSnapshot(NodeId node, LogIndex applied) {
+  at(node).applied = at(node).durable = applied;
+}
+
+void ClusterCheckers::OnGet(NodeId node, const proto::Get& get, const proto::GetReply& reply) {
+  const std::string wrong = reference_.CheckGet(get, reply);
+  if (!wrong.empty()) Fail("a read gives what the version holds", Text(Name(node), ": ", wrong));
+}
+
+void ClusterCheckers::OnQuery(NodeId node, std::string_view command,
+                              const proto::CommandResult& result, Version version) {
+  const std::string wrong = reference_.CheckQuery(command, result, version);
+  if (!wrong.empty()) Fail("a query gives what the version holds", Text(Name(node), ": ", wrong));
+}
+
+void ClusterCheckers::OnReply(NodeId node, const proto::CommandResult& result) {
+  if (result.version.value() > effects_.size()) {
+    Fail("a command is answered once it is applied",
+         Text(Name(node), " version ", result.version.value()));
+    return;
+  }
+  const std::string wrong = reference_.CheckReply(result);
+  if (!wrong.empty())
+    Fail("a command is answered as it was executed", Text(Name(node), ": ", wrong));
+}
+
+void ClusterCheckers::OnCommitted(std::string_view who, Version floor, Version version) {
+  if (version <= floor) {
+    Fail("what begins later is committed later",
+         Text(who, " committed at ", version.value(), " though it began after ", floor.value()));
+  }
+  OnSettled(version);
+}
+
+void ClusterCheckers::OnRead(std::string_view who, Version floor, Version version) {
+  if (version < floor) {
+    Fail("a linearizable read sees whatever was settled before it began",
+         Text(who, " read at ", version.value(), " though it began after ", floor.value()));
+  }
+  OnSettled(version);
+}
+
+void ClusterCheckers::OnConverged(const std::vector<Replica>& replicas) {
+  const Replica* first = nullptr;
+  for (const Replica& replica : replicas) {
+    CompareContent(replica.node, *replica.engine, "all replicas hold the same in the end");
+    if (first == nullptr) {
+      first = &replica;
+      continue;
+    }
+    if (replica.engine->applied().index != first->engine->applied().index) {
+      Fail("all replicas stand at the same version in the end",
+           Text(Name(replica.node), " at ", replica.engine->applied().index.value(), ", ",
+                Name(first->node), " at ", first->engine->applied().index.value()));
+    } else if (replica.machine->sessions().Encode() != first->machine->sessions().Encode()) {
+      Fail("all replicas hold the same session table in the end", Name(replica.node));
+    }
+  }
+}
+
+}  // namespace bedrock::sim

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "proto/storage_messages.h"
+#include "storaged/core/state_machine.h"
+#include "storaged/engine/engine.h"
+#include "tests/sim/cluster/cluster_options.h"
+#include "tests/sim/cluster/reference_state.h"
+#include "tests/sim/sim_checkers.h"
+
+namespace bedrock::sim {
+
+/// Watches a whole cluster: Raft's promises (SimCheckers), and above them that all replicas do the
+/// same with each entry, which is what the reference says, that what was durable stays, that
+/// answers are those of the content at the version they name, and that versions agree with the
+/// clock. The first broken invariant is kept and nothing more is checked after it. One thread.
+class ClusterCheckers {
+ public:
+  explicit ClusterCheckers(const ClusterOptions& options);
+
+  bool failed() const { return !failure_.empty() || raft_.failed(); }
+  const std::string& failure() const { return failure_.empty() ? raft_.failure() : failure_; }
+  void Fail(std::string_view invariant, const std::string& seen);
+
+  /// Of raftds' cores and logs.
+  SimCheckers& raft() { return raft_; }
+  const SimCheckers& raft() const { return raft_; }
+
+  // ---- storaged
+
+  /// An engine was opened: what it holds must be what the log says at the index it names, and no
+  /// older than what it had made durable.
+  void OnOpened(NodeId node, const engine::Engine& engine);
+  /// It applies an entry, and these are the changes of the keyspace.
+  void OnApply(NodeId node, const raft::Entry& entry, std::string_view changes);
+  /// So much is in its files.
+  void OnDurable(NodeId node, LogIndex durable);
+  void OnGet(NodeId node, const proto::Get& get, const proto::GetReply& reply);
+  void OnQuery(NodeId node, std::string_view command, const proto::CommandResult& result,
+               Version at);
+  void OnReply(NodeId node, const proto::CommandResult& result);
+  /// A node took another one's state at this index.
+  void OnSnapshot(NodeId node, LogIndex applied);
+
+  // ---- clients
+
+  /// Whatever ends from here on and is linearizable is at a version above these.
+  Version settled() const { return settled_; }
+  void OnSettled(Version version) { settled_ = std::max(settled_, version); }
+  /// A write that began when `floor` was settled was committed at `version`.
+  void OnCommitted(std::string_view who, Version floor, Version version);
+  /// A linearizable read, likewise.
+  void OnRead(std::string_view who, Version floor, Version version);
+
+  // ---- the end
+
+  /// All of these hold the same, which is what the reference says.
+  struct Replica {
+    NodeId node;
+    const engine::Engine* engine = nullptr;
+    const storage::StateMachine* machine = nullptr;
+  };
+  void OnConverged(const std::vector<Replica>& replicas);
+
+  std::uint64_t applied_entries() const { return effects_.size(); }
+  const ReferenceState& reference() const { return reference_; }
+
+ private:
+  struct Node {
+    LogIndex applied;
+    LogIndex durable;
+  };
+  struct Effect {
+    std::uint64_t entry = 0;    ///< A hash.
+    std::uint64_t changes = 0;  ///< A hash.
+    std::uint64_t chain = 0;    ///< Of all entries up to here, as SimCheckers knows it.
+  };
+
+  Node& at(NodeId node) { return nodes_.at(node.value() - 1); }
+  std::uint64_t ChainAt(LogIndex index) const;
+  void CompareContent(NodeId node, const engine::Engine& engine, std::string_view invariant);
+
+  SimCheckers raft_;
+  std::string failure_;
+  std::vector<Node> nodes_;
+  ReferenceState reference_;
+  std::vector<Effect> effects_;  ///< By index, from 1.
+  Version settled_;
+};
+
+}  // namespace bedrock::sim

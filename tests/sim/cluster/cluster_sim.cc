@@ -1,0 +1,420 @@
+#include "tests/sim/cluster/cluster_sim.h"
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <sstream>
+#include <utility>
+
+#include "common/logging/log.h"
+#include "proto/codec.h"
+#include "raftd/core/membership.h"
+#include "raftd/core/quorum.h"
+
+namespace bedrock::sim {
+
+using CrashMode = MemoryFileSystem::CrashMode;
+using Kind = NemesisAction::Kind;
+
+namespace {
+
+constexpr std::uint64_t kLastReaderNumber = 1'000;
+/// Asks for transfers of leadership and changes of members, as an operator's tool would.
+constexpr std::uint64_t kOperatorNumber = 1'001;
+
+CrashMode ModeOf(std::uint64_t number) {
+  const bool known = number <= static_cast<std::uint64_t>(CrashMode::kRandom) &&
+                     number != static_cast<std::uint64_t>(CrashMode::kProcessOnly);
+  return known ? static_cast<CrashMode>(number) : CrashMode::kRandom;
+}
+
+/// Hears what comes of its wishes, and does nothing about it.
+class Operator final : public FrameReceiver {
+ public:
+  void OnParcel(const Parcel& /*parcel*/) override {}
+};
+
+}  // namespace
+
+ClusterSim::ClusterSim(ClusterScript script, PrintTrace print)
+    : script_(std::move(script)),
+      options_(script_.options),
+      streams_(options_.seed),
+      trace_(print),
+      checkers_(options_),
+      network_(options_, streams_.network, scheduler_, trace_),
+      world_{options_, scheduler_, trace_, checkers_, stats_, network_},
+      in_core_(options_.nodes, true) {
+  for (std::uint64_t i = 1; i <= options_.nodes; ++i) {
+    machines_.push_back(std::make_unique<SimMachine>(NodeId(i), world_, streams_.nodes.Fork(i)));
+  }
+  AddClients();
+  operator_ = std::make_unique<Operator>();
+  const Address to_operator{NodeId(kOperatorNumber), Program::kClient};
+  network_.Add(to_operator, operator_.get());
+  network_.Attach(to_operator, "operator");
+}
+
+ClusterSim::~ClusterSim() = default;
+
+void ClusterSim::AddClients() {
+  const auto add = [this](std::uint64_t count, auto make) {
+    for (std::uint64_t i = 0; i < count; ++i) {
+      const std::uint64_t number = clients_.size() + 1;
+      clients_.push_back(make(number, world_, histories_, streams_.clients.Fork(number)));
+    }
+  };
+  add(options_.register_clients, NewRegisterClient);
+  add(options_.list_clients, NewListClient);
+  add(options_.counter_clients, NewCounterClient);
+  add(options_.set_clients, NewSetClient);
+}
+
+ClusterResult ClusterSim::Run() {
+  for (const auto& machine : machines_) machine->Start();
+  for (const auto& client : clients_) client->Start();
+  RunFaults();
+  if (!failed()) RunHealed();
+  if (!failed()) {
+    const std::string wrong = histories_.Judge(stats_.undecided);
+    if (!wrong.empty()) checkers_.Fail("what clients saw can be explained", wrong);
+  }
+  stats_.events = scheduler_.events_run();
+  stats_.leaders = checkers_.raft().leaders();
+  stats_.joints = checkers_.raft().joints();
+  stats_.entries = checkers_.applied_entries();
+  stats_.executed = checkers_.reference().executed();
+  ClusterResult result{.ok = !failed(),
+                       .failure = {},
+                       .invariant = {},
+                       .trace_hash = trace_.hash(),
+                       .stats = stats_};
+  if (result.ok) return result;
+  result.failure = Describe();
+  result.invariant = checkers_.failure().substr(0, checkers_.failure().find(':'));
+  return result;
+}
+
+std::string ClusterSim::Describe() const {
+  std::ostringstream out;
+  out << "seed " << options_.seed << " after " << scheduler_.now() << "us and "
+      << scheduler_.events_run() << " events\n"
+      << checkers_.failure() << "\nscript:\n"
+      << script_.ToString() << "last events:\n"
+      << trace_.Last();
+  for (const auto& machine : machines_) {
+    out << FormatNodeId(machine->id()) << ": ";
+    if (const auto view = machine->raftd().view()) {
+      out << "role " << static_cast<int>(view->role) << " term " << view->term.value() << " leader "
+          << view->leader.value() << " first " << view->first_index.value() << " last "
+          << view->last_index.value() << " commit " << view->commit.value() << " applied "
+          << view->applied.value();
+    } else {
+      out << "raftd down";
+    }
+    out << "; storaged " << (machine->storaged().up() ? "applied " : "down, applied ")
+        << machine->storaged().applied().value() << "; routerd "
+        << (machine->routerd().up() ? (machine->routerd().idle() ? "idle" : "busy") : "down")
+        << "\n";
+  }
+  for (const auto& client : clients_) {
+    if (!client->idle()) out << "a client waits\n";
+  }
+  return out.str();
+}
+
+void ClusterSim::RunUntil(TimeUs deadline, const std::function<bool()>& done) {
+  while (!failed() && scheduler_.now() < deadline && !done()) {
+    if (!scheduler_.RunOne()) break;
+  }
+}
+
+// ---- The first phase
+
+void ClusterSim::RunFaults() {
+  for (const NemesisAction& action : script_.plan) {
+    scheduler_.After(action.at, [this, action] {
+      if (!healed_ && !failed()) Carry(action);
+    });
+  }
+  RunUntil(options_.duration_us, [] { return false; });
+}
+
+const SimMachine* ClusterSim::FindLeader() const {
+  const SimMachine* found = nullptr;
+  for (const auto& machine : machines_) {
+    const auto view = machine->raftd().view();
+    const bool counts = in_core_[machine->id().value() - 1];
+    if (!counts || !view || view->role != raft::Role::kLeader) continue;
+    if (found == nullptr || view->term > found->raftd().view()->term) found = machine.get();
+  }
+  return found;
+}
+
+SimMachine& ClusterSim::Target(std::uint64_t node) {
+  if (node >= 1 && node <= options_.nodes) return *machines_[node - 1];
+  const SimMachine* leader = FindLeader();
+  if (leader != nullptr) return *machines_[leader->id().value() - 1];
+  return *machines_[streams_.nemesis.Below(machines_.size())];
+}
+
+void ClusterSim::SetLinks(std::uint64_t from_mask, std::uint64_t to_mask, bool cut) {
+  for (std::uint64_t from = 0; from < options_.nodes; ++from) {
+    for (std::uint64_t to = 0; to < options_.nodes; ++to) {
+      const bool named = (from_mask >> from & 1) != 0 && (to_mask >> to & 1) != 0;
+      if (from == to || !named) continue;
+      if (cut) {
+        network_.Cut(NodeId(from + 1), NodeId(to + 1));
+      } else {
+        network_.Heal(NodeId(from + 1), NodeId(to + 1));
+      }
+    }
+  }
+}
+
+void ClusterSim::Carry(const NemesisAction& action) {
+  trace_.Add(scheduler_.now(), ClusterTrace::Kind::kNemesis, {}, action.a, action.b, action.c);
+  switch (action.kind) {
+    case Kind::kCut:
+      ++stats_.cuts;
+      return SetLinks(action.a, action.b, true);
+    case Kind::kHeal:
+      return SetLinks(action.a, action.b, false);
+    case Kind::kHealAll:
+      return SetLinks(UINT64_MAX, UINT64_MAX, false);
+    case Kind::kPowerCutAll:
+      for (const auto& machine : machines_) machine->PowerCut(ModeOf(action.a), action.b);
+      return;
+    case Kind::kTransfer:
+      return Transfer(NodeId(action.a));
+    case Kind::kMembers:
+      return ChangeMembers(Target(action.a).id(), action.b);
+    default:
+      return CarryOut(action, Target(action.a));
+  }
+}
+
+void ClusterSim::CarryOut(const NemesisAction& action, SimMachine& target) {
+  switch (action.kind) {
+    case Kind::kKill:
+      return target.Kill(static_cast<Program>(action.b % kProgramsOfNode), action.c);
+    case Kind::kPowerCut:
+      return target.PowerCut(ModeOf(action.b), action.c);
+    case Kind::kCrashPoint:
+      return target.ArmCrashPoint(action.b % 2, action.c);
+    case Kind::kPause:
+      for (std::uint64_t program = 0; program < kProgramsOfNode; ++program) {
+        if (action.b == program || action.b >= kAllPrograms) {
+          target.Pause(static_cast<Program>(program), action.c);
+        }
+      }
+      return;
+    case Kind::kStall:
+      return target.Stall(action.b % 2, action.c);
+    case Kind::kFull:
+      return target.Fill(action.b, action.c);
+    case Kind::kFailSync:
+      return target.FailSync(action.b % 2);
+    case Kind::kWallClock:
+      return target.JumpWallClock(action.b);
+    case Kind::kReset:
+      return network_.Reset(target.id(), Target(action.b).id());
+    default:
+      return;
+  }
+}
+
+void ClusterSim::AskLeader(const proto::Message& message) {
+  const SimMachine* leader = FindLeader();
+  if (leader == nullptr) return;
+  proto::FrameWriter writer({.cluster = kSimCluster});
+  writer.Add(RequestId(1), 0, message);
+  network_.Send({.from = {NodeId(kOperatorNumber), Program::kClient},
+                 .to = leader->raftd().address(),
+                 .door = Door::kListener,
+                 .sender = "operator",
+                 .frame = Bytes(writer.Finish())});
+}
+
+void ClusterSim::Transfer(NodeId to) {
+  ++stats_.transfers;
+  AskLeader(proto::TransferLeadership{to});
+}
+
+void ClusterSim::ChangeMembers(NodeId node, std::uint64_t change) {
+  ++stats_.member_changes;
+  proto::ChangeMembers message;
+  message.kind = static_cast<proto::ChangeMembers::Kind>(1 + (change + 2) % 3);
+  message.node = node;
+  if (message.kind == proto::ChangeMembers::Kind::kRemove) Target(node.value()).AllowRemoval();
+  AskLeader(message);
+}
+
+// ---- The second phase
+
+/// A log that is new says nothing until a leader has noted it (R15). Where the others die first,
+/// nobody can tell it from one that was wiped, and no majority of the rest comes about.
+bool ClusterSim::EverybodyIsNoted() const {
+  return std::all_of(machines_.begin(), machines_.end(), [this](const auto& machine) {
+    return static_cast<bool>(checkers_.raft().DurableLog(machine->id()).first);
+  });
+}
+
+void ClusterSim::Heal() {
+  trace_.Add(scheduler_.now(), ClusterTrace::Kind::kPhase, {}, 2);
+  healed_ = true;
+  SetLinks(UINT64_MAX, UINT64_MAX, false);
+  std::vector<std::size_t> order(machines_.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  if (options_.majority_only != 0 && EverybodyIsNoted()) {
+    for (std::size_t i = order.size(); i > 1; --i) {
+      std::swap(order[i - 1], order[streams_.nemesis.Below(i)]);
+    }
+    for (std::size_t i = order.size() / 2 + 1; i < order.size(); ++i) in_core_[order[i]] = false;
+  }
+  std::vector<NodeId> routers;
+  for (const auto& machine : machines_) {
+    if (in_core_[machine->id().value() - 1]) {
+      routers.push_back(machine->id());
+    } else {
+      SendAway(*machine);
+    }
+  }
+  network_.Calm();
+  for (const auto& machine : machines_) machine->Calm();
+  for (const auto& client : clients_) {
+    client->UseRouters(routers);
+    client->Stop();
+  }
+}
+
+/// For ever: gone, or deaf (so a leader that goes on leading would keep the others from electing
+/// one that can commit), or dumb.
+void ClusterSim::SendAway(SimMachine& outsider) {
+  const std::uint64_t fate = streams_.nemesis.Below(3);
+  if (fate == 0) outsider.StopForEver();
+  for (const auto& machine : machines_) {
+    if (machine.get() == &outsider) continue;
+    if (fate == 1) network_.Cut(machine->id(), outsider.id());
+    if (fate == 2) network_.Cut(outsider.id(), machine->id());
+  }
+}
+
+/// An election takes a few timeouts, even where votes split; catching up takes a round trip an
+/// entry where the windows are tiny, and a client may ask some routers in turn.
+TimeUs ClusterSim::HealedBound() const {
+  const TimeUs election = options_.election_ticks_max * options_.tick_ms * 1'000 * 2;
+  const TimeUs entry =
+      options_.sync_us_max + 2 * options_.turn_us_max + 2 * options_.local_delay_us_max + 5'000;
+  const TimeUs patience = 20 * options_.timeout_ms * 1'000;
+  return scheduler_.now() + 30 * election + (checkers_.applied_entries() + 1'000) * entry +
+         patience + 60'000'000;
+}
+
+bool ClusterSim::Answered() const {
+  return std::all_of(clients_.begin(), clients_.end(),
+                     [](const auto& client) { return client->idle(); });
+}
+
+/// One leader, no change of members under way, and every member's log and storaged end where its
+/// do. Who was removed is of no interest, but its router serves on.
+bool ClusterSim::Converged() const {
+  const SimMachine* leader = FindLeader();
+  if (leader == nullptr) return false;
+  const raft::View goal = *leader->raftd().view();
+  const raft::Membership& members = *leader->raftd().membership();
+  if (goal.commit != goal.last_index || goal.handing_over_to) return false;
+  if (!raft::IsSettled(members) || !members.promoting.empty()) return false;
+  return std::all_of(machines_.begin(), machines_.end(), [&](const auto& machine) {
+    if (!in_core_[machine->id().value() - 1]) return true;
+    if (!raft::IsMember(members, machine->id())) return machine->routerd().idle();
+    const auto view = machine->raftd().view();
+    return view && machine->raftd().life() == SimProcess::Life::kUp &&
+           machine->storaged().life() == SimProcess::Life::kUp &&
+           machine->routerd().life() == SimProcess::Life::kUp && machine->routerd().idle() &&
+           view->term == goal.term && view->last_index == goal.last_index &&
+           view->commit == goal.last_index && machine->storaged().applied() == goal.last_index;
+  });
+}
+
+void ClusterSim::RunHealed() {
+  Heal();
+  RunUntil(HealedBound(), [this] { return Answered(); });
+  if (!failed() && !Answered()) {
+    return checkers_.Fail("a healed majority answers every request", "it did not");
+  }
+  RunUntil(HealedBound(), [this] { return Converged(); });
+  if (!failed() && !Converged()) {
+    return checkers_.Fail("a healed majority elects a leader and converges", "it did not");
+  }
+  if (!failed()) ReadAll();
+  // Reading may have moved on the log (what nobody waits for any more, a watermark).
+  RunUntil(HealedBound(), [this] { return Converged(); });
+  if (!failed() && !Converged()) {
+    return checkers_.Fail("a healed majority stays converged", "it did not");
+  }
+  if (failed()) return;
+  std::vector<ClusterCheckers::Replica> replicas;
+  for (const auto& machine : machines_) {
+    const bool counts = in_core_[machine->id().value() - 1] &&
+                        raft::IsMember(*FindLeader()->raftd().membership(), machine->id());
+    if (counts) replicas.push_back(*machine->storaged().replica());
+  }
+  checkers_.OnConverged(replicas);
+}
+
+void ClusterSim::ReadAll() {
+  clients_.push_back(NewLastReader(kLastReaderNumber, world_, histories_,
+                                   streams_.clients.Fork(kLastReaderNumber)));
+  SimClient& reader = *clients_.back();
+  std::vector<NodeId> routers;
+  for (const auto& machine : machines_) {
+    if (in_core_[machine->id().value() - 1]) routers.push_back(machine->id());
+  }
+  reader.UseRouters(routers);
+  bool begun = false;
+  reader.Start();
+  RunUntil(HealedBound(), [&] {
+    begun = begun || !reader.idle();
+    return begun && reader.idle();
+  });
+  if (!failed() && !(begun && reader.idle())) {
+    checkers_.Fail("a healed majority serves reads", "it did not");
+  }
+}
+
+// ---- Runs
+
+namespace {
+
+/// The run that a failing CHECK interrupts; a signal handler can be reached by nothing else.
+const ClusterSim* interrupted_run = nullptr;
+
+/// Not async-signal-safe in general; abort() raises the signal in this thread, outside the heap.
+extern "C" void DescribeClusterAbort(int /*signal*/) {
+  if (interrupted_run == nullptr) return;
+  const std::string text = std::exchange(interrupted_run, nullptr)->Describe();
+  std::fprintf(stderr, "%s", text.c_str());
+}
+
+}  // namespace
+
+ClusterScript DrawScript(std::uint64_t seed) {
+  ClusterScript script;
+  script.options = DrawClusterOptions(seed);
+  script.plan = DrawPlan(script.options);
+  return script;
+}
+
+ClusterResult RunCluster(const ClusterScript& script, PrintTrace print) {
+  log::InitLogging("sim", NodeId(), log::Level::kOff);
+  ClusterSim cluster(script, print);
+  interrupted_run = &cluster;
+  const auto old_handler = std::signal(SIGABRT, DescribeClusterAbort);
+  ClusterResult result = cluster.Run();
+  std::signal(SIGABRT, old_handler);
+  interrupted_run = nullptr;
+  return result;
+}
+
+}  // namespace bedrock::sim

@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "common/base/ids.h"
+#include "tests/sim/cluster/cluster_checkers.h"
+#include "tests/sim/cluster/cluster_options.h"
+#include "tests/sim/cluster/cluster_trace.h"
+#include "tests/sim/cluster/frame_network.h"
+#include "tests/sim/sim_scheduler.h"
+
+namespace bedrock::sim {
+
+/// What happened in a run, for tests that the simulator really does what it says.
+struct ClusterStats {
+  std::uint64_t events = 0;
+  std::uint64_t leaders = 0;
+  std::uint64_t entries = 0;   ///< Applied, each counted once.
+  std::uint64_t executed = 0;  ///< Commands.
+  std::uint64_t reads = 0;     ///< Answered to clients.
+  std::uint64_t stale_reads = 0;
+  std::uint64_t writes = 0;        ///< Acknowledged to clients.
+  std::uint64_t resent = 0;        ///< Writes sent again under their id.
+  std::uint64_t unknown = 0;       ///< Writes whose fate no client knows.
+  std::uint64_t transactions = 0;  ///< Interactive ones that were committed.
+  std::uint64_t pessimistic = 0;   ///< Of those.
+  std::uint64_t conflicts = 0;
+  std::uint64_t kills = 0;
+  std::uint64_t power_cuts = 0;
+  std::uint64_t crash_points = 0;
+  std::uint64_t failed_syncs = 0;
+  std::uint64_t full_disks = 0;
+  std::uint64_t stalls = 0;
+  std::uint64_t pauses = 0;
+  std::uint64_t cuts = 0;
+  std::uint64_t transfers = 0;
+  std::uint64_t member_changes = 0;  ///< Asked for.
+  std::uint64_t joints = 0;          ///< Joint configurations that were committed.
+  std::uint64_t flushes = 0;
+  std::uint64_t recoveries = 0;  ///< Engines that were opened and held something.
+  std::uint64_t replayed = 0;    ///< Entries that a replica applied again.
+  std::uint64_t undecided = 0;   ///< Histories that were too hard to judge.
+
+  void Add(const ClusterStats& other);
+  std::string ToString() const;
+};
+
+/// What all parts of a run share. Borrowed.
+struct ClusterWorld {
+  const ClusterOptions& options;
+  SimScheduler& scheduler;
+  ClusterTrace& trace;
+  ClusterCheckers& checkers;
+  ClusterStats& stats;
+  FrameNetwork& network;
+};
+
+inline constexpr ClusterId kSimCluster{77};
+
+}  // namespace bedrock::sim

@@ -1,0 +1,211 @@
+#include "tests/sim/cluster/sim_machine.h"
+
+#include <algorithm>
+#include <string>
+
+namespace bedrock::sim {
+
+using CrashMode = MemoryFileSystem::CrashMode;
+using Kind = ClusterTrace::Kind;
+using End = ClusterTrace::End;
+using Manner = FrameNetwork::Manner;
+
+namespace {
+
+constexpr std::uint64_t kWallMsAtStart = 1'700'000'000'000;
+constexpr TimeUs kDownUsMean = 50'000;
+constexpr std::array<Program, kProgramsOfNode> kPrograms = {Program::kRaftd, Program::kStoraged,
+                                                            Program::kRouterd};
+
+}  // namespace
+
+SimMachine::SimMachine(NodeId id, const ClusterWorld& world, const Random& random)
+    : id_(id),
+      world_(world),
+      random_(random.Fork(1)),
+      raftd_({id, Program::kRaftd}, world, *this, random.Fork(2)),
+      storaged_({id, Program::kStoraged}, world, *this, random.Fork(3)),
+      routerd_({id, Program::kRouterd}, world, *this, random.Fork(4)) {
+  const std::uint64_t skew = world.options.clock_skew_per_mille;
+  rate_per_mille_ = random_.Between(1000 - skew, 1000 + skew);
+  wall_offset_ms_ = kWallMsAtStart + random_.Below(world.options.wall_skew_ms + 1);
+}
+
+void SimMachine::AdvanceClock() {
+  const TimeUs own = world_.scheduler.now() * rate_per_mille_ / 1000;
+  clock_.AdvanceMonotonicUs(own - clock_.MonotonicUs());
+  clock_.SetWallMs(wall_offset_ms_ + own / 1000);
+}
+
+SimProcess& SimMachine::process(Program program) {
+  switch (program) {
+    case Program::kRaftd:
+      return raftd_;
+    case Program::kStoraged:
+      return storaged_;
+    case Program::kRouterd:
+    case Program::kClient:
+      break;
+  }
+  return routerd_;
+}
+
+std::optional<std::uint64_t> SimMachine::DiskOf(Program program) const {
+  if (program == Program::kRaftd) return kRaftDisk;
+  if (program == Program::kStoraged) return kStorageDisk;
+  return std::nullopt;
+}
+
+void SimMachine::Start() {
+  for (const Program program : kPrograms) StartOne(program);
+}
+
+void SimMachine::StartOne(Program program) {
+  if (gone_ || (program == Program::kRaftd && raftd_.refused())) return;
+  process(program).Start();
+}
+
+void SimMachine::StartLater(Program program, TimeUs delay) {
+  world_.scheduler.After(calm_ ? 0 : delay, [this, program] { StartOne(program); });
+}
+
+TimeUs SimMachine::DrawDown() { return DrawExponential(random_, kDownUsMean); }
+
+void SimMachine::EndProcess(Program program, CrashMode mode, End why, Manner manner) {
+  SimProcess& dies = process(program);
+  if (dies.up()) {
+    world_.trace.Add(world_.scheduler.now(), Kind::kEnd, dies.address(),
+                     static_cast<std::uint64_t>(why));
+  }
+  // The files die first: what destructors do must not reach them.
+  if (const auto number = DiskOf(program)) {
+    Disk& disk = disks_.at(*number);
+    if (dies.up() || mode != CrashMode::kProcessOnly) disk.files.Crash(random_, mode);
+    disk.sync_fails = false;
+    disk.was_full = full_;
+  }
+  dies.End(manner);
+}
+
+void SimMachine::Kill(Program program, TimeUs down_us) {
+  if (!process(program).up()) return;
+  ++world_.stats.kills;
+  EndProcess(program, CrashMode::kProcessOnly, End::kKilled, Manner::kTold);
+  StartLater(program, down_us);
+}
+
+void SimMachine::PowerCut(CrashMode mode, TimeUs down_us) {
+  if (gone_) return;
+  ++world_.stats.power_cuts;
+  for (const Program program : kPrograms) {
+    EndProcess(program, mode, End::kPowerCut, Manner::kQuietly);
+    StartLater(program, down_us);
+  }
+}
+
+void SimMachine::AfterStep(SimProcess& done) {
+  if (world_.checkers.failed()) return;
+  if (disks_[kRaftDisk].files.crashed() || disks_[kStorageDisk].files.crashed()) {
+    ++world_.stats.crash_points;
+    PowerCut(CrashMode::kRandom, DrawDown());
+    return;
+  }
+  if (!done.doomed()) return;
+  if (&done == &raftd_ && raftd_.refused() && may_be_removed_) {
+    EndProcess(Program::kRaftd, CrashMode::kProcessOnly, End::kForEver, Manner::kTold);
+    return;
+  }
+  const auto number = DiskOf(done.address().program);
+  const Disk* disk = number ? &disks_.at(*number) : nullptr;
+  if (disk == nullptr || (!disk->sync_fails && !disk->was_full && !full_)) {
+    world_.checkers.Fail("processes live on disks that work",
+                         FormatAddress(done.address()) + ": " + done.doom());
+    return;
+  }
+  // It may be started again on a cache that shows what a failed sync never wrote (fsyncgate); or
+  // somebody restarts the machine.
+  if (random_.Chance(1, 3)) {
+    PowerCut(CrashMode::kRandom, DrawDown());
+    return;
+  }
+  const Program program = done.address().program;
+  EndProcess(program, CrashMode::kProcessOnly, End::kDisk, Manner::kTold);
+  StartLater(program, DrawDown());
+}
+
+void SimMachine::ArmCrashPoint(std::uint64_t disk, std::uint64_t calls) {
+  MemoryFileSystem& files = disks_.at(disk).files;
+  if (calm_ || gone_ || files.crashed()) return;
+  files.CrashAtMutation(files.mutations() + calls);
+}
+
+void SimMachine::Pause(Program program, TimeUs us) {
+  if (calm_ || process(program).life() != SimProcess::Life::kUp) return;
+  ++world_.stats.pauses;
+  process(program).Pause(us);
+}
+
+void SimMachine::Stall(std::uint64_t disk, TimeUs us) {
+  if (calm_) return;
+  ++world_.stats.stalls;
+  disks_.at(disk).stalled_until = world_.scheduler.now() + us;
+}
+
+TimeUs SimMachine::StalledFor(std::uint64_t disk) const {
+  const TimeUs until = disks_.at(disk).stalled_until;
+  return until > world_.scheduler.now() ? until - world_.scheduler.now() : 0;
+}
+
+TimeUs SimMachine::DrawSync(std::uint64_t disk) {
+  return StalledFor(disk) + random_.Below(world_.options.sync_us_max + 1);
+}
+
+void SimMachine::Fill(std::uint64_t room, TimeUs us) {
+  if (full_ || calm_ || gone_) return;
+  ++world_.stats.full_disks;
+  full_ = true;
+  for (Disk& disk : disks_) {
+    const std::uint64_t free = disk.files.FreeSpace("/").value_or(0);
+    disk.files.SetCapacity(MemoryFileSystem::kUnlimited - free + room);
+    disk.was_full = true;
+  }
+  world_.scheduler.After(us, [this] {
+    full_ = false;
+    for (Disk& disk : disks_) disk.files.SetCapacity(MemoryFileSystem::kUnlimited);
+  });
+}
+
+void SimMachine::FailSync(std::uint64_t number) {
+  Disk& disk = disks_.at(number);
+  if (calm_ || gone_ || disk.files.crashed()) return;
+  ++world_.stats.failed_syncs;
+  disk.sync_fails = true;
+  disk.files.Inject({.operations = {MemoryFileSystem::Operation::kSync},
+                     .path_suffix = "",
+                     .nth = 1,
+                     .forever = MemoryFileSystem::Forever::kNo,
+                     .error = StatusCode::kIoError});
+}
+
+void SimMachine::Calm() {
+  calm_ = true;
+  full_ = false;
+  for (Disk& disk : disks_) {
+    disk.stalled_until = 0;
+    disk.files.SetCapacity(MemoryFileSystem::kUnlimited);
+    if (disk.files.crashed()) continue;
+    disk.files.ClearFaults();
+    disk.files.CrashAtMutation(UINT64_MAX);
+  }
+  Start();
+}
+
+void SimMachine::StopForEver() {
+  if (gone_) return;
+  for (const Program program : kPrograms) {
+    EndProcess(program, CrashMode::kProcessOnly, End::kForEver, Manner::kTold);
+  }
+  gone_ = true;
+}
+
+}  // namespace bedrock::sim

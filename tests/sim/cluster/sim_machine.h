@@ -1,0 +1,100 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "common/base/ids.h"
+#include "common/env/manual_clock.h"
+#include "common/env/memory_file_system.h"
+#include "common/env/random.h"
+#include "tests/sim/cluster/cluster_world.h"
+#include "tests/sim/cluster/nemesis_plan.h"
+#include "tests/sim/cluster/sim_raftd.h"
+#include "tests/sim/cluster/sim_routerd.h"
+#include "tests/sim/cluster/sim_storaged.h"
+
+namespace bedrock::sim {
+
+/// A node: a clock, two disks (one for raftd, one for storaged) and the three processes, each of
+/// which may die alone; and a supervisor that starts what has ended. One thread.
+class SimMachine {
+ public:
+  SimMachine(NodeId id, const ClusterWorld& world, const Random& random);
+  SimMachine(const SimMachine&) = delete;
+  SimMachine& operator=(const SimMachine&) = delete;
+
+  // What happens to it. Each is fine at any time.
+  void Start();
+  void Kill(Program program, TimeUs down_us);
+  void PowerCut(MemoryFileSystem::CrashMode mode, TimeUs down_us);
+  /// Dies in the middle of the `calls`-th next call that changes this disk.
+  void ArmCrashPoint(std::uint64_t disk, std::uint64_t calls);
+  void Pause(Program program, TimeUs us);
+  void Stall(std::uint64_t disk, TimeUs us);
+  void Fill(std::uint64_t room, TimeUs us);
+  void FailSync(std::uint64_t disk);
+  /// From now on its raftd may be told that the node was removed.
+  void AllowRemoval() { may_be_removed_ = true; }
+  void JumpWallClock(std::uint64_t ms) { wall_offset_ms_ += ms; }
+  /// Ends all faults of its own and starts what is down; nothing of that kind comes again.
+  void Calm();
+  void StopForEver();
+
+  NodeId id() const { return id_; }
+  SimRaftd& raftd() { return raftd_; }
+  const SimRaftd& raftd() const { return raftd_; }
+  SimStoraged& storaged() { return storaged_; }
+  const SimStoraged& storaged() const { return storaged_; }
+  SimRouterd& routerd() { return routerd_; }
+  const SimRouterd& routerd() const { return routerd_; }
+
+  // For its processes.
+  ManualClock& clock() { return clock_; }
+  /// Both clocks to now, by this node's rate.
+  void AdvanceClock();
+  MemoryFileSystem& disk(std::uint64_t disk) { return disks_.at(disk).files; }
+  /// How long a sync takes from now on, with what is left of a stall.
+  TimeUs DrawSync(std::uint64_t disk);
+  TimeUs StalledFor(std::uint64_t disk) const;
+  /// `us` of this node's clock in the simulation's.
+  TimeUs FromOwnTime(TimeUs us) const { return us * 1000 / rate_per_mille_; }
+  /// After each step of a process: has it to end, or has its disk died?
+  void AfterStep(SimProcess& process);
+  bool calm() const { return calm_; }
+
+ private:
+  struct Disk {
+    MemoryFileSystem files;
+    TimeUs stalled_until = 0;
+    bool sync_fails = false;  ///< Or has failed, since its process has begun.
+    /// Full, or was since its process has begun: what it then did it may still suffer from.
+    bool was_full = false;
+  };
+
+  SimProcess& process(Program program);
+  std::optional<std::uint64_t> DiskOf(Program program) const;
+  void EndProcess(Program program, MemoryFileSystem::CrashMode mode, ClusterTrace::End why,
+                  FrameNetwork::Manner manner);
+  void StartOne(Program program);
+  void StartLater(Program program, TimeUs delay);
+  TimeUs DrawDown();
+
+  const NodeId id_;
+  const ClusterWorld world_;
+  Random random_;
+  ManualClock clock_;
+  std::uint64_t rate_per_mille_ = 1'000;
+  std::uint64_t wall_offset_ms_ = 0;
+  std::array<Disk, 2> disks_;
+  bool full_ = false;
+  bool calm_ = false;
+  bool gone_ = false;
+  bool may_be_removed_ = false;
+  SimRaftd raftd_;
+  SimStoraged storaged_;
+  SimRouterd routerd_;
+};
+
+}  // namespace bedrock::sim
