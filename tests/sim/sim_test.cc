@@ -42,7 +42,7 @@ TEST(SimTest, SeedsDiffer) {
 /// A simulator whose faults never happen passes everything.
 TEST(SimTest, EveryKindOfFaultHappensAndWorkGetsDone) {
   SimStats sum;
-  for (std::uint64_t seed = 2001; seed <= 2040; ++seed) {
+  for (std::uint64_t seed = 2001; seed <= 2080; ++seed) {
     const SimResult result = RunSeed(seed, PrintTrace::kNo);
     ASSERT_TRUE(result.ok) << result.failure;
     EXPECT_GT(result.stats.committed, 0u) << "seed " << seed;
@@ -67,7 +67,7 @@ TEST(SimTest, EveryKindOfFaultHappensAndWorkGetsDone) {
   EXPECT_GT(sum.transfers, 30u);
   EXPECT_GT(sum.hand_overs, 15u);
   EXPECT_GT(sum.snapshots, 30u);
-  EXPECT_GT(sum.snapshots_broken, 0u);
+  EXPECT_GT(sum.snapshots_broken, 5u);
   EXPECT_GT(sum.resets, 20u);
   EXPECT_GT(sum.wiped_machines, 5u);
   EXPECT_GT(sum.replaced, 1u);
