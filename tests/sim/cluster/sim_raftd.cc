@@ -147,6 +147,9 @@ class SimRaftd::WatchedWriter final : public raft::LogWriter {
   void Scrub(std::size_t bytes_max, OnScrubbed on_scrubbed) override {
     real_->Scrub(bytes_max, std::move(on_scrubbed));
   }
+  void Measure(std::uint64_t bytes_max, OnMeasured on_measured) override {
+    real_->Measure(bytes_max, std::move(on_measured));
+  }
 
  private:
   SimRaftd& raftd_;
