@@ -41,6 +41,7 @@ struct ReadIndexQuery {
 struct ReadIndexAnswer {
   Error error;  ///< kNoLeader: ask again.
   LogIndex index;
+  bool leased = false;  ///< Confirmed by the leader's lease instead of a round of messages.
 
   friend bool operator==(const ReadIndexAnswer&, const ReadIndexAnswer&) = default;
 };

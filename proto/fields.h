@@ -117,11 +117,11 @@ BEDROCK_FIELDS(raft::VoteReply, m.pre_vote, m.term, m.granted);
 BEDROCK_FIELDS(raft::AppendRequest, m.term, m.prev_index, m.prev_term, m.commit, m.read_round,
                m.trim, EntriesAfter(m.prev_index, m.entries));
 BEDROCK_FIELDS(raft::AppendReply, m.term, m.accepted, m.index, m.hint_index, m.hint_term,
-               m.read_round);
+               m.read_round, Later(m.promise_ms));
 BEDROCK_FIELDS(raft::Heartbeat, m.term, m.commit, m.read_round, m.trim);
-BEDROCK_FIELDS(raft::HeartbeatReply, m.term, m.read_round);
+BEDROCK_FIELDS(raft::HeartbeatReply, m.term, m.read_round, Later(m.promise_ms));
 BEDROCK_FIELDS(raft::ReadIndexRequest, m.term, m.number);
-BEDROCK_FIELDS(raft::ReadIndexReply, m.term, m.number, m.granted, m.index);
+BEDROCK_FIELDS(raft::ReadIndexReply, m.term, m.number, m.granted, m.index, Later(m.leased));
 BEDROCK_FIELDS(raft::TimeoutNow, m.term, m.last_index);
 BEDROCK_FIELDS(raft::SnapshotOffer, m.term, m.index);
 BEDROCK_FIELDS(raft::SnapshotOfferReply, m.term, m.installing);
@@ -144,7 +144,7 @@ BEDROCK_FIELDS(SnapshotClose, m.id);
 BEDROCK_FIELDS(Propose, m.command);
 BEDROCK_FIELDS(ProposeRefused, m.error, m.leader, m.term);
 BEDROCK_NO_FIELDS(ReadIndexQuery);
-BEDROCK_FIELDS(ReadIndexAnswer, m.error, m.index);
+BEDROCK_FIELDS(ReadIndexAnswer, m.error, m.index, Later(m.leased));
 BEDROCK_NO_FIELDS(RaftStatusQuery);
 BEDROCK_FIELDS(MemberStatus, m.id, m.voter, m.raft, m.storage, m.client, m.http, m.role,
                m.match_index, Later(m.installing));

@@ -85,6 +85,7 @@ struct AppendReply {
   LogIndex hint_index;
   Term hint_term;
   std::uint64_t read_round = 0;
+  std::uint32_t promise_ms = 0;  ///< As in HeartbeatReply.
 
   friend bool operator==(const AppendReply&, const AppendReply&) = default;
 };
@@ -103,6 +104,9 @@ struct Heartbeat {
 struct HeartbeatReply {
   Term term;
   std::uint64_t read_round = 0;
+  /// From when it heard the round on, the sender votes for nobody else for so long by its own clock
+  /// (R55). 0: it promises nothing.
+  std::uint32_t promise_ms = 0;
 
   friend bool operator==(const HeartbeatReply&, const HeartbeatReply&) = default;
 };
@@ -122,6 +126,7 @@ struct ReadIndexReply {
   std::uint64_t number = 0;
   bool granted = false;
   LogIndex index;
+  bool leased = false;  ///< The leader was sure by its lease, without asking anybody.
 
   friend bool operator==(const ReadIndexReply&, const ReadIndexReply&) = default;
 };

@@ -177,16 +177,16 @@ class ArbitraryMessages {
       case 3:
         return Append();
       case 4:
-        return raft::AppendReply{AnId<Term>(),     Flip(),       AnId<LogIndex>(),
-                                 AnId<LogIndex>(), AnId<Term>(), Number()};
+        return raft::AppendReply{AnId<Term>(), Flip(),   AnId<LogIndex>(), AnId<LogIndex>(),
+                                 AnId<Term>(), Number(), SmallNumber()};
       case 5:
         return raft::Heartbeat{AnId<Term>(), AnId<LogIndex>(), Number(), AnId<LogIndex>()};
       case 6:
-        return raft::HeartbeatReply{AnId<Term>(), Number()};
+        return raft::HeartbeatReply{AnId<Term>(), Number(), SmallNumber()};
       case 7:
         return raft::ReadIndexRequest{AnId<Term>(), Number()};
       case 8:
-        return raft::ReadIndexReply{AnId<Term>(), Number(), Flip(), AnId<LogIndex>()};
+        return raft::ReadIndexReply{AnId<Term>(), Number(), Flip(), AnId<LogIndex>(), Flip()};
       case 9:
         return raft::TimeoutNow{AnId<Term>(), AnId<LogIndex>()};
       case 10:
@@ -204,7 +204,7 @@ class ArbitraryMessages {
       case 16:
         return ReadIndexQuery{};
       case 17:
-        return ReadIndexAnswer{AnError(), AnId<LogIndex>()};
+        return ReadIndexAnswer{AnError(), AnId<LogIndex>(), Flip()};
       case 18:
         return RaftStatusQuery{};
       case 19:

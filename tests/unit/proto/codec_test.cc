@@ -222,14 +222,14 @@ TEST(CodecTest, EntryIndexesThatWouldOverflowAreRefused) {
 }
 
 TEST(CodecTest, TrailingElementsOfALaterVersionAreIgnored) {
-  // HeartbeatReply [term 5, round 6] with a map, a string and an extension behind its fields; the
-  // packet and the frame have one element more, too.
+  // HeartbeatReply [term 5, round 6, promise 7] with a map, a string and an extension behind its
+  // fields; the packet and the frame have one element more, too.
   const std::string frame = Unhex(
       "9701cf00000000000000010000cf0000000000000001"
       "91951507"
       "00"
-      "95"
-      "0506"
+      "96"
+      "050607"
       "81a16101"
       "a3616263"
       "d40102"
@@ -238,7 +238,16 @@ TEST(CodecTest, TrailingElementsOfALaterVersionAreIgnored) {
   const Result<Frame> back = Decode(frame);
   ASSERT_TRUE(back.ok()) << back.status().ToString();
   EXPECT_EQ(std::get<raft::HeartbeatReply>(back->packets[0].message),
-            (raft::HeartbeatReply{Term(5), 6}));
+            (raft::HeartbeatReply{Term(5), 6, 7}));
+}
+
+// A neighbour of the release before promises nothing.
+TEST(CodecTest, FieldsThatCameLaterMayBeMissing) {
+  const Result<Frame> back = Decode(FrameWith(Unhex("9194150000"
+                                                    "920506")));
+  ASSERT_TRUE(back.ok()) << back.status().ToString();
+  EXPECT_EQ(std::get<raft::HeartbeatReply>(back->packets[0].message),
+            (raft::HeartbeatReply{Term(5), 6, 0}));
 }
 
 TEST(CodecTest, TheProgressOfAnEarlierReleaseIsRead) {
