@@ -36,6 +36,7 @@ bool Follower::HearLeader(Node& node, NodeId from) {
   heard_at_ = node.now;
   node.ResetTimer();
   node.snapshot.passed = 0;
+  node.Promise(from);
   return true;
 }
 
@@ -48,6 +49,12 @@ void Follower::OnAppend(Node& node, const AppendRequest& request) {
       request.prev_index <= node.commit || node.log.Holds({request.prev_term, request.prev_index});
   if (!known) {
     Refuse(node, request);
+    return;
+  }
+  if (node.disk_full) {
+    // As if the message were lost, so that the leader waits at the end of its window; but what is
+    // committed may be applied (R75).
+    AdvanceCommit(node, request.commit, request.prev_index);
     return;
   }
   const LogIndex proved = Accept(node, request);
@@ -63,7 +70,8 @@ void Follower::Acknowledge(Node& node, LogIndex index, std::uint64_t read_round)
                             .index = index,
                             .hint_index = {},
                             .hint_term = {},
-                            .read_round = read_round});
+                            .read_round = read_round,
+                            .promise_ms = PromiseMs(node.limits)});
 }
 
 LogIndex Follower::Accept(Node& node, const AppendRequest& request) {
@@ -81,6 +89,8 @@ LogIndex Follower::Accept(Node& node, const AppendRequest& request) {
 }
 
 void Follower::Refuse(Node& node, const AppendRequest& request) const {
+  // What would come could not be taken (R75).
+  if (node.disk_full) return;
   const LogIndex bound = std::min(request.prev_index, node.log.last_index());
   // What is compacted was committed, so every leader holds it: the base is a hint as good as any.
   const LogPosition hint =
@@ -91,7 +101,8 @@ void Follower::Refuse(Node& node, const AppendRequest& request) const {
                                      .index = request.prev_index,
                                      .hint_index = hint.index,
                                      .hint_term = hint.term,
-                                     .read_round = request.read_round});
+                                     .read_round = request.read_round,
+                                     .promise_ms = PromiseMs(node.limits)});
 }
 
 void Follower::Proved(Node& node, LogIndex index) {
@@ -119,7 +130,9 @@ void Follower::OnHeartbeat(Node& node, const Heartbeat& heartbeat) {
   } else {
     AdvanceCommit(node, heartbeat.commit, heartbeat.commit);
   }
-  node.out.Send(leader_, HeartbeatReply{.term = node.term(), .read_round = heartbeat.read_round});
+  node.out.Send(leader_, HeartbeatReply{.term = node.term(),
+                                        .read_round = heartbeat.read_round,
+                                        .promise_ms = PromiseMs(node.limits)});
 }
 
 void Follower::OnSnapshotOffer(Node& node, const SnapshotOffer& offer) {
@@ -142,7 +155,7 @@ void Follower::Read(Node& node, Ticket ticket) {
 void Follower::OnReadIndexReply(Node& node, const ReadIndexReply& reply) {
   for (Ticket ticket : reads_.Answered(reply.number)) {
     if (reply.granted) {
-      node.out.reads_ready.push_back({ticket, reply.index});
+      node.out.reads_ready.push_back({ticket, reply.index, reply.leased});
     } else {
       node.out.reads_failed.push_back(ticket);
     }

@@ -36,6 +36,9 @@ Proposed Leader::Propose(Node& node, std::span<const Bytes> payloads, std::uint6
   if (hand_over_) {
     return {.refused = Refused::kMoving, .first = {}, .count = 0, .term = node.term()};
   }
+  if (node.disk_full) {
+    return {.refused = Refused::kDiskFull, .first = {}, .count = 0, .term = node.term()};
+  }
   const LogIndex first = node.log.last_index().Next();
   std::size_t bytes = 0;
   for (const Bytes& payload : payloads) bytes += payload.size();
@@ -59,6 +62,7 @@ Proposed Leader::Propose(Node& node, std::span<const Bytes> payloads, std::uint6
 
 bool Leader::Tick(Node& node, Jumped jumped) {
   if (hand_over_ && node.now >= hand_over_->deadline) GiveUpHandingOver(node);
+  if (jumped) DropLease();
   if (node.now >= quorum_check_at_) {
     // After a pause the answers may still be queued: give them one more round, once.
     const bool postpone = jumped && !check_postponed_;
@@ -69,12 +73,41 @@ bool Leader::Tick(Node& node, Jumped jumped) {
   }
   if (node.now >= heartbeat_at_) {
     heartbeat_at_ = node.now + node.limits.heartbeat_ticks;
-    if (reads_.RoundWanted()) reads_.StartRound();
+    if (reads_.RoundWanted() || node.limits.lease_reads) StartRound(node);
     SendHeartbeats(node);
     // Or it was lost.
     if (hand_over_ && hand_over_->told) SendTimeoutNow(node);
   }
+  // The indexes were taken before this time was read off the clock, and the lease outlasts it
+  // (R60).
+  if (LeaseHolds(node)) {
+    for (const ConfirmedRead& read : reads_.ConfirmAll()) {
+      Answer(node, read.reader, read.index, Leased::kYes);
+    }
+  }
   return true;
+}
+
+void Leader::StartRound(Node& node) {
+  reads_.StartRound();
+  if (node.limits.lease_reads) rounds_.Sent(reads_.sent(), node.now);
+}
+
+void Leader::DropLease() {
+  rounds_.Clear();
+  for (Peer& peer : peers_) peer.progress.lease_until = 0;
+}
+
+std::uint64_t Leader::LeaseUntil(const Node& node) const {
+  // Neither while somebody may have been asked to stand (R58, R59), nor before this node knows what
+  // is committed (R50).
+  const bool excluded = hand_over_ || !TermCommitted(node) || node.commit < lease_from_;
+  if (!node.limits.lease_reads || excluded) return 0;
+  return QuorumValue(node.membership(), [&](NodeId voter) {
+    if (voter == node.self) return std::numeric_limits<std::uint64_t>::max();
+    const Peer* peer = FindPeer(voter);
+    return peer == nullptr ? 0 : peer->progress.lease_until;
+  });
 }
 
 bool Leader::QuorumActive(const Node& node) const {
@@ -101,17 +134,22 @@ Progress* Leader::Find(NodeId member) {
   return peer == nullptr ? nullptr : &peer->progress;
 }
 
-Leader::Peer* Leader::Heard(const Node& node, NodeId from, std::uint64_t read_round) {
+Leader::Peer* Leader::Heard(const Node& node, NodeId from, std::uint64_t read_round,
+                            std::uint32_t promise_ms) {
   Peer* peer = FindPeer(from);
   if (peer == nullptr || read_round > reads_.sent()) return nullptr;
   peer->progress.recently_active = true;
   peer->progress.heard_at = node.now;
   peer->progress.round = std::max(peer->progress.round, read_round);
+  if (const auto sent = rounds_.TickOf(read_round)) {
+    std::uint64_t& until = peer->progress.lease_until;
+    until = std::max(until, *sent + LeaseTicks(promise_ms, node.limits));
+  }
   return peer;
 }
 
 void Leader::OnAppendReply(Node& node, NodeId from, const AppendReply& reply) {
-  Peer* peer = Heard(node, from, reply.read_round);
+  Peer* peer = Heard(node, from, reply.read_round, reply.promise_ms);
   if (peer == nullptr || reply.index > node.log.last_index()) return;
   if (reply.accepted) {
     peer->progress.Accepted(reply.index);
@@ -124,7 +162,7 @@ void Leader::OnAppendReply(Node& node, NodeId from, const AppendReply& reply) {
 }
 
 void Leader::OnHeartbeatReply(Node& node, NodeId from, const HeartbeatReply& reply) {
-  Peer* peer = Heard(node, from, reply.read_round);
+  Peer* peer = Heard(node, from, reply.read_round, reply.promise_ms);
   if (peer == nullptr) return;
   // A probe or its answer may have been lost, so that one is due again (R80).
   peer->progress.MayProbeAgain(node.now, node.limits);
@@ -192,14 +230,16 @@ void Leader::AddRead(Node& node, Reader reader) {
   if (!reads_.Add(reader, commit)) Answer(node, reader, std::nullopt);
 }
 
-void Leader::Answer(Node& node, const Reader& reader, std::optional<LogIndex> index) const {
+void Leader::Answer(Node& node, const Reader& reader, std::optional<LogIndex> index,
+                    Leased leased) const {
   if (reader.follower) {
     node.out.Send(reader.follower, ReadIndexReply{.term = node.term(),
                                                   .number = reader.number,
                                                   .granted = index.has_value(),
-                                                  .index = index.value_or(LogIndex())});
+                                                  .index = index.value_or(LogIndex()),
+                                                  .leased = static_cast<bool>(leased)});
   } else if (index) {
-    node.out.reads_ready.push_back({Ticket(reader.number), *index});
+    node.out.reads_ready.push_back({Ticket(reader.number), *index, static_cast<bool>(leased)});
   } else {
     node.out.reads_failed.push_back(Ticket(reader.number));
   }
@@ -219,12 +259,14 @@ void Leader::FailReads(Node& node) {
 }
 
 void Leader::Prepare(Node& node) {
+  GiveAway(node);
   StepMembership(node);
   LeaveIfStuck(node);
   AdvanceTrim(node);
   OnCompacted(node);
-  if (reads_.RoundWanted() && reads_.Idle()) {
-    reads_.StartRound();
+  // Under a lease the next tick answers.
+  if (reads_.RoundWanted() && reads_.Idle() && !LeaseHolds(node)) {
+    StartRound(node);
     SendHeartbeats(node);
     ConfirmReads(node);
   }

@@ -10,6 +10,7 @@
 #include "common/base/ids.h"
 #include "common/base/typed_bool.h"
 #include "proto/raft_messages.h"
+#include "raftd/core/lease.h"
 #include "raftd/core/node.h"
 #include "raftd/core/progress.h"
 #include "raftd/core/read_index.h"
@@ -18,6 +19,8 @@ namespace bedrock::raft {
 
 /// Whether time made a leap since the last tick: the process was paused.
 using Jumped = TypedBool<struct JumpedTag>;
+/// Whether the lease confirmed a read, not a round.
+using Leased = TypedBool<struct LeasedTag>;
 
 /// Leads for one term: takes proposals, replicates, commits, confirms reads. Paper 5.3 and 5.4;
 /// thesis 3.10 (transfer), 4 (membership), 6.2 (check quorum) and 6.4 (reads); 10.2.1 (writes its
@@ -37,8 +40,9 @@ class Leader {
   /// Whose snapshot would help this node, whose own state machine is stuck: another one's with
   /// every try to hand over. None: nobody answers.
   NodeId SnapshotSource(const Node& node) const;
-  /// Heartbeats where they are due. False: a quorum was not heard for an election timeout, or the
-  /// process slept through it, and this node must step down.
+  /// Heartbeats where they are due; reads that the lease confirms at this time. False: a quorum was
+  /// not heard for an election timeout, or the process slept through it, and this node must step
+  /// down.
   bool Tick(Node& node, Jumped jumped);
 
   void OnAppendReply(Node& node, NodeId from, const AppendReply& reply);
@@ -57,6 +61,8 @@ class Leader {
   void FailReads(Node& node);
 
   std::vector<MemberProgress> Members(const Node& node) const;
+  /// The tick before which nobody else leads; 0: no lease. See View.
+  std::uint64_t LeaseUntil(const Node& node) const;
 
  private:
   /// A learner catches up in rounds: each ends when it holds what the leader had when it began. One
@@ -82,12 +88,21 @@ class Leader {
     bool told = false;
   };
 
+  /// Attempts to be rid of leadership while the own disk is full.
+  struct GivingAway {
+    NodeId last;                   ///< Who was asked last.
+    std::uint32_t attempts = 0;    ///< Since the disk filled up.
+    std::uint64_t not_before = 0;  ///< In ticks.
+  };
+
   Peer* FindPeer(NodeId member);
   const Peer* FindPeer(NodeId member) const;
   Progress* Find(NodeId member);
   NodeId FurthestVoter(const Node& node) const;
   /// A leader whose state machine is stuck can serve nothing.
   void LeaveIfStuck(Node& node);
+  NodeId NextLiveVoter(const Node& node, NodeId after) const;
+  void GiveAway(Node& node);
   /// Tells the target to stand where it has come far enough.
   void MoveOn(Node& node);
   void SendTimeoutNow(Node& node) const;
@@ -95,7 +110,7 @@ class Leader {
   void AppendNoop(Node& node);
   /// What is in common of every answer of this term; null where the sender is no member or tells of
   /// rounds that never were.
-  Peer* Heard(const Node& node, NodeId from, std::uint64_t read_round);
+  Peer* Heard(const Node& node, NodeId from, std::uint64_t read_round, std::uint32_t promise_ms);
   bool QuorumActive(const Node& node) const;
 
   void AdvanceCommit(Node& node);
@@ -117,8 +132,12 @@ class Leader {
   void Retire(Node& node);
 
   void AddRead(Node& node, Reader reader);
-  void Answer(Node& node, const Reader& reader, std::optional<LogIndex> index) const;
+  void Answer(Node& node, const Reader& reader, std::optional<LogIndex> index,
+              Leased leased = Leased::kNo) const;
   void ConfirmReads(Node& node);
+  void StartRound(Node& node);
+  void DropLease();
+  bool LeaseHolds(const Node& node) const { return node.now < LeaseUntil(node); }
 
   void SendHeartbeats(Node& node);
   void SendAppends(Node& node, Peer& peer);
@@ -130,6 +149,8 @@ class Leader {
 
   std::vector<Peer> peers_;  ///< All members but this one, ascending.
   LeaderReads reads_;
+  RoundTimes rounds_;    ///< With lease_reads.
+  LogIndex lease_from_;  ///< No lease before this is committed: a wish to stand may be under way.
   LogIndex noop_;
   std::uint64_t heartbeat_at_;
   std::uint64_t quorum_check_at_;
@@ -137,6 +158,7 @@ class Leader {
   std::optional<HandingOver> hand_over_;
   std::uint64_t hand_overs_ = 0;  ///< Begun.
   std::uint64_t since_;           ///< When it began to lead, in ticks.
+  GivingAway giving_away_;
   bool must_step_down_ = false;
 };
 

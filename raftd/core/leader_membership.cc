@@ -23,6 +23,7 @@ bool Contains(const std::vector<NodeId>& sorted, NodeId node) {
 
 Reconfiguring Leader::Reconfigure(Node& node, const Delta& delta) {
   if (hand_over_) return Reconfiguring::kMoving;
+  if (node.disk_full) return Reconfiguring::kBusy;
   if (!MembershipIsCommitted(node) || !IsSettled(node.membership())) return Reconfiguring::kBusy;
   const auto caught_up = [&](NodeId learner) {
     const Peer* peer = FindPeer(learner);
@@ -81,10 +82,12 @@ void Leader::TakeMembers(Node& node) {
 void Leader::StepMembership(Node& node) {
   if (hand_over_ || !MembershipIsCommitted(node)) return;
   const Membership& now = node.membership();
-  if (IsJoint(now)) {
-    AppendMembership(node, LeaveJoint(now));
-  } else if (!Contains(now.voters, node.self)) {
+  if (!IsJoint(now) && !Contains(now.voters, node.self)) {
     Retire(node);
+  } else if (node.disk_full) {
+    return;  // whoever leads next takes the step
+  } else if (IsJoint(now)) {
+    AppendMembership(node, LeaveJoint(now));
   } else if (!now.retiring.empty()) {
     if (RetiredKnow(node)) AppendMembership(node, DropRetired(now));
   } else {
@@ -156,6 +159,34 @@ NodeId Leader::FurthestVoter(const Node& node) const {
   return best == nullptr ? NodeId() : best->id;
 }
 
+NodeId Leader::NextLiveVoter(const Node& node, NodeId after) const {
+  NodeId first;
+  for (const Peer& peer : peers_) {
+    if (!Contains(node.membership().voters, peer.id) || !IsLive(node, peer.id)) continue;
+    if (peer.id > after) return peer.id;
+    if (!first) first = peer.id;
+  }
+  return first;
+}
+
+/// The own disk is full (R75). Whether a follower has room shows when it is asked to stand: one
+/// that has none does not. So each is asked in turn, the furthest first, and less and less often,
+/// as each attempt in vain costs an entry.
+void Leader::GiveAway(Node& node) {
+  if (!node.disk_full) {
+    giving_away_ = {};
+    return;
+  }
+  if (hand_over_ || node.now < giving_away_.not_before) return;
+  constexpr std::uint32_t kDoublingsMax = 6;
+  const NodeId to =
+      giving_away_.attempts == 0 ? FurthestVoter(node) : NextLiveVoter(node, giving_away_.last);
+  const std::uint32_t doublings = std::min(++giving_away_.attempts, kDoublingsMax);
+  giving_away_.last = to;
+  giving_away_.not_before = node.now + (std::uint64_t{node.limits.election_ticks_min} << doublings);
+  if (to) Transfer(node, to);
+}
+
 /// This node is no voter of a configuration that is committed: it has done its last duty (R43).
 void Leader::Retire(Node& node) {
   if (must_step_down_) return;
@@ -198,7 +229,10 @@ void Leader::SendTimeoutNow(Node& node) const {
 void Leader::GiveUpHandingOver(Node& node) {
   // The target may not have heard yet. Once a quorum holds one more entry, nobody votes for it any
   // more; once it holds that itself, it does not even stand (R58).
-  if (hand_over_->told) AppendNoop(node);
+  if (hand_over_->told) {
+    AppendNoop(node);
+    lease_from_ = node.log.last_index();
+  }
   hand_over_.reset();
   const bool retires = MembershipIsCommitted(node) && !IsVoter(node.membership(), node.self);
   must_step_down_ = must_step_down_ || retires;

@@ -10,6 +10,7 @@
 #include "common/env/random.h"
 #include "proto/raft_messages.h"
 #include "raftd/core/apply_cursor.h"
+#include "raftd/core/lease.h"
 #include "raftd/core/log_view.h"
 #include "raftd/core/membership.h"
 #include "raftd/core/quorum.h"
@@ -104,8 +105,10 @@ struct Node {
   Refill refill;
   SnapshotWish snapshot;
   bool disk_stalled = false;
-  std::uint64_t now = 0;  ///< In ticks.
+  bool disk_full = false;  ///< What may be written is what elections need, and no new entries.
+  std::uint64_t now = 0;   ///< In ticks.
   ElectionTimer timer;
+  VotePromise promise;
 
   Term term() const { return vote.term; }
   /// In effect (R39).
@@ -130,9 +133,10 @@ struct Node {
     return std::max(LogBehind() ? snapshot.offered : LogIndex(),
                     MachineStuck() ? log.prev_index() : LogIndex());
   }
-  /// May run for office (R11). Who surely lacks committed entries does not (R65).
+  /// May run for office (R11). Who surely lacks committed entries does not (R65); a full disk
+  /// leaves that to others, where there are any (R75).
   bool Promotable() const {
-    return MayStand() && refill.done() && !disk_stalled &&
+    return MayStand() && refill.done() && !disk_stalled && (!disk_full || SoleVoter()) &&
            !(LogBehind() && log.last_index() < snapshot.offered);
   }
   /// A node whose state machine is stuck leaves it to others to lead, but not for ever: it may be
@@ -159,6 +163,10 @@ struct Node {
   }
   /// The log is empty behind what the state machine holds, all of which is committed.
   void ResetLog(const RestoredState& state);
+  /// `to` leads, or got this node's vote: it can count on that for a while.
+  void Promise(NodeId to) {
+    if (limits.lease_reads) promise.Make(to);
+  }
   void ResetTimer() { timer.Reset(now, limits, random); }
 };
 

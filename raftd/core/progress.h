@@ -64,6 +64,7 @@ struct Progress {
   bool recently_active = false;           ///< Heard from since the last check of the quorum.
   std::optional<std::uint64_t> heard_at;  ///< When it answered last in this term, in ticks.
   std::uint64_t round = 0;                ///< The newest read round it confirmed.
+  std::uint64_t lease_until = 0;          ///< It votes for nobody else before this tick (R55).
 
   /// It answered less than the shortest election timeout ago.
   bool Alive(std::uint64_t now, const Limits& limits) const;

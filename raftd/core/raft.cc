@@ -20,6 +20,8 @@ bool IsStrictlyAscending(const std::vector<NodeId>& ids) {
          (ids.empty() || ids.front());
 }
 
+constexpr std::uint32_t kPromiseMsMax = 1U << 30;
+
 template <typename... Cases>
 struct Overloaded : Cases... {
   using Cases::operator()...;
@@ -48,8 +50,16 @@ Status ValidateLimits(const Limits& limits) {
            check(limits.apply_bytes_max > 0, "apply_bytes_max must be positive"),
            check(limits.apply_window_bytes_max > 0, "apply_window_bytes_max must be positive"),
            check(limits.reads_pending_max > 0, "reads_pending_max must be positive"),
+           check(limits.tick_ms > 0, "tick_ms must be positive"),
        }) {
     if (!status.ok()) return status;
+  }
+  if (limits.tick_ms > kPromiseMsMax / limits.election_ticks_min) {
+    return Status::InvalidArgument("election_ticks_min is longer than a promise may be");
+  }
+  if (limits.lease_reads && LeaseTicks(PromiseMs(limits), limits) <= limits.heartbeat_ticks) {
+    return Status::InvalidArgument(
+        "election_ticks_min leaves no room for leases between heartbeats");
   }
   return Status::Ok();
 }
@@ -77,6 +87,7 @@ class Raft::Impl {
   void Fetched(NodeId follower, std::vector<Entry> entries);
   void LinkReset(NodeId member);
   void DiskStalled(bool stalled);
+  void DiskFull(bool full);
   Output Poll();
   View GetView() const;
 
@@ -95,6 +106,9 @@ class Raft::Impl {
   Role role() const;
   NodeId leader() const;
   bool LeaderAlive() const;
+  /// Votes are refused to `candidate` for the sake of another node that leads, or may.
+  bool Protects(NodeId candidate) const;
+  void BeginTime(std::uint64_t now);
 
   // Changes of role. Each fails the readers that wait (R52).
   void BecomeFollower(Term term);
@@ -120,6 +134,7 @@ class Raft::Impl {
 
   Node node_;
   std::variant<Follower, Candidate, Leader> role_;
+  std::uint64_t promised_ticks_;
   bool ticked_ = false;
   Announced announced_;
   SnapshotWanted announced_wish_;
@@ -127,7 +142,7 @@ class Raft::Impl {
 };
 
 Raft::Impl::Impl(NodeId self, const Limits& limits, const Recovered& recovered, std::uint64_t seed)
-    : node_(self, limits, recovered, seed) {
+    : node_(self, limits, recovered, seed), promised_ticks_(recovered.promised_ticks) {
   CHECK_MSG(ValidateLimits(limits).ok(), "the limits are wrong");
   CHECK(IsStrictlyAscending(recovered.membership.voters));
   CHECK(IsStrictlyAscending(recovered.membership.outgoing));
@@ -140,6 +155,8 @@ Raft::Impl::Impl(NodeId self, const Limits& limits, const Recovered& recovered, 
   if (recovered.commit_hint > recovered.last_index) {
     node_.refill.lost_up_to = std::max(node_.refill.lost_up_to, recovered.commit_hint);
   }
+  // Until time is told, too.
+  if (limits.lease_reads || promised_ticks_ > 0) node_.promise.Make(NodeId());
   announced_.term = node_.term();
   announced_membership_ = node_.membership();
   node_.ResetTimer();
@@ -164,6 +181,11 @@ bool Raft::Impl::LeaderAlive() const {
   if (std::holds_alternative<Leader>(role_)) return true;
   const auto* follower = std::get_if<Follower>(&role_);
   return follower != nullptr && follower->LeaderAlive(node_);
+}
+
+bool Raft::Impl::Protects(NodeId candidate) const {
+  // The leader that we hear may ask for itself (R12).
+  return (LeaderAlive() && leader() != candidate) || node_.promise.Binds(candidate, node_.now);
 }
 
 void Raft::Impl::FailReads() {
@@ -204,24 +226,33 @@ void Raft::Impl::Settle() {
   }
 }
 
-void Raft::Impl::Tick(std::uint64_t now) {
-  if (!ticked_) {
-    ticked_ = true;
-    node_.now = now;
-    node_.ResetTimer();
-    // Nobody else can stand, so there is nobody to wait for.
-    if (node_.SoleVoter()) node_.timer.deadline = now;
-  }
-  if (now < node_.now) return;
-  const Jumped jumped(now - node_.now > node_.limits.election_ticks_min / 2);
+void Raft::Impl::BeginTime(std::uint64_t now) {
   node_.now = now;
+  if (node_.limits.lease_reads || promised_ticks_ > 0) {
+    const std::uint64_t own = node_.limits.lease_reads ? node_.limits.election_ticks_min : 0;
+    node_.promise.MakeToUnknown(now + std::max(own, promised_ticks_));
+  }
+  node_.ResetTimer();
+  // Nobody else can stand, so there is nobody to wait for; but for whom a promise was made to.
+  if (node_.SoleVoter()) node_.timer.deadline = std::max(now, node_.promise.until());
+}
+
+void Raft::Impl::Tick(std::uint64_t now) {
+  if (!std::exchange(ticked_, true)) BeginTime(now);
+  if (now < node_.now) return;
+  const std::uint64_t passed = now - node_.now;
+  const Jumped jumped(passed > node_.limits.election_ticks_min / 2);
+  node_.now = now;
+  // What was heard since the last tick may have come just now: the own candidacy is a vote as well.
+  if (node_.promise.fresh()) node_.timer.deadline += passed;
+  node_.promise.Tick(now, node_.limits.election_ticks_min);
   if (auto* leader = std::get_if<Leader>(&role_)) {
     if (!leader->Tick(node_, jumped)) BecomeFollower(node_.term());
     return;
   }
   if (now < node_.timer.deadline) return;
   // After a pause the leader's messages may still be queued: hear them before running against it.
-  if (jumped) {
+  if (jumped || node_.promise.Binds(node_.self, now)) {
     node_.ResetTimer();
   } else if (node_.Promotable() && !node_.StandsBack()) {
     Campaign();
@@ -245,9 +276,7 @@ bool Raft::Impl::WouldVote(NodeId from, const VoteRequest& request) const {
 }
 
 void Raft::Impl::OnPreVoteRequest(NodeId from, const VoteRequest& request) {
-  // The leader that we hear may ask for itself (R12).
-  const bool sticky = LeaderAlive() && leader() != from;
-  const bool granted = !sticky && WouldVote(from, request);
+  const bool granted = !Protects(from) && WouldVote(from, request);
   // A refusal is sent, too, even of an old term: the sender learns ours from it (R6, R9).
   node_.out.Send(from, VoteReply{.pre_vote = PreVote::kYes,
                                  .term = granted ? request.term : node_.term(),
@@ -259,13 +288,14 @@ void Raft::Impl::OnVoteRequest(NodeId from, const VoteRequest& request) {
   // a late request protects nobody less (R14).
   const bool handed_over =
       request.hand_over && request.term == node_.term().Next() && IsVoter(node_.membership(), from);
-  const bool sticky = LeaderAlive() && leader() != from && !handed_over;
+  const bool sticky = Protects(from) && !handed_over;
   // Near a live leader a request does not even raise the term (R14).
   if (!sticky && request.term > node_.term()) BecomeFollower(request.term);
   const bool granted = request.term == node_.term() && !sticky && WouldVote(from, request);
   if (granted) {
     if (!node_.vote.candidate) node_.SetVote({node_.term(), from});
     node_.ResetTimer();
+    node_.Promise(from);
   }
   node_.out.Hold(node_.writes.covering(), from,
                  VoteReply{.pre_vote = PreVote::kNo, .term = node_.term(), .granted = granted});
@@ -489,6 +519,14 @@ void Raft::Impl::DiskStalled(bool stalled) {
   if (stalled && !std::holds_alternative<Follower>(role_)) BecomeFollower(node_.term());
 }
 
+void Raft::Impl::DiskFull(bool full) {
+  node_.disk_full = full;
+  // A leader hands over first: it can do that, and go on with reads.
+  if (std::holds_alternative<Candidate>(role_) && !node_.Promotable()) {
+    BecomeFollower(node_.term());
+  }
+}
+
 Output Raft::Impl::Poll() {
   if (auto* leader = std::get_if<Leader>(&role_)) {
     leader->Prepare(node_);
@@ -552,11 +590,14 @@ View Raft::Impl::GetView() const {
             .uncommitted_bytes = node_.log.BytesAfter(node_.commit),
             .refilling = !node_.refill.done(),
             .disk_stalled = node_.disk_stalled,
+            .disk_full = node_.disk_full,
+            .lease_until = 0,
             .snapshot_wanted = announced_wish_,
             .handing_over_to = {},
             .members = {}};
   if (const auto* leader = std::get_if<Leader>(&role_)) {
     view.handing_over_to = leader->handing_over_to();
+    view.lease_until = leader->LeaseUntil(node_);
     view.members = leader->Members(node_);
   }
   return view;
@@ -591,6 +632,7 @@ void Raft::Fetched(NodeId follower, std::vector<Entry> entries) {
 }
 void Raft::LinkReset(NodeId member) { impl_->LinkReset(member); }
 void Raft::DiskStalled(bool stalled) { impl_->DiskStalled(stalled); }
+void Raft::DiskFull(bool full) { impl_->DiskFull(full); }
 Output Raft::Poll() { return impl_->Poll(); }
 View Raft::GetView() const { return impl_->GetView(); }
 std::optional<Term> Raft::TermAt(LogIndex index) const { return impl_->node().log.TermAt(index); }

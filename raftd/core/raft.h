@@ -36,6 +36,15 @@ struct Limits {
   std::size_t apply_bytes_max = 1 * kMiB;   ///< Payload bytes of one ApplyRange (R82).
   std::size_t apply_window_bytes_max = 8 * kMiB;  ///< Handed out and not reported applied.
   std::size_t reads_pending_max = 1 << 16;
+
+  /// While it can be sure that nobody else leads, the leader confirms reads by its clock instead of
+  /// a round of messages. Right only as long as members' clocks keep to the drift bound. Also makes
+  /// this node promise, as a voter, what such a lease rests on; so a leader whose followers have it
+  /// off has no lease, and no member need be told of the others' settings.
+  bool lease_reads = false;
+  /// For leases: how much faster than another member's a clock may run, in thousandths.
+  std::uint32_t clock_drift_per_mille = 100;
+  std::uint32_t tick_ms = 10;  ///< For leases: what a tick is. Promises travel in milliseconds.
 };
 
 /// Chosen by the shell for each read; handed back when it may be served or failed.
@@ -44,8 +53,8 @@ using Ticket = StrongId<struct TicketTag>;
 enum class Role : std::uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
 
 /// Why a proposal was not taken. kMoving: leadership is being handed over, ask again when that is
-/// over.
-enum class Refused : std::uint8_t { kNotLeader, kBusy, kMoving, kHalted };
+/// over. kDiskFull: this node leads, has no room, and found nobody yet who would take over.
+enum class Refused : std::uint8_t { kNotLeader, kBusy, kMoving, kDiskFull, kHalted };
 
 /// What became of the wish to hand leadership over.
 enum class Transferring : std::uint8_t {
@@ -128,6 +137,7 @@ struct LogPressure {
 struct ReadReady {
   Ticket ticket;
   LogIndex index;
+  bool leased = false;  ///< Confirmed by the leader's lease.
 };
 
 /// Everything that has to happen outside, in this order: hand `write` to the log, send `now`
@@ -191,6 +201,10 @@ struct View {
   /// Part of the log was lost or damaged and is not refilled yet: this node does not campaign.
   bool refilling = false;
   bool disk_stalled = false;
+  bool disk_full = false;
+  /// The tick before which nobody else leads, as this leader knows from its followers' promises; 0:
+  /// it has no lease.
+  std::uint64_t lease_until = 0;
   SnapshotWanted snapshot_wanted;       ///< at_least 0: none is.
   NodeId handing_over_to;               ///< None: no transfer of leadership is under way.
   std::vector<MemberProgress> members;  ///< Filled while leading; of all members but this one.
@@ -211,7 +225,10 @@ class Raft {
   Raft(Raft&&) noexcept;
   Raft& operator=(Raft&&) noexcept;
 
-  /// Time has come to `now`, in ticks since any start. A jump is seen as one.
+  /// Time has come to `now`, in ticks since any start: the clock rounded down to ticks, read after
+  /// all inputs given before. That clock goes on while the machine sleeps. A jump is seen as one.
+  /// With lease_reads the reads of a turn are confirmed by the next call, which thus should end the
+  /// turn; the same tick may be told twice.
   void Tick(std::uint64_t now);
   void Receive(NodeId from, Message message);
   /// Appends one entry a payload, in order, where this node leads: all of them or none. `time_ms`
@@ -264,6 +281,11 @@ class Raft {
   /// The shell's disk has had a write waiting for an election timeout (R77) or came back. A stalled
   /// leader steps down; a stalled node does not campaign.
   void DiskStalled(bool stalled);
+  /// Room on the shell's disk runs out, or is back (R75). To be said while a few small writes (a
+  /// vote, a leader's empty entry) still fit. A full leader hands leadership to one voter after the
+  /// other, and where nobody takes it leads on, for reads alone; a full node does not campaign, but
+  /// for a lone voter; a full follower takes no entries and answers no appends.
+  void DiskFull(bool full);
 
   Output Poll();
 

@@ -30,6 +30,14 @@ std::vector<ConfirmedRead> LeaderReads::Confirm(std::uint64_t round) {
   return confirmed;
 }
 
+std::vector<ConfirmedRead> LeaderReads::ConfirmAll() {
+  std::vector<ConfirmedRead> confirmed;
+  confirmed.reserve(open_.size());
+  for (const Open& open : open_) confirmed.push_back({open.reader, open.index});
+  open_.clear();
+  return confirmed;
+}
+
 std::vector<Reader> LeaderReads::TakeAll() {
   std::vector<Reader> readers;
   readers.reserve(open_.size() + waiting_.size());
@@ -48,24 +56,29 @@ bool FollowerReads::Add(Ticket ticket, std::size_t pending_max) {
 
 std::optional<std::uint64_t> FollowerReads::Due(std::uint64_t now, std::uint64_t retry_ticks,
                                                 Random& random) {
-  const bool retry = !asked_.empty() && (retry_now_ || now - asked_at_ >= retry_ticks);
-  if (asked_.empty()) {
-    if (waiting_.empty()) return std::nullopt;
-    asked_ = std::exchange(waiting_, {});
-  } else if (!retry) {
-    return std::nullopt;
-  }
+  const bool retry = retry_now_ || now - asked_at_ >= retry_ticks;
+  if (asked_.empty() ? waiting_.empty() : !retry) return std::nullopt;
+  asked_.insert(asked_.end(), waiting_.begin(), waiting_.end());
+  waiting_.clear();
   if (attempts_.size() == kAttemptsMax) attempts_.erase(attempts_.begin());
-  attempts_.push_back(random.Next());
+  attempts_.push_back({random.Next(), asked_.size()});
   asked_at_ = now;
   retry_now_ = false;
-  return attempts_.back();
+  return attempts_.back().number;
 }
 
 std::vector<Ticket> FollowerReads::Answered(std::uint64_t number) {
-  if (std::find(attempts_.begin(), attempts_.end(), number) == attempts_.end()) return {};
-  attempts_.clear();
-  return std::exchange(asked_, {});
+  const auto answered =
+      std::find_if(attempts_.begin(), attempts_.end(),
+                   [number](const Attempt& attempt) { return attempt.number == number; });
+  if (answered == attempts_.end()) return {};
+  const std::size_t readers = answered->readers;
+  const auto first_left = asked_.begin() + static_cast<std::ptrdiff_t>(readers);
+  std::vector<Ticket> tickets(asked_.begin(), first_left);
+  asked_.erase(asked_.begin(), first_left);
+  std::erase_if(attempts_, [readers](const Attempt& a) { return a.readers <= readers; });
+  for (Attempt& attempt : attempts_) attempt.readers -= readers;
+  return tickets;
 }
 
 std::vector<Ticket> FollowerReads::TakeAll() {

@@ -49,6 +49,8 @@ class LeaderReads {
   void StartRound() { ++sent_; }
   /// A quorum confirmed everything up to `round`.
   std::vector<ConfirmedRead> Confirm(std::uint64_t round);
+  /// Nobody else leads now, so all reads that have an index may have it.
+  std::vector<ConfirmedRead> ConfirmAll();
   /// Gives up all reads (R52).
   std::vector<Reader> TakeAll();
 
@@ -67,8 +69,8 @@ class LeaderReads {
 };
 
 /// The follower's side: gathers readers into one request to the leader at a time, and asks again
-/// under a new number where no answer comes. An answer to any attempt of the batch will do, as each
-/// was sent after all of its readers came.
+/// under a new number where no answer comes, also for those who came meanwhile. An answer to an
+/// attempt serves the readers who had come when it was sent, and no others (R51).
 class FollowerReads {
  public:
   /// False where too many wait already.
@@ -80,7 +82,7 @@ class FollowerReads {
   std::optional<std::uint64_t> Due(std::uint64_t now, std::uint64_t retry_ticks, Random& random);
   /// The link broke: the next attempt is due at once.
   void RetryNow() { retry_now_ = true; }
-  /// The batch that `number` asked for; empty where it is none of ours.
+  /// Those that `number` asked for and nobody has answered; none where it is none of ours.
   std::vector<Ticket> Answered(std::uint64_t number);
   /// Gives up all readers (R52).
   std::vector<Ticket> TakeAll();
@@ -88,10 +90,14 @@ class FollowerReads {
  private:
   static constexpr std::size_t kAttemptsMax = 16;
 
+  struct Attempt {
+    std::uint64_t number;
+    std::size_t readers;  ///< It asks for the first so many of asked_.
+  };
+
   std::vector<Ticket> waiting_;
-  std::vector<Ticket> asked_;
-  std::vector<std::uint64_t>
-      attempts_;  ///< Numbers of the batch in asked_; the oldest are dropped.
+  std::vector<Ticket> asked_;      ///< In the order of their coming.
+  std::vector<Attempt> attempts_;  ///< Readers never decrease; the oldest are dropped.
   std::uint64_t asked_at_ = 0;
   bool retry_now_ = false;
 };

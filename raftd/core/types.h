@@ -109,6 +109,9 @@ struct Recovered {
   LogIndex membership_index;  ///< Of the entry that held it; 0: none did.
   std::vector<MembershipChange> membership_changes;  ///< Those of the entries held; ascending.
   Health health;
+  /// An earlier life of this node may have promised a leader not to vote for anyone else for this
+  /// many ticks (R56); 0: none did.
+  std::uint64_t promised_ticks = 0;
 };
 
 /// Numbers writes; strictly ascending, from 1.

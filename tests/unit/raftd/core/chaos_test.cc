@@ -49,6 +49,7 @@ class Chaos {
     for (std::uint64_t id : cluster_.ids()) {
       if (!cluster_.up(id)) cluster_.Restart(id);
       cluster_.DiskStalled(id, false);
+      cluster_.DiskFull(id, false);
     }
     // Links that come back after a cut say so.
     for (std::uint64_t id : cluster_.ids()) {
@@ -146,7 +147,7 @@ class Chaos {
 
   void Fault() {
     const std::uint64_t id = AnyNode();
-    switch (random_.Below(10)) {
+    switch (random_.Below(11)) {
       case 0:
         if (cluster_.up(id) && random_.Chance(1, 2)) cluster_.Crash(id);
         break;
@@ -169,6 +170,9 @@ class Chaos {
       case 7:
       case 8:
         Press(id);
+        break;
+      case 9:
+        if (cluster_.up(id)) cluster_.DiskFull(id, random_.Chance(1, 3));
         break;
       default:
         if (cluster_.up(id)) cluster_.DiskStalled(id, random_.Chance(1, 3));

@@ -368,6 +368,11 @@ void Cluster::DiskStalled(std::uint64_t id, bool stalled) {
   Run(id);
 }
 
+void Cluster::DiskFull(std::uint64_t id, bool full) {
+  at(id).DiskFull(full);
+  Run(id);
+}
+
 void Cluster::Run(std::uint64_t id) {
   Node& node = nodes_.at(NodeId(id));
   for (;;) {

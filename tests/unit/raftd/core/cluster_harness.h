@@ -114,6 +114,7 @@ class Cluster {
   /// Up to where the node's state machine is durable, also while it is down.
   LogIndex MachineHolds(std::uint64_t id) const;
   void Pressure(std::uint64_t id, std::uint64_t over, std::uint64_t far_over);
+  void DiskFull(std::uint64_t id, bool full);
   /// Carries out what the core wants done.
   void Run(std::uint64_t id);
 

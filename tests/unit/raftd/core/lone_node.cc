@@ -56,6 +56,11 @@ void LoneNode::Read(std::uint64_t ticket) {
   Run();
 }
 
+void LoneNode::DiskFull(bool full) {
+  raft.DiskFull(full);
+  Run();
+}
+
 void LoneNode::Sync(std::optional<std::uint64_t> seq) {
   const WriteSeq up_to = seq ? WriteSeq(*seq) : writes.empty() ? WriteSeq() : writes.back().seq;
   CHECK(done <= up_to);

@@ -39,6 +39,7 @@ class LoneNode {
   Transferring Transfer(std::uint64_t to);
   Reconfiguring Reconfigure(const Delta& delta);
   void Read(std::uint64_t ticket);
+  void DiskFull(bool full);
   /// Writes up to `seq` are done; all of them by default.
   void Sync(std::optional<std::uint64_t> seq = {});
   /// Carries out what the core wants.

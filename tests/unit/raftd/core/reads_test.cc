@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <variant>
 #include <vector>
 
+#include "raftd/core/quorum.h"
 #include "raftd/core/read_index.h"
 #include "tests/unit/raftd/core/cluster_harness.h"
 #include "tests/unit/raftd/core/lone_node.h"
@@ -225,6 +227,84 @@ TEST(FollowerReadTest, EachAttemptHasANewNumberAndAnyOfThemIsAnswerEnough) {
   EXPECT_EQ(node.reads_ready.size(), 1U);
   node.Receive(2, ReadIndexReply{Term(1), *numbers.rbegin(), true, LogIndex(1)});
   EXPECT_EQ(node.reads_ready.size(), 1U);
+}
+
+// Who comes while an answer is awaited that got lost need not wait for it.
+TEST(FollowerReadTest, ANewAttemptTakesAlongWhoeverCameMeanwhile) {
+  LoneNode node = FollowerOfTwo();
+  node.Read(1);
+  const std::uint64_t first = node.TakeTo<ReadIndexRequest>(2).at(0).number;
+  node.Read(2);
+  node.Tick(2 * Limits().heartbeat_ticks);
+  const std::uint64_t second = node.TakeTo<ReadIndexRequest>(2).at(0).number;
+  node.Read(3);
+  // The first request was sent before reader 2 came (R51).
+  node.Receive(2, ReadIndexReply{Term(1), first, true, LogIndex(1)});
+  ASSERT_EQ(node.reads_ready.size(), 1U);
+  EXPECT_EQ(node.reads_ready[0].ticket, Ticket(1));
+  node.Receive(2, ReadIndexReply{Term(1), second, true, LogIndex(1)});
+  ASSERT_EQ(node.reads_ready.size(), 2U);
+  EXPECT_EQ(node.reads_ready[1].ticket, Ticket(2));
+  const auto third = node.TakeTo<ReadIndexRequest>(2);
+  ASSERT_EQ(third.size(), 1U);
+  node.Receive(2, ReadIndexReply{Term(1), third[0].number, true, LogIndex(1)});
+  EXPECT_EQ(node.reads_ready.size(), 3U);
+}
+
+TEST(FollowerReadTest, ALateAnswerToANewerAttemptServesAllItAskedForOnce) {
+  LoneNode node = FollowerOfTwo();
+  node.Read(1);
+  const std::uint64_t first = node.TakeTo<ReadIndexRequest>(2).at(0).number;
+  node.Read(2);
+  node.Tick(2 * Limits().heartbeat_ticks);
+  const std::uint64_t second = node.TakeTo<ReadIndexRequest>(2).at(0).number;
+  node.Receive(2, ReadIndexReply{Term(1), second, true, LogIndex(1)});
+  EXPECT_EQ(node.reads_ready.size(), 2U);
+  node.Receive(2, ReadIndexReply{Term(1), first, true, LogIndex(1)});
+  EXPECT_EQ(node.reads_ready.size(), 2U);
+  EXPECT_TRUE(node.Take<ReadIndexRequest>().empty());
+}
+
+// R54: the leader answers members, learners among them, and tells others at once.
+TEST(FollowerReadTest, LearnersMayReadAndRemovedNodesMayNot) {
+  Cluster cluster({.nodes = 3});
+  const std::uint64_t leader = cluster.Elect();
+  const std::uint64_t learner = leader % 3 + 1;
+  const std::uint64_t removed = 6 - leader - learner;
+  ASSERT_EQ(cluster.Reconfigure(
+                leader, {.add = {}, .promote = {}, .demote = {NodeId(learner)}, .remove = {}}),
+            Reconfiguring::kStarted);
+  cluster.Stabilize();
+  ASSERT_FALSE(IsVoter(cluster.at(learner).membership(), NodeId(learner)));
+  cluster.Read(learner, 1);
+  cluster.Stabilize();
+  EXPECT_EQ(cluster.reads_ready(learner).size(), 1U);
+
+  ASSERT_EQ(cluster.Reconfigure(
+                leader, {.add = {}, .promote = {NodeId(learner)}, .demote = {}, .remove = {}}),
+            Reconfiguring::kStarted);
+  const Delta removal{.add = {}, .promote = {}, .demote = {}, .remove = {NodeId(removed)}};
+  Reconfiguring begun = Reconfiguring::kBusy;  // Until the learner has caught up and votes again.
+  for (int i = 0; i < 40 && begun != Reconfiguring::kStarted; ++i) {
+    cluster.TickAll(Limits().heartbeat_ticks);
+    cluster.Stabilize();
+    if (IsVoter(cluster.at(leader).membership(), NodeId(learner))) {
+      begun = cluster.Reconfigure(leader, removal);
+    }
+  }
+  cluster.Cut(leader, removed);  // It does not learn of its end.
+  ASSERT_EQ(begun, Reconfiguring::kStarted);
+  for (int i = 0; i < 40 && IsMember(cluster.at(leader).membership(), NodeId(removed)); ++i) {
+    cluster.TickAll(Limits().heartbeat_ticks);
+    cluster.Stabilize();
+  }
+  ASSERT_FALSE(IsMember(cluster.at(leader).membership(), NodeId(removed)));
+  cluster.Heal();
+  cluster.Receive(removed, leader, ReadIndexRequest{cluster.view(leader).term, 5});
+  ASSERT_FALSE(cluster.packets().empty());
+  const auto* reply = std::get_if<ReadIndexReply>(&cluster.packets().back().message);
+  ASSERT_NE(reply, nullptr);
+  EXPECT_FALSE(reply->granted);
 }
 
 // The numbers of two lives differ, or an answer to the first would serve the second.

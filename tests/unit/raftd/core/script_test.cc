@@ -58,6 +58,7 @@ class ScriptRunner {
     limits.heartbeat_ticks = static_cast<std::uint32_t>(c.Named("heartbeat", 3));
     limits.election_ticks_min = static_cast<std::uint32_t>(c.Named("election-min", 10));
     limits.election_ticks_max = static_cast<std::uint32_t>(c.Named("election-max", 20));
+    limits.lease_reads = c.Named("leases", 0) == 1;
     limits.window_messages_max = c.Named("window", 64);
     limits.append_entries_max = c.Named("append-entries", 4096);
     limits.cache_bytes_max = c.Named("cache", 1 << 20);
@@ -137,6 +138,8 @@ class ScriptRunner {
       cluster_->LoseMachine(c.Node(0));
     } else if (c.name == "pressure") {
       cluster_->Pressure(c.Node(0), c.Named("over", 0), c.Named("far", 0));
+    } else if (c.name == "fill" || c.name == "unfill") {
+      cluster_->DiskFull(c.Node(0), c.name == "fill");
     } else if (c.name == "disk") {
       SetDisk(c);
     } else if (c.name == "show") {

@@ -68,6 +68,7 @@ struct DescribeMessage {
          << " index=" << m.index;
     if (!m.accepted) text << " hint=" << m.hint_term << ":" << m.hint_index;
     text << " round=" << m.read_round;
+    Promise(m.promise_ms);
   }
   void operator()(const Heartbeat& m) {
     text << "heartbeat term=" << m.term << " commit=" << m.commit << " round=" << m.read_round
@@ -75,11 +76,12 @@ struct DescribeMessage {
   }
   void operator()(const HeartbeatReply& m) {
     text << "heartbeat-reply term=" << m.term << " round=" << m.read_round;
+    Promise(m.promise_ms);
   }
   void operator()(const ReadIndexRequest& m) { text << "read-request term=" << m.term; }
   void operator()(const ReadIndexReply& m) {
     text << "read-reply term=" << m.term << (m.granted ? " granted" : " refused")
-         << " index=" << m.index;
+         << " index=" << m.index << (m.leased ? " by-lease" : "");
   }
   void operator()(const TimeoutNow& m) {
     text << "timeout-now term=" << m.term << " last=" << m.last_index;
@@ -89,6 +91,9 @@ struct DescribeMessage {
   }
   void operator()(const SnapshotOfferReply& m) {
     text << "snapshot-offer-reply term=" << m.term << " installing=" << m.installing;
+  }
+  void Promise(std::uint32_t ms) {
+    if (ms > 0) text << " promise=" << ms << "ms";
   }
 };
 
@@ -137,6 +142,8 @@ std::string Describe(Refused reason) {
       return "busy";
     case Refused::kMoving:
       return "moving";
+    case Refused::kDiskFull:
+      return "disk full";
     case Refused::kHalted:
       return "halted";
   }
@@ -230,7 +237,8 @@ std::string Describe(const Output& output) {
          << Entries(output.apply->entries) << "\n";
   }
   for (const ReadReady& read : output.reads_ready) {
-    text << "  read t" << read.ticket << " at " << read.index << "\n";
+    text << "  read t" << read.ticket << " at " << read.index << (read.leased ? " by lease" : "")
+         << "\n";
   }
   for (Ticket ticket : output.reads_failed) text << "  read t" << ticket << " failed\n";
   for (const Fetch& fetch : output.fetches) {
@@ -256,6 +264,8 @@ std::string Describe(const View& view) {
        << " applied=" << view.applied;
   if (view.refilling) text << " refilling";
   if (view.disk_stalled) text << " disk-stalled";
+  if (view.disk_full) text << " disk-full";
+  if (view.lease_until > 0) text << " lease-until=" << view.lease_until;
   if (view.snapshot_wanted.at_least) {
     text << " wants-snapshot=" << view.snapshot_wanted.at_least << "@"
          << Node(view.snapshot_wanted.from);
