@@ -115,6 +115,7 @@ Driver::Driver(const DriverOptions& options, const Recovered& recovered)
               .on_full =
                   [this](LogFull full) {
                     log_full_ = static_cast<bool>(full);
+                    core_.DiskFull(log_full_);
                     if (full) log::Error("no room for more segments of the log");
                   },
               .on_failed = [this](const Status& status) { OnFailed(status); }});
@@ -344,6 +345,8 @@ void Driver::EndTurn() {
   desk_.HandOver({.now_ms = clock_.MonotonicMs(),
                   .wall_ms = clock_.WallMs(),
                   .storage_health = storage_health()});
+  // Reads that a lease may confirm wait for a time that was read after they came (R60).
+  if (options_.core_limits.lease_reads) core_.Tick(clock_.MonotonicMs() / options_.tick_ms);
   for (int round = 0; round < kRoundsPerTurnMax && !halted_; ++round) {
     bool worked = PollCore();
     worked = PumpApply() || worked;

@@ -8,6 +8,7 @@ namespace {
 
 constexpr std::uint64_t kTickMsMax = 1000;
 constexpr std::uint64_t kElectionMsMax = 600'000;
+constexpr std::uint64_t kDriftMax = 1000;
 constexpr std::uint64_t kScrubIntervalMsMin = 1000;
 constexpr std::uint64_t kSegmentBytesMin = 64 * kKiB;
 constexpr std::uint64_t kSegmentBytesMax = 4 * kGiB;
@@ -26,6 +27,9 @@ Status Options::Validate() const {
   }
   if (election_ms_max <= election_ms_min || election_ms_max > kElectionMsMax) {
     return Status::InvalidArgument("--election-max-ms: above --election-min-ms, at most 10m");
+  }
+  if (clock_drift_per_mille > kDriftMax) {
+    return Status::InvalidArgument("--clock-drift-per-mille: at most 1000");
   }
   if (log_segment_bytes < kSegmentBytesMin || log_segment_bytes > kSegmentBytesMax) {
     return Status::InvalidArgument("--log-segment-bytes: from 64KiB to 4GiB");
@@ -53,6 +57,9 @@ Limits Options::CoreLimits() const {
   limits.heartbeat_ticks = static_cast<std::uint32_t>(heartbeat_ms / tick_ms);
   limits.election_ticks_min = static_cast<std::uint32_t>(election_ms_min / tick_ms);
   limits.election_ticks_max = static_cast<std::uint32_t>(election_ms_max / tick_ms);
+  limits.lease_reads = lease_reads;
+  limits.clock_drift_per_mille = static_cast<std::uint32_t>(clock_drift_per_mille);
+  limits.tick_ms = static_cast<std::uint32_t>(tick_ms);
   return limits;
 }
 
@@ -80,6 +87,17 @@ void AddFlags(config::FlagSet& flags, Options& options) {
   flags.Duration("election-max-ms",
                  "The same, at most. Each wait is drawn at random between the two.",
                  options.election_ms_max);
+  flags.Group("Reads");
+  flags.Switch(
+      "lease-reads",
+      "Confirm reads by the leader's clock instead of a round trip to a quorum. Give it to "
+      "every member. Reads may then be stale if clocks run further apart than "
+      "--clock-drift-per-mille says, or stand still in a paused virtual machine.",
+      options.lease_reads);
+  flags.Number("clock-drift-per-mille",
+               "With --lease-reads: how much faster one member's clock may run than another's, in "
+               "thousandths.",
+               options.clock_drift_per_mille, 0, kDriftMax);
   flags.Group("Log");
   flags.ByteSize("log-segment-bytes", "Size of a file of the log.", options.log_segment_bytes);
   flags.ByteSize("log-bytes-max",

@@ -34,6 +34,14 @@ struct Options {
   std::uint64_t election_ms_min = 500;
   std::uint64_t election_ms_max = 1000;
 
+  /// Confirms reads by the leader's clock while a quorum has promised to elect nobody else, which
+  /// spares a round trip a read. On at every member, or the leader finds no quorum of promises and
+  /// asks as ever. Off by default: reads are then right whatever clocks do.
+  bool lease_reads = false;
+  /// For leases: how much faster one member's clock may run than another's, in thousandths. NTP's
+  /// daemons slew by up to 100.
+  std::uint64_t clock_drift_per_mille = 100;
+
   std::uint64_t log_segment_bytes = 64 * kMiB;
   /// The log is dropped behind what every member holds; one that is away holds it up until the log
   /// has grown this large, and needs a snapshot after that. Raise where nodes are away for long and

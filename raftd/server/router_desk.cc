@@ -130,6 +130,8 @@ void RouterDesk::RefuseRest(std::size_t first, Refused reason, const Situation& 
   if (reason == Refused::kBusy) {
     error = {.code = proto::ErrorCode::kOverloaded,
              .detail = "too many writes wait to be replicated"};
+  } else if (reason == Refused::kDiskFull) {
+    error = {.code = proto::ErrorCode::kStorageFull, .detail = "the leader's disk is full"};
   } else if (reason == Refused::kMoving) {
     error = {.code = proto::ErrorCode::kOverloaded, .detail = "leadership is being handed over"};
   } else if (situation.storage_health == proto::ErrorCode::kStorageFull &&
@@ -155,7 +157,7 @@ void RouterDesk::OnReadReady(const ReadReady& ready) {
   if (found == reads_.end()) return;
   for (const Waiting& reader : found->second) {
     frames_.ToCaller(reader.router, reader.request,
-                     proto::ReadIndexAnswer{proto::Error(), ready.index});
+                     proto::ReadIndexAnswer{proto::Error(), ready.index, ready.leased});
   }
   reads_pending_ -= found->second.size();
   reads_.erase(found);

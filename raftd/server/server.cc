@@ -21,6 +21,7 @@
 #include "raftd/log/raft_log.h"
 #include "raftd/server/driver.h"
 #include "raftd/server/log_writer.h"
+#include "raftd/server/promise_file.h"
 #include "raftd/server/slow_log.h"
 
 namespace bedrock::raft {
@@ -157,8 +158,15 @@ std::optional<int> Serve(FileSystem& file_system, const Options& options) {
   if (options.sync_delay_ms > 0) {
     log = MakeSlowLog(std::move(log), options.sync_delay_ms, process::SleepMs);
   }
-  const Recovered recovered = log->recovered();
+  Recovered recovered = log->recovered();
   LogRecovery(recovered);
+  const Result<std::uint64_t> promised_ms =
+      KeepPromise(file_system, "raft/promise", options.lease_reads ? options.election_ms_min : 0);
+  if (!promised_ms.ok()) {
+    log::Error("what was promised to leaders can't be kept", {{"error", promised_ms.status()}});
+    return process::kExitDisk;
+  }
+  recovered.promised_ticks = (*promised_ms + options.tick_ms - 1) / options.tick_ms;
 
   net::EventLoop loop;
   net::MessageContext context;
@@ -213,7 +221,8 @@ std::optional<int> Serve(FileSystem& file_system, const Options& options) {
   log::Info("serving", {{"raft", node.self().raft},
                         {"members", AllMembers(driver.membership()).size()},
                         {"cluster", FormatClusterId(node.cluster)},
-                        {"log_writer", options.log_writer}});
+                        {"log_writer", options.log_writer},
+                        {"lease_reads", options.lease_reads}});
 
   bool told = false;
   loop.Every(options.tick_ms, [&] {

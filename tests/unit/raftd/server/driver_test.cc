@@ -360,6 +360,26 @@ TEST_F(DriverTest, ReadsOfATurnGetOneReadIndexThatCoversEveryWriteBefore) {
   }
 }
 
+// R60: each turn ends with the time being told, so a lease answers in the turn of the question.
+TEST_F(DriverTest, UnderALeaseALeaderAnswersInTheSameTurnAndAsksNobody) {
+  Settings settings;
+  settings.limits.lease_reads = true;
+  StartCluster(settings);
+  const int leader = RunUntilLeader();
+  Run(200);
+  Isolate(leader);  // It may not ask anybody, nor need to.
+  Ask(leader, {{.request = RequestId(5), .message = proto::ReadIndexQuery{}}});
+  Settle();
+  const auto answer = AnswerTo<proto::ReadIndexAnswer>(TakeAnswers(), 5);
+  EXPECT_TRUE(answer.error.ok());
+  EXPECT_TRUE(answer.leased);
+  EXPECT_EQ(answer.index, driver(leader).GetView().commit);
+  Run(settings.limits.election_ticks_min * kTickMs);
+  Ask(leader, {{.request = RequestId(6), .message = proto::ReadIndexQuery{}}});
+  Settle();
+  EXPECT_THAT(TakeAnswers(), IsEmpty());
+}
+
 TEST_F(DriverTest, AReadThatNobodyCanConfirmFailsAndIsNotServed) {
   StartCluster({});
   const int leader = RunUntilLeader();

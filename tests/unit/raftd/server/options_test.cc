@@ -46,7 +46,26 @@ TEST(OptionsTest, WhatCannotWorkIsRefusedWithItsFlag) {
               HasSubstr("--log-bytes-max"));
   EXPECT_THAT(message([](Options& o) { o.scrub_interval_ms = 999; }),
               HasSubstr("--scrub-interval"));
+  EXPECT_THAT(message([](Options& o) { o.clock_drift_per_mille = 1001; }),
+              HasSubstr("--clock-drift-per-mille"));
+  EXPECT_THAT(message([](Options& o) {
+                o.lease_reads = true;
+                o.election_ms_min = 2 * o.heartbeat_ms;
+                o.clock_drift_per_mille = 1000;
+              }),
+              HasSubstr("--election"));
   EXPECT_THAT(message([](Options& o) { o.log_writer = "magic"; }), HasSubstr("--log-writer"));
+}
+
+TEST(OptionsTest, LeasesAreOffAndHaveTheirBoundOnDrift) {
+  Options options = ValidOptions();
+  EXPECT_FALSE(options.CoreLimits().lease_reads);
+  options.lease_reads = true;
+  options.clock_drift_per_mille = 20;
+  EXPECT_TRUE(options.Validate().ok());
+  EXPECT_TRUE(options.CoreLimits().lease_reads);
+  EXPECT_EQ(options.CoreLimits().clock_drift_per_mille, 20U);
+  EXPECT_EQ(options.CoreLimits().tick_ms, 10U);
 }
 
 TEST(OptionsTest, ListeningBeyondThisHostNeedsInsecure) {
