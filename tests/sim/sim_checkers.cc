@@ -118,6 +118,7 @@ raft::Membership InitialMembership(const SimOptions& options, NodeId node) {
 SimCheckers::SimCheckers(const SimOptions& options)
     : numbered_proposals_(options.numbered_proposals),
       nodes_(options.nodes),
+      beyond_drift_(options.beyond_drift),
       capped_(options.log_bytes_max > 0) {
   for (std::uint64_t i = 1; i <= options.nodes; ++i) {
     const raft::Membership initial = InitialMembership(options, NodeId(i));
@@ -478,6 +479,7 @@ void SimCheckers::OnLeader(NodeId node, Term term) {
          Text(Name(leader->second), " and ", Name(node), " in term ", term.value()));
   }
   if (!fresh) return;
+  CheckLeases(node, term);
   hand_overs_ += stood_.contains({node, term}) ? 1 : 0;
   const NodeState& state = at(node);
   const auto voted = [&](NodeId voter) {
@@ -723,6 +725,7 @@ void SimCheckers::OnStopped(NodeId node) {
   state.commit = {};
   state.applied = {};
   state.match.clear();
+  state.lease_until = 0;
   for (auto read = reads_.begin(); read != reads_.end();) {
     read = read->second.node == node ? reads_.erase(read) : std::next(read);
   }
@@ -750,18 +753,40 @@ void SimCheckers::OnStateMachineLost(NodeId node, LogIndex applied) {
 
 void SimCheckers::OnRead(NodeId node, raft::Ticket ticket) { reads_[ticket] = {node, committed()}; }
 
-void SimCheckers::OnReadReady(raft::Ticket ticket, LogIndex index) {
-  const auto read = reads_.find(ticket);
+bool SimCheckers::OnReadReady(const raft::ReadReady& ready) {
+  const auto read = reads_.find(ready.ticket);
   if (read == reads_.end()) {
-    Fail("a read is answered once", Text("ticket ", ticket.value()));
-    return;
+    Fail("a read is answered once", Text("ticket ", ready.ticket.value()));
+    return false;
   }
-  if (index < read->second.index_min || index > committed()) {
+  const bool stale = ready.index < read->second.index_min;
+  const bool allowed = stale && ready.leased && beyond_drift_;
+  if ((stale && !allowed) || ready.index > committed()) {
     Fail("a read sees everything committed before it began",
-         Text(Name(read->second.node), " ticket ", ticket.value(), " reads at ", index.value(),
-              ", began at ", read->second.index_min.value()));
+         Text(Name(read->second.node), " ticket ", ready.ticket.value(), " reads at ",
+              ready.index.value(), ", began at ", read->second.index_min.value(),
+              ready.leased ? ", by a lease" : ""));
   }
   reads_.erase(read);
+  return allowed;
+}
+
+void SimCheckers::OnLease(const View& view, TimeUs until_us, TimeUs now) {
+  now_ = now;
+  at(view.id).lease_term = view.term;
+  at(view.id).lease_until = until_us;
+}
+
+void SimCheckers::CheckLeases(NodeId leader, Term term) {
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    const NodeState& other = nodes_[i];
+    if (NodeId(i + 1) == leader || other.lease_term >= term || other.lease_until <= now_) continue;
+    ++void_leases_;
+    if (beyond_drift_) continue;
+    Fail("nobody is elected while another leader's lease lasts",
+         Text(Name(leader), " in term ", term.value(), ", ", Name(NodeId(i + 1)), " until ",
+              other.lease_until, "us"));
+  }
 }
 
 bool SimCheckers::WaitsForRead(NodeId node) const {

@@ -116,7 +116,11 @@ class SimCheckers {
   void OnStrayWish(NodeId node, Term term) { wished_.insert({node, term}); }
   void OnRefused(std::uint64_t proposal) { refused_.insert(proposal); }
   void OnRead(NodeId node, raft::Ticket ticket);
-  void OnReadReady(raft::Ticket ticket, LogIndex index);
+  /// True: it was stale, but by a lease that clocks have made void.
+  bool OnReadReady(const raft::ReadReady& ready);
+  /// A core stands at `view`, and at `now` its lease, if any, lasts until `until_us` on its clock:
+  /// until then nobody is elected to a later term (R55-R58).
+  void OnLease(const raft::View& view, TimeUs until_us, TimeUs now);
   void OnReadFailed(raft::Ticket ticket);
 
   LogIndex committed() const { return LogIndex(committed_.size()); }
@@ -127,6 +131,8 @@ class SimCheckers {
   std::uint64_t leaders() const { return leaders_.size(); }
   /// Leaders who stood at the wish of the one before.
   std::uint64_t hand_overs() const { return hand_overs_; }
+  /// Leaders elected while another one's lease lasted, where clocks ran too far apart.
+  std::uint64_t void_leases() const { return void_leases_; }
   std::uint64_t joints() const { return joints_.size(); }
   /// A read that this node was asked for is not answered.
   bool WaitsForRead(NodeId node) const;
@@ -145,6 +151,8 @@ class SimCheckers {
     raft::Role role = raft::Role::kFollower;
     Term match_term;
     std::map<NodeId, LogIndex> match;
+    Term lease_term;
+    TimeUs lease_until = 0;
   };
 
   struct Committed {
@@ -164,6 +172,8 @@ class SimCheckers {
     std::uint64_t hash = 0;
     Term prev_term;
   };
+
+  void CheckLeases(NodeId leader, Term term);
 
   NodeState& at(NodeId node) { return nodes_.at(node.value() - 1); }
 
@@ -194,6 +204,9 @@ class SimCheckers {
   const bool numbered_proposals_;
   std::vector<NodeState> nodes_;
   std::string failure_;
+  bool beyond_drift_;
+  std::uint64_t void_leases_ = 0;
+  TimeUs now_ = 0;
 
   std::map<Term, NodeId> leaders_;                        // over all history
   std::map<std::pair<NodeId, Term>, NodeId> votes_;       // given: the promise has left the node

@@ -57,6 +57,7 @@ SimResult SimCluster::Run() {
   stats_.leaders = checkers_.leaders();
   stats_.hand_overs = checkers_.hand_overs();
   stats_.joints = checkers_.joints();
+  stats_.void_leases = checkers_.void_leases();
   stats_.committed = checkers_.committed().value();
   SimResult result{
       .ok = !checkers_.failed(), .failure = {}, .trace_hash = trace_.hash(), .stats = stats_};
@@ -297,6 +298,7 @@ void SimCluster::Disturb() {
   const TimeUs pause = DrawExponential(random, kPauseUsMean);
   const TimeUs stall = DrawExponential(random, kStallUsMean);
   const TimeUs full = DrawExponential(random, kFullUsMean);
+  const TimeUs low = DrawExponential(random, kFullUsMean);
   const std::uint64_t calls = random.Between(1, kCrashPointCallsMax);
   const std::uint64_t calls_in_sync = random.Between(1, 2);  // the write, and the sync after it
   const std::vector<std::pair<std::uint64_t, std::function<void()>>> actions = {
@@ -315,6 +317,7 @@ void SimCluster::Disturb() {
       {options_.weight_transfer, [this] { TransferLeadership(); }},
       {options_.weight_wipe_machine, [&] { WipeMachine(target); }},
       {options_.weight_replace, [&] { StartReplacing(target); }},
+      {options_.weight_low_space, [&] { node(target).RunLowOnSpace(low); }},
   };
   std::uint64_t total = 0;
   for (const auto& [weight, action] : actions) total += weight;

@@ -30,6 +30,8 @@ constexpr std::uint64_t kWallClocksMs = 1'700;
 constexpr TimeUs kJobUsMax = 3'000;
 /// The bytes that a full disk still takes.
 constexpr std::uint64_t kFullDiskRoomMax = 20'000;
+/// A lease beyond it is that of a leader that needs nobody.
+constexpr std::uint64_t kTicksMax = std::uint64_t{1} << 32;
 constexpr std::size_t kReadBytesMax = std::size_t{1} << 20;
 
 std::string Payload(std::uint64_t proposal, std::uint64_t bytes) {
@@ -75,6 +77,10 @@ void SimStats::Add(const SimStats& other) {
   torn_tails += other.torn_tails;
   failed_syncs += other.failed_syncs;
   full_disks += other.full_disks;
+  low_spaces += other.low_spaces;
+  lease_reads += other.lease_reads;
+  void_leases += other.void_leases;
+  stale_leases += other.stale_leases;
   pauses += other.pauses;
   stalls += other.stalls;
   cuts += other.cuts;
@@ -99,12 +105,14 @@ std::string SimStats::ToString() const {
       << " process_crashes=" << process_crashes << " power_cuts=" << power_cuts
       << " crash_points=" << crash_points << " torn_tails=" << torn_tails
       << " failed_syncs=" << failed_syncs << " full_disks=" << full_disks << " pauses=" << pauses
-      << " stalls=" << stalls << " cuts=" << cuts << " fetches=" << fetches
-      << " compactions=" << compactions << " reconfigurations=" << reconfigurations
-      << " joints=" << joints << " transfers=" << transfers << " hand_overs=" << hand_overs
-      << " snapshots=" << snapshots << " snapshots_broken=" << snapshots_broken
-      << " resets=" << resets << " kept_suffixes=" << kept_suffixes
-      << " wiped_machines=" << wiped_machines << " replaced=" << replaced;
+      << " low_spaces=" << low_spaces << " lease_reads=" << lease_reads
+      << " void_leases=" << void_leases << " stale_leases=" << stale_leases << " stalls=" << stalls
+      << " cuts=" << cuts << " fetches=" << fetches << " compactions=" << compactions
+      << " reconfigurations=" << reconfigurations << " joints=" << joints
+      << " transfers=" << transfers << " hand_overs=" << hand_overs << " snapshots=" << snapshots
+      << " snapshots_broken=" << snapshots_broken << " resets=" << resets
+      << " kept_suffixes=" << kept_suffixes << " wiped_machines=" << wiped_machines
+      << " replaced=" << replaced;
   return out.str();
 }
 
@@ -169,13 +177,38 @@ void SimNode::TakeUp(std::unique_ptr<raft::RaftLog> log) {
   if (recovered.health.torn_tail) ++world_.stats.torn_tails;
   Trace(Kind::kStart, recovered.last_index.value(), recovered.vote.term.value(),
         machine_.now.applied.value());
-  raft_ = std::make_unique<raft::Raft>(id_, world_.options.limits, recovered, core_random_.Next());
+  raft::Recovered with_promise = recovered;
+  // As raftd's file tells: leases may have been on in an earlier life.
+  if (promised_) with_promise.promised_ticks = world_.options.limits.election_ticks_min;
+  const raft::Limits limits = DrawLimits();
+  raft_ = std::make_unique<raft::Raft>(id_, limits, with_promise, core_random_.Next());
   role_ = raft::Role::kFollower;
-  rules_ = std::make_unique<SimRules>(*raft_, world_.options, world_.checkers);
+  const SimRules::Life life{.lease_reads = lease_reads_,
+                            .promised_ticks = with_promise.promised_ticks};
+  rules_ = std::make_unique<SimRules>(*raft_, world_.options, life, world_.checkers);
   TellMachine();
   TellPressure();
+  told_full_ = low_on_space_;
+  raft_->DiskFull(told_full_);
   RunJobs();
   Tick();
+}
+
+raft::Limits SimNode::DrawLimits() {
+  raft::Limits limits = world_.options.limits;
+  const PerMille chance = world_.options.lease_reads;
+  lease_reads_ = chance == 1000 || (chance > 0 && machine_random_.Chance(chance, 1000));
+  limits.lease_reads = lease_reads_;
+  promised_ = promised_ || lease_reads_;
+  return limits;
+}
+
+/// Not always, so that what is heard and asked for is also answered by the clock's own tick.
+void SimNode::TellTime() {
+  if (!lease_reads_ || raft_ == nullptr || machine_random_.Chance(1, 2)) return;
+  raft_->Tick(now() / TickInterval());
+  rules_->OnTick(now() / TickInterval());
+  Drain();
 }
 
 Result<std::vector<raft::Entry>> SimNode::ReadAll(LogIndex first, LogIndex last) {
@@ -258,6 +291,7 @@ void SimNode::Receive(NodeId from, const SimNetwork::MessagePtr& message) {
     raft_->Receive(from, *message);
     rules_->OnMessage(from, *message);
     Drain();
+    TellTime();
   });
 }
 
@@ -316,6 +350,7 @@ void SimNode::Read(raft::Ticket ticket) {
     raft_->Read(ticket);
     rules_->OnRead(ticket);
     Drain();
+    TellTime();
   });
 }
 
@@ -346,7 +381,7 @@ void SimNode::LinkReset(NodeId member) {
 }
 
 void SimNode::Tick() {
-  const TimeUs interval = world_.options.tick_us * rate_per_mille_ / 1000;
+  const TimeUs interval = TickInterval();
   Trace(Kind::kTick, now() / interval);
   raft_->Tick(now() / interval);
   rules_->OnTick(now() / interval);
@@ -384,6 +419,8 @@ void SimNode::Drain() {
 void SimNode::Observe(const raft::Output& output) {
   const raft::View view = raft_->GetView();
   const raft::Membership& members = raft_->membership();
+  const bool for_ever = view.lease_until > kTicksMax;
+  world_.checkers.OnLease(view, for_ever ? UINT64_MAX : view.lease_until * TickInterval(), now());
   world_.checkers.OnOutput(view, members, output);
   rules_->OnOutput(*raft_, view, output);
   if (output.membership_changed) {
@@ -392,6 +429,10 @@ void SimNode::Observe(const raft::Output& output) {
   }
   if (view.role != role_) {
     role_ = view.role;
+    const bool stands = role_ == raft::Role::kPreCandidate || role_ == raft::Role::kCandidate;
+    if (stands && told_full_ && !IsSoleVoter()) {
+      world_.checkers.Fail("a node without room does not stand", FormatNodeId(id_));
+    }
     Trace(Kind::kRole, static_cast<std::uint64_t>(role_), view.term.value(), view.leader.value());
   }
   if (view.commit != commit_) {
@@ -422,8 +463,9 @@ void SimNode::CarryOut(raft::Output output) {
   }
   for (const raft::ReadReady& ready : output.reads_ready) {
     ++world_.stats.reads_served;
+    if (ready.leased) ++world_.stats.lease_reads;
     Trace(Kind::kReadReady, ready.ticket.value(), ready.index.value());
-    world_.checkers.OnReadReady(ready.ticket, ready.index);
+    if (world_.checkers.OnReadReady(ready)) ++world_.stats.stale_leases;
   }
   for (const raft::Ticket ticket : output.reads_failed) {
     Trace(Kind::kReadFailed, ticket.value());
@@ -446,8 +488,24 @@ void SimNode::CarryOut(raft::Output output) {
   if (output.snapshot_wanted) OnWish(*output.snapshot_wanted);
 }
 
+bool SimNode::IsSoleVoter() const {
+  const raft::Membership& members = raft_->membership();
+  return members.outgoing.empty() && members.voters == std::vector<NodeId>{id_};
+}
+
+/// A leader's empty entries are among the small writes that there is room for.
+void SimNode::CheckEntriesWhileFull(const raft::Write& write) {
+  if (!told_full_) return;
+  const bool leads = raft_->GetView().role == raft::Role::kLeader;
+  for (const raft::Entry& entry : write.entries) {
+    if (leads && entry.kind == raft::EntryKind::kNoop) continue;
+    world_.checkers.Fail("a node without room takes no entries", FormatNodeId(id_));
+  }
+}
+
 void SimNode::Submit(const raft::Write& write) {
   ++writes_;
+  CheckEntriesWhileFull(write);
   Trace(Kind::kWrite, write.seq.value(), write.cut_from.value_or(LogIndex()).value(),
         write.entries.size());
   const Status submitted = log_->Submit(write);
@@ -771,6 +829,26 @@ void SimNode::FillDisk(TimeUs us) {
   });
 }
 
+void SimNode::RunLowOnSpace(TimeUs us) {
+  if (low_on_space_ || calm_) return;
+  ++world_.stats.low_spaces;
+  low_on_space_ = true;
+  Trace(Kind::kLowSpace, us);
+  TellSpace();
+  world_.scheduler.After(us, [this] {
+    low_on_space_ = false;
+    TellSpace();
+  });
+}
+
+void SimNode::TellSpace() {
+  Run(incarnation_, Source::kProcess, [this] {
+    told_full_ = low_on_space_;
+    raft_->DiskFull(told_full_);
+    Drain();
+  });
+}
+
 void SimNode::StallDisk(TimeUs us) {
   if (calm_) return;
   ++world_.stats.stalls;
@@ -813,8 +891,9 @@ void SimNode::Calm() {
   calm_ = true;
   crash_in_sync_ = 0;
   stalled_until_ = 0;
-  disk_full_ = false;
+  disk_full_ = low_on_space_ = false;
   file_system_.SetCapacity(MemoryFileSystem::kUnlimited);
+  TellSpace();
   if (!file_system_.crashed()) {
     file_system_.ClearFaults();
     sync_fails_ = false;

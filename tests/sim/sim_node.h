@@ -35,12 +35,18 @@ struct SimStats {
   std::uint64_t committed = 0;
   std::uint64_t acknowledged = 0;
   std::uint64_t reads_served = 0;
+  std::uint64_t lease_reads = 0;  ///< Of these, those that a lease confirmed.
+  /// Beyond the drift bound: leaders elected while another one's lease lasted, and lease reads that
+  /// were stale.
+  std::uint64_t void_leases = 0;
+  std::uint64_t stale_leases = 0;
   std::uint64_t process_crashes = 0;
   std::uint64_t power_cuts = 0;
   std::uint64_t crash_points = 0;  ///< Crashes in the middle of a call to the disk.
   std::uint64_t torn_tails = 0;
   std::uint64_t failed_syncs = 0;
   std::uint64_t full_disks = 0;
+  std::uint64_t low_spaces = 0;  ///< Nodes told that room runs out, before a write fails.
   std::uint64_t pauses = 0;
   std::uint64_t stalls = 0;
   std::uint64_t cuts = 0;
@@ -110,6 +116,8 @@ class SimNode {
   /// Or the next write.
   void FailNextSync();
   void FillDisk(TimeUs us);
+  /// Room runs out: as the driver does, it tells the core while small writes still work (R75).
+  void RunLowOnSpace(TimeUs us);
   void StallDisk(TimeUs us);
   void Pause(TimeUs us);
   void SetClock(std::uint64_t rate_per_mille);
@@ -178,6 +186,13 @@ class SimNode {
   void RunJobs();
   void Tick();
   void CheckStall();
+  void TellSpace();
+  TimeUs TickInterval() const { return world_.options.tick_us * rate_per_mille_ / 1000; }
+  raft::Limits DrawLimits();
+  /// As the driver does at the end of a turn where leases are on: tells the time once more.
+  void TellTime();
+  void CheckEntriesWhileFull(const raft::Write& write);
+  bool IsSoleVoter() const;
   void TakeUp(std::unique_ptr<raft::RaftLog> log);
   Result<std::vector<raft::Entry>> ReadAll(LogIndex first, LogIndex last);
   /// After each call to the log or its jobs. False, and the process has ended, where it failed.
@@ -214,6 +229,8 @@ class SimNode {
   std::unique_ptr<raft::RaftLog> log_;
   std::unique_ptr<raft::Raft> raft_;
   std::unique_ptr<SimRules> rules_;
+  bool lease_reads_ = false;  ///< In this life of the process.
+  bool promised_ = false;     ///< In any.
   raft::Role role_ = raft::Role::kFollower;
   LogIndex commit_;
   std::deque<raft::HeldMessage> held_;
@@ -243,6 +260,8 @@ class SimNode {
   std::uint64_t crash_in_sync_ = 0;  ///< 0: none.
   bool sync_fails_ = false;
   bool disk_full_ = false;
+  bool low_on_space_ = false;
+  bool told_full_ = false;  ///< The core, in this life of the process.
 };
 
 }  // namespace bedrock::sim

@@ -80,7 +80,35 @@ void DrawFaults(Random& random, SimOptions& options) {
   options.weight_transfer = Maybe(random, 10);
 }
 
+void DrawLeases(Random& random, SimOptions& options) {
+  options.lease_reads = OneOf<3>(random, {1'000, 1'000, 600});
+  if (random.Chance(1, 6)) {
+    RunBeyondDrift(options);
+  } else {
+    // The fastest clock beside the slowest, rounded up.
+    const std::uint64_t skew = options.clock_skew_per_mille;
+    options.limits.clock_drift_per_mille =
+        static_cast<std::uint32_t>((2'000 * skew + 999 - skew) / (1'000 - skew));
+  }
+}
+
 }  // namespace
+
+void RunBeyondDrift(SimOptions& options) {
+  options.lease_reads = 1'000;
+  options.beyond_drift = true;
+  options.limits.clock_drift_per_mille = 0;
+  options.clock_skew_per_mille = 500;
+  // A leader with a slow clock is heard by followers with fast ones all the same.
+  raft::Limits& limits = options.limits;
+  limits.election_ticks_min = std::max(limits.election_ticks_min, 8 * limits.heartbeat_ticks);
+  limits.election_ticks_max = std::max(limits.election_ticks_max, 2 * limits.election_ticks_min);
+  // Leaders are cut off, and are asked for reads meanwhile.
+  options.weight_partition = std::max<std::uint64_t>(options.weight_partition, 10);
+  options.weight_heal = std::max<std::uint64_t>(options.weight_heal, 10);
+  options.nemesis_us_mean = 300'000;
+  options.read_us_mean = 5'000;
+}
 
 SimOptions DrawOptions(std::uint64_t seed) {
   Random random = Random(seed).Fork(kOptions);
@@ -112,6 +140,8 @@ SimOptions DrawOptions(std::uint64_t seed) {
   options.log_bytes_max = OneOf<4>(random, {0, 2, 5, 20}) * options.segment_bytes;
   options.snapshot_us_max = OneOf<3>(random, {1'000, 30'000, 500'000});
   options.snapshot_pieces_max = random.Between(1, 6);
+  options.weight_low_space = Maybe(random, 4);
+  if (random.Chance(1, 2)) DrawLeases(random, options);
   return options;
 }
 
@@ -134,6 +164,8 @@ std::string SimOptions::ToString() const {
       << " stall=" << weight_stall << " full=" << weight_full_disk
       << " sync-error=" << weight_failed_sync << " reset=" << weight_link_reset
       << " transfer=" << weight_transfer << " reconfigure=" << reconfigure_us_mean
+      << " low-space=" << weight_low_space << " leases=" << lease_reads
+      << " drift=" << limits.clock_drift_per_mille << " beyond-drift=" << beyond_drift
       << " wipe-machine=" << weight_wipe_machine << " replace=" << weight_replace
       << " log-max=" << log_bytes_max << "B snapshot=" << snapshot_us_max << "us*"
       << snapshot_pieces_max << " duration=" << duration_us / 1'000'000

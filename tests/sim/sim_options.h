@@ -27,6 +27,11 @@ struct SimOptions {
 
   TimeUs tick_us = 10'000;
   std::uint64_t clock_skew_per_mille = 0;  ///< Each node's clock runs up to this fast or slow.
+  /// Chance that a life of a node has lease reads on: nodes need not agree about it.
+  PerMille lease_reads = 0;
+  /// Clocks run further apart than leases are made for: then lease reads may be stale, and nothing
+  /// else may go wrong.
+  bool beyond_drift = false;
 
   // Network.
   TimeUs delay_us_min = 100;
@@ -71,6 +76,7 @@ struct SimOptions {
   std::uint64_t weight_transfer = 0;
   std::uint64_t weight_wipe_machine = 0;  ///< A state machine that loses everything.
   std::uint64_t weight_replace = 0;  ///< A node that loses everything, for ever: it is replaced.
+  std::uint64_t weight_low_space = 0;
   TimeUs reconfigure_us_mean =
       0;  ///< Between changes of the membership that are asked for; 0: none.
 
@@ -84,6 +90,9 @@ struct SimOptions {
 
   std::string ToString() const;
 };
+
+/// Lets clocks run further apart than leases are made for (SimOptions::beyond_drift).
+void RunBeyondDrift(SimOptions& options);
 
 /// The options that `seed` stands for.
 SimOptions DrawOptions(std::uint64_t seed);

@@ -55,12 +55,15 @@ bool MayWaitForDisk(const raft::Message& message) {
 
 }  // namespace
 
-SimRules::SimRules(const raft::Raft& core, const SimOptions& options, SimCheckers& checkers)
+SimRules::SimRules(const raft::Raft& core, const SimOptions& options, const Life& life,
+                   SimCheckers& checkers)
     : self_(core.GetView().id),
       options_(options),
+      life_(life),
       checkers_(checkers),
       before_(core.GetView()),
-      members_(core.membership()) {}
+      members_(core.membership()),
+      promised_now_(life.lease_reads || life.promised_ticks > 0) {}
 
 // ---- Inputs
 
@@ -70,6 +73,14 @@ void SimRules::OnTick(std::uint64_t now) {
   const bool jumped = !first && now - now_ > options_.limits.election_ticks_min / 2;
   now_ = now;
   if (first) RestartTimer();
+  if (promised_now_) {
+    // It may have heard the leader, or come back, just before this: so its timer, too, runs anew.
+    RestartTimer();
+    const std::uint64_t own = options_.limits.election_ticks_min;
+    promised_until_ =
+        std::max(promised_until_, now_ + std::max(own, first ? life_.promised_ticks : 0));
+    promised_now_ = false;
+  }
   input_ = Tick{.first = first, .jumped = jumped};
 }
 
@@ -150,9 +161,9 @@ void SimRules::TakeOver(const View& view, const raft::Membership& members) {
 
 // ---- Elections
 
-/// A voter whose log is whole, whose disk works and who needs no snapshot.
+/// A voter whose log is whole, whose disk works and has room, and who needs no snapshot.
 bool SimRules::Fit(const View& view) const {
-  return IsVoterOf(members_, self_) && !view.refilling && !view.disk_stalled &&
+  return IsVoterOf(members_, self_) && !view.refilling && !view.disk_stalled && !view.disk_full &&
          !view.snapshot_wanted.at_least;
 }
 
@@ -253,6 +264,17 @@ void SimRules::HearLeader(NodeId from, Term term, const View& view) {
   if (view.role != Role::kFollower || view.term != term || view.leader != from) return;
   heard_at_ = now_;
   RestartTimer();
+  Promise(from);
+}
+
+void SimRules::Promise(NodeId to) {
+  if (!life_.lease_reads) return;
+  promised_to_ = to;
+  promised_now_ = true;
+}
+
+bool SimRules::PromisedToOtherThan(NodeId candidate) const {
+  return (promised_now_ || now_ < promised_until_) && (!promised_to_ || promised_to_ != candidate);
 }
 
 /// Whoever speaks for an old term learns of the newer one (R10).
@@ -291,7 +313,8 @@ void SimRules::CheckVoteRequest(NodeId from, const VoteRequest& request, const r
                                         now_ - heard_at_ < options_.limits.election_ticks_min);
   const bool handed_over = !request.pre_vote && request.hand_over &&
                            request.term == before_.term.Next() && IsVoterOf(members_, from);
-  const bool protects = hears && before_.leader != from && !handed_over;
+  const bool protects =
+      ((hears && before_.leader != from) || PromisedToOtherThan(from)) && !handed_over;
   const bool raises = !request.pre_vote && !protects && request.term > before_.term;
   const Term term = raises ? request.term : before_.term;
   if (view.term != term) {
@@ -309,7 +332,10 @@ void SimRules::CheckVoteRequest(NodeId from, const VoteRequest& request, const r
     Fail("who asks for a vote is answered", FormatNodeId(from));
     return;
   }
-  if (reply->granted && !request.pre_vote) RestartTimer();
+  if (reply->granted && !request.pre_vote) {
+    RestartTimer();
+    Promise(from);
+  }
   if (before_.refilling) return;  // it votes by an end of the log that only it knows
   const LogPosition last{*core.TermAt(view.last_index), view.last_index};
   const bool log = LogPosition{request.last_term, request.last_index} >= last;

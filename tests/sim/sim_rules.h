@@ -26,7 +26,14 @@ namespace bedrock::sim {
 /// asking the core. One a life of a node; one thread.
 class SimRules {
  public:
-  SimRules(const raft::Raft& core, const SimOptions& options, SimCheckers& checkers);
+  /// What a life of a node begins with, beside its disk.
+  struct Life {
+    bool lease_reads = false;
+    std::uint64_t promised_ticks = 0;  ///< As raft::Recovered has it.
+  };
+
+  SimRules(const raft::Raft& core, const SimOptions& options, const Life& life,
+           SimCheckers& checkers);
 
   // Each after the core was given the input, and before it is polled.
   void OnTick(std::uint64_t now);
@@ -85,6 +92,9 @@ class SimRules {
   void CheckHeld(const raft::View& view, const raft::Output& output);
   void TakeOver(const raft::View& view, const raft::Membership& members);
   void RestartTimer() { timer_ = {now_, now_}; }
+  /// It promises `to` not to vote for anyone else, counted from the next tick on (R55 to R57).
+  void Promise(NodeId to);
+  bool PromisedToOtherThan(NodeId candidate) const;
   bool Fit(const raft::View& view) const;
   bool QuorumAnswered(std::uint64_t since) const;
   void Fail(std::string_view invariant, const std::string& seen) {
@@ -93,6 +103,7 @@ class SimRules {
 
   const NodeId self_;
   const SimOptions& options_;
+  const Life life_;
   SimCheckers& checkers_;
 
   raft::View before_;  ///< When it was polled last: what the input found.
@@ -102,6 +113,9 @@ class SimRules {
   std::uint64_t now_ = 0;  ///< In ticks.
   Timer timer_;
   std::uint64_t heard_at_ = 0;  ///< The leader, if there is one.
+  NodeId promised_to_;          ///< None: nobody knows whom.
+  bool promised_now_ = false;   ///< Since the last tick.
+  std::uint64_t promised_until_ = 0;
 
   // While it leads.
   std::uint64_t leading_since_ = 0;

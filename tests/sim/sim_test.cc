@@ -51,12 +51,14 @@ TEST(SimTest, EveryKindOfFaultHappensAndWorkGetsDone) {
   EXPECT_GT(sum.leaders, 100u);
   EXPECT_GT(sum.acknowledged, 1000u);
   EXPECT_GT(sum.reads_served, 500u);
+  EXPECT_GT(sum.lease_reads, 200u);
   EXPECT_GT(sum.process_crashes, 20u);
   EXPECT_GT(sum.power_cuts, 20u);
   EXPECT_GT(sum.crash_points, 10u);
   EXPECT_GT(sum.torn_tails, 2u);
   EXPECT_GT(sum.failed_syncs, 5u);
   EXPECT_GT(sum.full_disks, 5u);
+  EXPECT_GT(sum.low_spaces, 5u);
   EXPECT_GT(sum.pauses, 20u);
   EXPECT_GT(sum.stalls, 5u);
   EXPECT_GT(sum.cuts, 50u);
@@ -71,6 +73,21 @@ TEST(SimTest, EveryKindOfFaultHappensAndWorkGetsDone) {
   EXPECT_GT(sum.resets, 20u);
   EXPECT_GT(sum.wiped_machines, 5u);
   EXPECT_GT(sum.replaced, 1u);
+}
+
+/// Else nobody knows whether leases were ever at risk where they held.
+TEST(SimTest, ClocksBeyondTheDriftBoundVoidLeasesAndNothingElse) {
+  SimStats sum;
+  for (std::uint64_t seed = 3001; seed <= 3030; ++seed) {
+    SimOptions options = DrawOptions(seed);
+    RunBeyondDrift(options);
+    const SimResult result = SimCluster(options, PrintTrace::kNo).Run();
+    ASSERT_TRUE(result.ok) << result.failure;
+    sum.Add(result.stats);
+  }
+  EXPECT_GT(sum.lease_reads, 500u);
+  EXPECT_GT(sum.void_leases, 0u);
+  EXPECT_GT(sum.stale_leases, 0u);
 }
 
 TEST(SimTest, OptionsReachEverySizeOfCluster) {

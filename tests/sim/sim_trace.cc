@@ -19,7 +19,7 @@ struct KindText {
   std::array<std::string_view, 3> fields;
 };
 
-constexpr std::array<KindText, 33> kKinds = {{
+constexpr std::array<KindText, 34> kKinds = {{
     {"send", {}},
     {"drop", {}},
     {"deliver", {}},
@@ -44,6 +44,7 @@ constexpr std::array<KindText, 33> kKinds = {{
     {"heal", {"to"}},
     {"stall", {"us"}},
     {"full", {"us"}},
+    {"low on space", {"us"}},
     {"fault", {"calls"}},
     {"phase", {"phase"}},
     {"transfer", {"to", "result"}},

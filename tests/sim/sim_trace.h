@@ -43,6 +43,7 @@ class SimTrace {
     kHeal,
     kStall,
     kFull,
+    kLowSpace,
     kFault,
     kPhase,
     kTransfer,
