@@ -17,6 +17,8 @@ struct CoreGauges {
   std::size_t transactions_open = 0;  ///< Interactive ones that this router holds.
   std::size_t locks_waited_for = 0;
   std::uint64_t resends = 0;
+  std::uint64_t indexes_leased = 0;  ///< ReadLedger counts them.
+  std::uint64_t indexes_confirmed = 0;
   NodeId leader;
 };
 

@@ -135,13 +135,15 @@ void ReadLedger::BeginIndex(const Ticket& ticket, std::uint64_t deadline_ms, std
   Start(std::move(read), 0, now_ms, effects);
 }
 
-bool ReadLedger::Bound(Read* read, std::uint64_t max_staleness_ms, std::uint64_t now_ms) const {
+bool ReadLedger::Bound(Read* read, std::uint64_t max_staleness_ms, std::uint64_t now_ms) {
+  keep_fresh_until_ms_ = now_ms + kBoundedRecentMs;
   const auto& in_step = freshness_.in_step();
   if (in_step && in_step->at_ms + max_staleness_ms >= now_ms) {
     read->index = in_step->index;
     return true;
   }
-  if (!nodes_.leader(now_ms).node) return false;
+  const bool in_vain = query_failures_ > 0 && now_ms < query_failed_ms_ + kFreshenMs;
+  if (in_vain || !nodes_.leader(now_ms).node) return false;
   read->bounded = true;
   read->indexed = false;
   read->deadline_ms = std::min(read->deadline_ms, now_ms + kFreshenMs);
@@ -196,9 +198,12 @@ void ReadLedger::Wake(SlotHandle handle, Read* read, std::uint64_t at_ms) {
 }
 
 void ReadLedger::AskForIndex(std::uint64_t now_ms, Effects* effects) {
-  if (waiting_.empty() || now_ms < hold_until_ms_ || batches_.size() >= kBatchesMax) return;
+  const bool freshen = FreshenDue(now_ms);
+  if (waiting_.empty() && !freshen) return;
+  if (now_ms < hold_until_ms_ || batches_.size() >= kBatchesMax) return;
   std::erase_if(waiting_, [this](SlotHandle read) { return reads_.Find(read) == nullptr; });
-  if (waiting_.empty()) return;
+  if (waiting_.empty() && !freshen) return;
+  index_asked_ms_ = now_ms;
   Batch batch;
   batch.target = nodes_.Choose(Daemon::kRaftd, now_ms, NodeId());
   batch.asked_ms = now_ms;
@@ -224,6 +229,7 @@ void ReadLedger::OnIndex(NodeId from, const RequestName& name, const proto::Read
   query_failures_ = 0;
   hold_until_ms_ = 0;
   const Version index(answer.index.value());
+  ++(answer.leased ? indexes_leased_ : indexes_confirmed_);
   freshness_.OnIndex(batch->asked_ms, index);
   const std::vector<SlotHandle> reads = std::move(batch->reads);
   batches_.Erase(name.handle);
@@ -260,6 +266,7 @@ void ReadLedger::FailBatch(SlotHandle handle, const Error& error, std::uint64_t 
   }
   // Every node once at once, then less and less often; a new leader ends the wait.
   ++query_failures_;
+  query_failed_ms_ = now_ms;
   const auto members = static_cast<std::uint32_t>(nodes_.size());
   if (query_failures_ >= members) {
     hold_until_ms_ =

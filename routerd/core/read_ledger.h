@@ -37,9 +37,13 @@ using AnswersWrite = TypedBool<struct AnswersWriteTag>;
 /// when its query was made, so each read's index was asked for after the read began. Reads change
 /// nothing: every step may be repeated elsewhere until the deadline.
 ///
-/// A stale read with a bound on its staleness goes at once where this node is known to be in step
-/// for the bound, at the index that this is known of. Else it gets one try as a linearizable one,
-/// for kFreshenMs at most: it ends as kTooStale rather than wait for a leader.
+/// A stale read with a bound on its staleness goes at once where this node was in step within the
+/// bound before the read came, at the index that this is known of: it sees every write that was
+/// acknowledged earlier than the bound before it came, however long it then takes. While such reads
+/// come, an index is asked for every kKeepFreshMs, so that a node that hears the leader is known to
+/// be in step about as recently. Where that does not do (the first such read, or a tighter bound)
+/// the read gets one try as a linearizable one, for kFreshenMs at most; and none where an index was
+/// asked for in vain just now: it ends as kTooStale rather than wait for a leader.
 ///
 /// The replies that queries may bring are bounded in bytes: a query whose reply might not fit waits
 /// in line until others have theirs.
@@ -53,6 +57,9 @@ class ReadLedger {
   /// Of the replies that may come, as far as the queries bound them.
   static constexpr std::uint64_t kReplyBytesInFlightMax = 256 * kMiB;
   static constexpr std::uint64_t kFreshenMs = 1000;
+  static constexpr std::uint64_t kKeepFreshMs = 250;
+  /// So long after a read with a bound this node is kept known to be in step.
+  static constexpr std::uint64_t kBoundedRecentMs = 30'000;
 
   ReadLedger(const CoreOptions& options, NodeTable& nodes);
 
@@ -79,6 +86,10 @@ class ReadLedger {
 
   std::size_t in_flight() const { return reads_.size(); }
   std::size_t queries_in_flight() const { return queries_; }
+  /// Answers with an index, each for all reads of a turn: those that a leader's lease confirmed,
+  /// and those that took a round of messages.
+  std::uint64_t indexes_leased() const { return indexes_leased_; }
+  std::uint64_t indexes_confirmed() const { return indexes_confirmed_; }
 
  private:
   enum class What : std::uint8_t { kGet, kQuery, kIndex };
@@ -113,7 +124,10 @@ class ReadLedger {
               std::uint64_t now_ms, Effects* effects);
   void Start(Read read, std::uint64_t max_staleness_ms, std::uint64_t now_ms, Effects* effects);
   /// Decides about a read with a bound on its staleness. False: it can't be kept.
-  bool Bound(Read* read, std::uint64_t max_staleness_ms, std::uint64_t now_ms) const;
+  bool Bound(Read* read, std::uint64_t max_staleness_ms, std::uint64_t now_ms);
+  bool FreshenDue(std::uint64_t now_ms) const {
+    return now_ms < keep_fresh_until_ms_ && now_ms >= index_asked_ms_ + kKeepFreshMs;
+  }
   /// Asks a storaged, now or once there is room for the reply.
   void AskInTurn(SlotHandle handle, Read* read, std::uint64_t now_ms, Effects* effects);
   void AskHeld(std::uint64_t now_ms, Effects* effects);
@@ -140,7 +154,12 @@ class ReadLedger {
   std::uint64_t query_bytes_ = 0;     // in reads_
   std::uint64_t reply_bytes_ = 0;     // that queries at storageds may bring
   std::uint32_t query_failures_ = 0;  // in a row
+  std::uint64_t query_failed_ms_ = 0;
   std::uint64_t hold_until_ms_ = 0;   // no query before
+  std::uint64_t index_asked_ms_ = 0;  // the last time
+  std::uint64_t keep_fresh_until_ms_ = 0;
+  std::uint64_t indexes_leased_ = 0;
+  std::uint64_t indexes_confirmed_ = 0;
   LeaderCache::Leader known_leader_;
   TimerWheel wheel_;
 };

@@ -128,6 +128,8 @@ CoreGauges RouterCore::Gauges(std::uint64_t now_ms) const {
   gauges.transactions_open = transactions_.open();
   gauges.locks_waited_for = transactions_.locks_waited_for();
   gauges.resends = writes_.resends();
+  gauges.indexes_leased = reads_.indexes_leased();
+  gauges.indexes_confirmed = reads_.indexes_confirmed();
   gauges.leader = nodes_.leader(now_ms).node;
   return gauges;
 }

@@ -85,6 +85,15 @@ std::string Metrics::Render(const CoreGauges& core, std::size_t connections) con
          core.locks_waited_for, &out);
   Single("bedrock_router_resends_total", "counter",
          "Commands sent again after a refusal, a new leader or silence.", core.resends, &out);
+  Describe(
+      "bedrock_router_read_indexes_total", "counter",
+      "Read indexes, each for the reads of a turn, by what confirmed them: the leader's lease, "
+      "or a round of messages.",
+      &out);
+  out.append("bedrock_router_read_indexes_total{by=\"lease\"} ");
+  out.append(std::to_string(core.indexes_leased)).append("\n");
+  out.append("bedrock_router_read_indexes_total{by=\"round\"} ");
+  out.append(std::to_string(core.indexes_confirmed)).append("\n");
   Single("bedrock_router_leader_known", "gauge", "1 where this router knows a leader.",
          core.leader ? 1 : 0, &out);
   return out;

@@ -170,7 +170,7 @@ TEST_F(QueryTest, ABoundIsKeptAtOnceWhereThisNodeIsKnownToBeInStep) {
   request.max_staleness_ms = 400;
   Read(5, request);
   Effects effects = Poll();
-  ASSERT_EQ(effects.sends.size(), 1U);
+  ASSERT_EQ(effects.sends.size(), 2U);  // and a question that keeps it known
   ASSERT_TRUE(std::holds_alternative<proto::Get>(effects.sends[0].message));
   EXPECT_EQ(std::get<proto::Get>(effects.sends[0].message).min_version, Version(100))
       << "whichever storaged answers must be as far";
@@ -206,6 +206,107 @@ TEST_F(QueryTest, ABoundedReadDoesNotWaitLongForAStoragedThatLags) {
   const Effects effects = Pass(ReadLedger::kFreshenMs + 30);
   ASSERT_EQ(effects.completions.size(), 1U);
   EXPECT_EQ(effects.completions[0].error.code, ErrorCode::kTooStale);
+}
+
+// While reads with bounds come, a node that hears the leader need not ask for each.
+TEST_F(QueryTest, ReadsWithABoundKeepThisNodeKnownToBeInStep) {
+  proto::StorageStatus status;
+  status.applied = LogIndex(100);
+  Hear(kN1, Daemon::kStoraged, RequestId(), status);
+  ReadRequest request;
+  request.consistency = Consistency::kStale;
+  request.max_staleness_ms = 600;
+  Read(1, request, 300'000);
+  AnswerIndex(Poll().sends.at(0), 100);
+  Poll();
+  for (std::uint64_t ticket = 2; ticket < 12; ++ticket) {
+    for (int i = 0; i < 100; ++i) {
+      for (const Send& send : Pass(10).sends) {
+        if (send.daemon == Daemon::kRaftd) AnswerIndex(send, 100);
+      }
+    }
+    Read(ticket, request);
+    const Effects effects = Poll();
+    ASSERT_FALSE(effects.sends.empty());
+    EXPECT_TRUE(std::holds_alternative<proto::Get>(effects.sends.back().message)) << ticket;
+  }
+  // And when no more come it ends.
+  Pass(ReadLedger::kBoundedRecentMs);
+  for (const Send& send : Pass(5000).sends) EXPECT_NE(send.daemon, Daemon::kRaftd);
+}
+
+// A partitioned node: its raftd answers, but knows no index. It gives what its bound allows, and
+// then refuses without asking anybody.
+TEST_F(QueryTest, ANodeThatIsCutOffServesUntilTheBoundIsOverAndThenRefusesAtOnce) {
+  proto::StorageStatus status;
+  status.applied = LogIndex(100);
+  Hear(kN1, Daemon::kStoraged, RequestId(), status);
+  ReadRequest request;
+  request.consistency = Consistency::kStale;
+  request.max_staleness_ms = 700;
+  Read(1, request);
+  AnswerIndex(Poll().sends.at(0), 100);
+  const std::uint64_t in_step_ms = now_;
+  Poll();
+  bool refused = false;
+  for (std::uint64_t ticket = 2; now_ < in_step_ms + 1500; ++ticket) {
+    for (const Send& send : Pass(50).sends) {
+      proto::ReadIndexAnswer none;
+      none.error.code = ErrorCode::kNoLeader;
+      if (send.daemon == Daemon::kRaftd) Hear(send.node, Daemon::kRaftd, send.request, none);
+    }
+    Read(ticket, request, 30'000);
+    const Effects effects = Poll();
+    if (now_ <= in_step_ms + request.max_staleness_ms) {
+      EXPECT_TRUE(effects.completions.empty()) << now_ - in_step_ms;
+    } else {
+      ASSERT_FALSE(effects.completions.empty()) << now_ - in_step_ms;
+      EXPECT_EQ(effects.completions.back().error.code, ErrorCode::kTooStale);
+      refused = true;
+    }
+  }
+  EXPECT_TRUE(refused);
+}
+
+// A router that was paused is told the time after it took the request in: what was known before the
+// pause is as old as it is.
+TEST_F(QueryTest, WhatWasKnownBeforeAPauseIsAsOldAsItIs) {
+  proto::StorageStatus status;
+  status.applied = LogIndex(100);
+  Hear(kN1, Daemon::kStoraged, RequestId(), status);
+  Get(1, Consistency::kLinearizable);
+  AnswerIndex(Poll().sends.at(0), 100);
+  Poll();
+  now_ += 10'000;
+  ReadRequest request;
+  request.consistency = Consistency::kStale;
+  request.max_staleness_ms = 9'999;
+  Read(5, request);
+  const Effects effects = Poll();
+  for (const Send& send : effects.sends) {
+    EXPECT_FALSE(std::holds_alternative<proto::Get>(send.message));
+  }
+}
+
+// An index that was asked for before the pause and answered after it proves no more than that this
+// node was in step when it was asked for.
+TEST_F(QueryTest, AnAnswerThatCameLateIsAsOldAsItsQuestion) {
+  proto::StorageStatus status;
+  status.applied = LogIndex(100);
+  Hear(kN1, Daemon::kStoraged, RequestId(), status);
+  Get(1, Consistency::kLinearizable);
+  const Send index = Poll().sends.at(0);
+  now_ += 400;
+  AnswerIndex(index, 100);
+  ReadRequest request;
+  request.consistency = Consistency::kStale;
+  request.max_staleness_ms = 399;
+  Read(5, request);
+  bool asks_again = false;
+  for (const Send& send : Poll().sends) {
+    asks_again = asks_again || std::holds_alternative<proto::ReadIndexQuery>(send.message);
+  }
+  EXPECT_TRUE(asks_again);
 }
 
 TEST_F(QueryTest, AStaleReadWithoutABoundNeverAsksForAnIndex) {

@@ -36,6 +36,8 @@ TEST(MetricsTest, BucketsAreCumulative) {
 
 TEST(MetricsTest, ShowsTheCoresGauges) {
   CoreGauges gauges;
+  gauges.indexes_leased = 6;
+  gauges.indexes_confirmed = 7;
   gauges.reads_in_flight = 3;
   gauges.writes_in_flight = 4;
   gauges.resends = 5;
@@ -46,6 +48,8 @@ TEST(MetricsTest, ShowsTheCoresGauges) {
   EXPECT_TRUE(Has(text, "bedrock_router_reads_in_flight 3"));
   EXPECT_TRUE(Has(text, "bedrock_router_writes_in_flight 4"));
   EXPECT_TRUE(Has(text, "bedrock_router_resends_total 5"));
+  EXPECT_TRUE(Has(text, "bedrock_router_read_indexes_total{by=\"lease\"} 6"));
+  EXPECT_TRUE(Has(text, "bedrock_router_read_indexes_total{by=\"round\"} 7"));
   EXPECT_TRUE(Has(text, "bedrock_router_queries_in_flight 2"));
   EXPECT_TRUE(Has(text, "bedrock_router_transactions_open 7"));
   EXPECT_TRUE(Has(text, "bedrock_router_locks_waited_for 8"));
