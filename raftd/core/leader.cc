@@ -171,7 +171,7 @@ void Leader::OnHeartbeatReply(Node& node, NodeId from, const HeartbeatReply& rep
 }
 
 void Leader::OnSnapshotOfferReply(const Node& node, NodeId from, const SnapshotOfferReply& reply) {
-  Peer* peer = Heard(node, from, 0);
+  Peer* peer = Heard(node, from, 0, 0);
   if (peer == nullptr || peer->progress.state != ReplicationState::kSnapshot) return;
   peer->progress.installing = reply.installing;
 }

@@ -243,8 +243,9 @@ TEST(CodecTest, TrailingElementsOfALaterVersionAreIgnored) {
 
 // A neighbour of the release before promises nothing.
 TEST(CodecTest, FieldsThatCameLaterMayBeMissing) {
-  const Result<Frame> back = Decode(FrameWith(Unhex("9194150000"
-                                                    "920506")));
+  const Result<Frame> back =
+      Decode(FrameWith(Unhex("9194150000"
+                             "920506")));
   ASSERT_TRUE(back.ok()) << back.status().ToString();
   EXPECT_EQ(std::get<raft::HeartbeatReply>(back->packets[0].message),
             (raft::HeartbeatReply{Term(5), 6, 0}));
