@@ -9,6 +9,7 @@ namespace bedrock::embedded {
 
 engine::EngineOptions EngineSettings(const std::string& directory, const Options& options) {
   const std::size_t for_memtables = options.memory_budget / 4;
+  const std::size_t for_work = options.memory_budget / 8;
   engine::EngineOptions settings;
   settings.directory = directory;
   settings.memtable_bytes = options.memtable_bytes.value_or(
@@ -18,7 +19,7 @@ engine::EngineOptions EngineSettings(const std::string& directory, const Options
   // memtable, and with that there is room for the next one.
   settings.reserve_bytes = std::max(settings.reserve_bytes, settings.memtable_bytes);
   settings.block_cache_bytes =
-      options.block_cache_bytes.value_or(options.memory_budget - for_memtables);
+      options.block_cache_bytes.value_or(options.memory_budget - for_memtables - for_work);
   // Fixed apart, it is for blocks alone.
   settings.tables_count_as_cache = !options.block_cache_bytes.has_value();
   settings.block_bytes = options.block_bytes;

@@ -13,8 +13,9 @@ namespace bedrock::embedded {
 inline constexpr std::size_t kMemtablesMax = 4;
 
 /// What the options of a database mean for its engine. The budget's fourth for memtables is for
-/// kMemtablesMax of them; the rest is for blocks and what is held of tables, unless one of the two
-/// is fixed apart. REQUIRES: options.Validate().ok().
+/// kMemtablesMax of them, an eighth is given to nobody (buffers at work, the log's mapped files),
+/// the rest is for blocks and what is held of tables, unless one of the two is fixed apart.
+/// REQUIRES: options.Validate().ok().
 engine::EngineOptions EngineSettings(const std::string& directory, const Options& options);
 
 /// The size of a file of the write-ahead log, 256 KiB to 64 MiB: a quarter of a memtable, so that

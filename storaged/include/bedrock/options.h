@@ -24,12 +24,12 @@ struct Options {
   /// Refuses (invalid_argument) a directory that holds a database already.
   bool error_if_exists = false;
 
-  /// Memory for memtables, cached blocks and what is held of each table (index, filter), together,
-  /// in bytes; at least 1 MiB. A fourth goes to memtables: the one that is written to and up to
-  /// three that wait for their flush, a sixteenth each. The rest goes to what is held of tables,
-  /// and what that leaves, but at least an eighth of the rest, to blocks. More makes reads hit
-  /// memory and writes be compacted less often. Buffers of a running compaction (a few MiB for each
-  /// background thread) come on top.
+  /// Memory for all that a database holds, in bytes; at least 1 MiB. A fourth goes to memtables:
+  /// the one that is written to and up to three that wait for their flush, a sixteenth each. An
+  /// eighth is left to what comes and goes: the log's mapped files, and the buffers of flushes and
+  /// compactions (a few MiB for each background thread, whatever the budget). The rest goes to what
+  /// is held of tables (index, filter), and what that leaves, but at least an eighth of the rest,
+  /// to blocks. More makes reads hit memory and writes be compacted less often.
   std::size_t memory_budget = std::size_t{256} << 20;
   /// Fixes the size of one memtable, in bytes, apart from memory_budget; 64 KiB to 4 GiB. A
   /// memtable this large is written to a file while the next one takes the writes.

@@ -20,6 +20,27 @@ TEST(EngineSettingsTest, TheReserveHoldsAFlushOfAnyMemtable) {
   }
 }
 
+TEST(EngineSettingsTest, MemtablesAndCacheLeaveAnEighthOfTheBudgetForWork) {
+  for (const std::size_t budget : {1 * kMiB, 256 * kMiB, 4096 * kMiB}) {
+    Options options;
+    options.memory_budget = budget;
+    const auto settings = EngineSettings("db", options);
+    EXPECT_EQ(settings.memtable_bytes * settings.memtables_max, budget / 4);
+    EXPECT_EQ(settings.block_cache_bytes, budget - budget / 4 - budget / 8);
+    EXPECT_TRUE(settings.tables_count_as_cache);
+  }
+}
+
+TEST(EngineSettingsTest, WhatIsFixedApartIsNotOfTheBudget) {
+  Options options;
+  options.memtable_bytes = 1 * kMiB;
+  options.block_cache_bytes = 3 * kMiB;
+  const auto settings = EngineSettings("db", options);
+  EXPECT_EQ(settings.memtable_bytes, 1 * kMiB);
+  EXPECT_EQ(settings.block_cache_bytes, 3 * kMiB);
+  EXPECT_FALSE(settings.tables_count_as_cache);
+}
+
 TEST(EngineSettingsTest, AFileOfTheLogIsAQuarterOfAMemtableWithinBounds) {
   EXPECT_EQ(LogSegmentBytes(64 * kKiB), 256 * kKiB);
   EXPECT_EQ(LogSegmentBytes(4 * kMiB), 1 * kMiB);
