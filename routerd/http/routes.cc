@@ -77,6 +77,17 @@ constexpr std::array kRows = {
     Row{"/", Method::kGet, Route::kFront, Kind::kFront, kNoParameters},
 };
 
+/// What the interface describes and this version does not carry out: these paths and what is below
+/// them.
+constexpr std::array<std::string_view, 6> kLater = {
+    "/v1/watch", "/v1/leases", "/v1/locks", "/v1/backup", "/v1/auth/tokens", "/v1/openapi.json"};
+
+bool IsLater(std::string_view path) {
+  return std::any_of(kLater.begin(), kLater.end(), [path](std::string_view later) {
+    return path.starts_with(later) && (path.size() == later.size() || path[later.size()] == '/');
+  });
+}
+
 /// A path as the rows know it, and what stands in it (still escaped).
 struct Shape {
   std::string_view path;
@@ -159,7 +170,9 @@ const Row* FindRow(std::string_view path, Method method, Plan* plan) {
     plan->route = row.route;
   }
   if (!known) {
-    Refuse(plan, ErrorCode::kRouteNotFound, "no such route; GET / lists them");
+    Refuse(plan, ErrorCode::kRouteNotFound,
+           IsLater(path) ? std::string(path) + " is not supported yet"
+                         : "no such route; GET / lists them");
   } else {
     Refuse(plan, ErrorCode::kMethodNotAllowed, "this method is not served here");
     plan->allow = AllowOf(path);

@@ -183,6 +183,16 @@ TEST(RoutesTest, NamesWhatIsNotSupportedYet) {
   }
 }
 
+TEST(RoutesTest, NamesRoutesThatAreNotSupportedYet) {
+  for (const char* target : {"/v1/watch?prefix=a", "/v1/leases/5/keepalive", "/v1/locks/name",
+                             "/v1/backup", "/v1/auth/tokens"}) {
+    const Plan plan = PlanOf(Method::kGet, target);
+    EXPECT_EQ(plan.error.code, ErrorCode::kRouteNotFound);
+    EXPECT_NE(plan.error.detail.find("not supported yet"), std::string::npos) << target;
+  }
+  EXPECT_EQ(PlanOf(Method::kGet, "/v1/watcher").error.detail.find("yet"), std::string::npos);
+}
+
 TEST(RoutesTest, EveryWriteTakesAnIdempotencyKey) {
   for (const auto& [method, target] :
        {std::pair(Method::kPut, "/v1/kv/a"), std::pair(Method::kDelete, "/v1/kv/a"),
