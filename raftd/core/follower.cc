@@ -141,7 +141,9 @@ void Follower::OnSnapshotOffer(Node& node, const SnapshotOffer& offer) {
     Acknowledge(node, node.commit, 0);
     return;
   }
-  node.snapshot.offered = std::max(node.snapshot.offered, offer.index);
+  // The newest offer counts though it is lower: a leader before this one may have committed and
+  // dropped more than this one can commit, and have in a snapshot, without our acknowledgement.
+  node.snapshot.offered = offer.index;
   node.out.Send(leader_,
                 SnapshotOfferReply{.term = node.term(), .installing = node.snapshot.installing});
 }

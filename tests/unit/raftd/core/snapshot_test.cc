@@ -215,6 +215,17 @@ TEST(SnapshotWantedTest, ItIsFetchedFromTheNewLeaderUnlessItIsUnderWay) {
   EXPECT_EQ(node.wanted.back(), (SnapshotWanted{NodeId(2), LogIndex(9)}));
 }
 
+// R66: the new leader can't apply more before this node is back, so it would wait for ever for a
+// snapshot as new as the old leader's offer. Found by the simulator (seed 5758).
+TEST(SnapshotWantedTest, ANewLeadersOfferCountsThoughTheOneBeforeOfferedMore) {
+  LoneNode node(LogOfTerms({1, 1}, 1), kLimits);
+  node.Receive(2, SnapshotOffer{Term(3), LogIndex(20)});
+  node.Receive(3, SnapshotOffer{Term(4), LogIndex(9)});
+  EXPECT_EQ(node.wanted.back(), (SnapshotWanted{NodeId(3), LogIndex(9)}));
+  Restore(node, At(9, 2));
+  EXPECT_EQ(node.wanted.back(), SnapshotWanted());
+}
+
 // R65
 TEST(SnapshotWantedTest, WhoLacksWhatIsCommittedDoesNotCampaign) {
   LoneNode node(LogOfTerms({1, 1}, 1), kLimits);
