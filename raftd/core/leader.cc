@@ -75,6 +75,8 @@ bool Leader::Tick(Node& node, Jumped jumped) {
     heartbeat_at_ = node.now + node.limits.heartbeat_ticks;
     if (reads_.RoundWanted() || node.limits.lease_reads) StartRound(node);
     SendHeartbeats(node);
+    // A lone voter needs nobody's answer, and gets none.
+    ConfirmReads(node);
     // Or it was lost.
     if (hand_over_ && hand_over_->told) SendTimeoutNow(node);
   }

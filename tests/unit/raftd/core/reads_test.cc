@@ -170,6 +170,25 @@ TEST(LeaderReadTest, ALoneVoterAlsoWaitsForTheFirstCommitOfItsTerm) {
   EXPECT_EQ(raft.Poll().reads_ready.at(0).index, LogIndex(3));
 }
 
+// R53; found by the simulator of whole clusters: the tick began the round, nobody was there to
+// answer it, and no later one was begun.
+TEST(LeaderReadTest, ALoneVoterConfirmsAReadThatAHeartbeatsTickTookAlong) {
+  Limits limits;
+  Raft raft(NodeId(1), limits, LogOfTerms({1, 1}, 1, 1), 1);
+  raft.Tick(1);
+  for (std::uint64_t write = 1; write <= 2; ++write) {
+    raft.Poll();
+    raft.Durable(WriteSeq(write));
+  }
+  raft.Poll();
+  ASSERT_EQ(raft.GetView().commit, LogIndex(3));
+  raft.Read(Ticket(1));
+  raft.Tick(1 + limits.heartbeat_ticks);
+  EXPECT_EQ(raft.Poll().reads_ready.size(), 1U);
+  raft.Read(Ticket(2));
+  EXPECT_EQ(raft.Poll().reads_ready.size(), 1U);
+}
+
 TEST(LeaderReadTest, TooManyReadsAreFailedAndNotKept) {
   Limits limits;
   limits.reads_pending_max = 2;
