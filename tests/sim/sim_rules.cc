@@ -355,19 +355,20 @@ void SimRules::CheckVoteRequest(NodeId from, const VoteRequest& request, const r
 
 // ---- Leading
 
-/// A read is confirmed by answers to rounds that were sent after it came (R51).
+/// A read is confirmed by answers to rounds that were sent after it came (R51), or by a lease,
+/// which SimCheckers watch over.
 void SimRules::CheckReads(const raft::Membership& members, const raft::Output& output) {
   // What is confirmed here was so before anything of this output is sent.
   for (const raft::ReadReady& ready : output.reads_ready) {
     const auto read = own_reads_.find(ready.ticket);
     if (read == own_reads_.end()) continue;
-    CheckConfirmed(members, read->second, "its own");
+    if (!ready.leased) CheckConfirmed(members, read->second, "its own");
     own_reads_.erase(read);
   }
   for (const raft::Outgoing& outgoing : output.now) {
     if (const auto* reply = std::get_if<raft::ReadIndexReply>(&outgoing.message)) {
       const auto read = asked_reads_.find({outgoing.to, reply->number});
-      if (reply->granted && read != asked_reads_.end()) {
+      if (reply->granted && !reply->leased && read != asked_reads_.end()) {
         CheckConfirmed(members, read->second, FormatNodeId(outgoing.to));
       }
     } else if (const auto* heartbeat = std::get_if<Heartbeat>(&outgoing.message)) {
