@@ -22,9 +22,12 @@ namespace fs = std::filesystem;
 
 /// Small files, so that a node needs room often.
 ClusterOptions OnSmallDisks() {
+  // By its name alone: a space in LD_PRELOAD begins another library.
+  const fs::path library = BEDROCK_DISK_QUOTA;
   return {.flags = {{Program::kRaftd, {"--log-segment-bytes", "1MiB"}},
                     {Program::kStoraged, {"--memtable-bytes", "1MiB"}}},
-          .environment = {"LD_PRELOAD=" BEDROCK_DISK_QUOTA,
+          .environment = {"LD_PRELOAD=" + library.filename().string(),
+                          "LD_LIBRARY_PATH=" + library.parent_path().string(),
                           // Of a sanitizer that wants to be the first.
                           "ASAN_OPTIONS=verify_asan_link_order=0"}};
 }
