@@ -7,7 +7,6 @@
 
 #include "common/codec/coding.h"
 #include "raftd/core/membership.h"
-#include "raftd/log/segment_format.h"
 
 namespace bedrock::sim {
 
@@ -17,19 +16,12 @@ using CrashMode = MemoryFileSystem::CrashMode;
 namespace {
 
 constexpr std::size_t kPausedInputsMax = 20'000;
-constexpr TimeUs kIdleUs = 10'000;
 /// One append in so many comes with a copy that makes no sense.
 constexpr std::uint64_t kGarbledOneIn = 100;
 /// Before one heartbeat in so many the leader asks a node to stand, whoever it is.
 constexpr std::uint64_t kStrayWishOneIn = 2'000;
-/// What a segment holds beside records, at most, and a record beside its payload.
-constexpr std::uint64_t kSegmentOverheadBytes = 12 * kKiB;
-constexpr std::uint64_t kRecordBytesMax = 64;
 /// Nodes' wall clocks are that far apart.
 constexpr std::uint64_t kWallClocksMs = 1'700;
-constexpr TimeUs kJobUsMax = 3'000;
-/// The bytes that a full disk still takes.
-constexpr std::uint64_t kFullDiskRoomMax = 20'000;
 /// A lease beyond it is that of a leader that needs nobody.
 constexpr std::uint64_t kTicksMax = std::uint64_t{1} << 32;
 constexpr std::size_t kReadBytesMax = std::size_t{1} << 20;
@@ -65,67 +57,16 @@ std::uint64_t MaskOf(const std::vector<NodeId>& nodes) {
 
 }  // namespace
 
-void SimStats::Add(const SimStats& other) {
-  events += other.events;
-  leaders += other.leaders;
-  committed += other.committed;
-  acknowledged += other.acknowledged;
-  reads_served += other.reads_served;
-  process_crashes += other.process_crashes;
-  power_cuts += other.power_cuts;
-  crash_points += other.crash_points;
-  torn_tails += other.torn_tails;
-  failed_syncs += other.failed_syncs;
-  full_disks += other.full_disks;
-  low_spaces += other.low_spaces;
-  lease_reads += other.lease_reads;
-  void_leases += other.void_leases;
-  stale_leases += other.stale_leases;
-  pauses += other.pauses;
-  stalls += other.stalls;
-  cuts += other.cuts;
-  fetches += other.fetches;
-  compactions += other.compactions;
-  reconfigurations += other.reconfigurations;
-  joints += other.joints;
-  transfers += other.transfers;
-  hand_overs += other.hand_overs;
-  snapshots += other.snapshots;
-  snapshots_broken += other.snapshots_broken;
-  resets += other.resets;
-  kept_suffixes += other.kept_suffixes;
-  wiped_machines += other.wiped_machines;
-  replaced += other.replaced;
-}
-
-std::string SimStats::ToString() const {
-  std::ostringstream out;
-  out << "events=" << events << " leaders=" << leaders << " committed=" << committed
-      << " acknowledged=" << acknowledged << " reads_served=" << reads_served
-      << " process_crashes=" << process_crashes << " power_cuts=" << power_cuts
-      << " crash_points=" << crash_points << " torn_tails=" << torn_tails
-      << " failed_syncs=" << failed_syncs << " full_disks=" << full_disks << " pauses=" << pauses
-      << " low_spaces=" << low_spaces << " lease_reads=" << lease_reads
-      << " void_leases=" << void_leases << " stale_leases=" << stale_leases << " stalls=" << stalls
-      << " cuts=" << cuts << " fetches=" << fetches << " compactions=" << compactions
-      << " reconfigurations=" << reconfigurations << " joints=" << joints
-      << " transfers=" << transfers << " hand_overs=" << hand_overs << " snapshots=" << snapshots
-      << " snapshots_broken=" << snapshots_broken << " resets=" << resets
-      << " kept_suffixes=" << kept_suffixes << " wiped_machines=" << wiped_machines
-      << " replaced=" << replaced;
-  return out.str();
-}
-
 SimNode::SimNode(NodeId id, const SimWorld& world, SimNetwork& network, const Random& random)
     : id_(id),
       world_(world),
       network_(network),
-      disk_random_(random.Fork(1)),
+      disk_(random.Fork(1)),
       machine_random_(random.Fork(2)),
       core_random_(random.Fork(3)),
       garble_random_(random.Fork(5)),
       executor_(random.Fork(4)),
-      environment_{.file_system = &file_system_, .clock = &clock_, .executor = &executor_} {}
+      environment_{.file_system = &disk_.files(), .clock = &clock_, .executor = &executor_} {}
 
 SimNode::~SimNode() = default;
 
@@ -224,16 +165,16 @@ Result<std::vector<raft::Entry>> SimNode::ReadAll(LogIndex first, LogIndex last)
 }
 
 bool SimNode::Survives(const Status& status, std::string_view doing) {
-  if (file_system_.crashed()) {
+  if (disk_.crashed()) {
     ++world_.stats.crash_points;
     Crash(CrashMode::kRandom, LoseStateMachine::kYes, DrawDown());
     return false;
   }
   if (status.ok()) return true;
-  if (sync_fails_ || disk_full_) {
+  if (disk_.fails() || disk_.full()) {
     // raftd ends at the first failed write, and may be started again on a cache that shows what a
     // failed sync never wrote (fsyncgate); or somebody restarts the machine.
-    const bool power = disk_random_.Chance(1, 3);
+    const bool power = disk_.random().Chance(1, 3);
     Crash(power ? CrashMode::kRandom : CrashMode::kProcessOnly, LoseStateMachine(power),
           DrawDown());
     return false;
@@ -251,8 +192,7 @@ void SimNode::Crash(CrashMode mode, LoseStateMachine lose, TimeUs down_us) {
   const bool lost = static_cast<bool>(lose) || power;
   Trace(Kind::kCrash, static_cast<std::uint64_t>(mode), lost ? 1 : 0);
   // The files die first: what the log does in its destructor must not reach them.
-  file_system_.Crash(disk_random_, mode);
-  sync_fails_ = false;
+  disk_.Crash(mode);
   Die();
   if (lost) machine_.now = machine_.durable;
   world_.scheduler.After(calm_ ? 0 : down_us, [this] { Start(); });
@@ -493,367 +433,17 @@ bool SimNode::IsSoleVoter() const {
   return members.outgoing.empty() && members.voters == std::vector<NodeId>{id_};
 }
 
-/// A leader's empty entries are among the small writes that there is room for.
-void SimNode::CheckEntriesWhileFull(const raft::Write& write) {
-  if (!told_full_) return;
-  const bool leads = raft_->GetView().role == raft::Role::kLeader;
-  for (const raft::Entry& entry : write.entries) {
-    if (leads && entry.kind == raft::EntryKind::kNoop) continue;
-    world_.checkers.Fail("a node without room takes no entries", FormatNodeId(id_));
-  }
-}
-
-void SimNode::Submit(const raft::Write& write) {
-  ++writes_;
-  CheckEntriesWhileFull(write);
-  Trace(Kind::kWrite, write.seq.value(), write.cut_from.value_or(LogIndex()).value(),
-        write.entries.size());
-  const Status submitted = log_->Submit(write);
-  if (submitted.IsNoSpace()) CheckReserveUsed(write);
-  if (!Survives(submitted, "submit")) return;
-  if (write.reset_to) ++world_.stats.resets;
-  RunJobs();
-  if (unsynced_since_ == 0) unsynced_since_ = now();
-  if (!std::exchange(sync_scheduled_, true)) Later(DrawDiskSync(), [this] { Sync(); });
-}
-
-/// The next segment is there before it is needed, and taken before a full disk stops the log (R75).
-void SimNode::CheckReserveUsed(const raft::Write& write) {
-  // One that needs a segment of its own size has no reserve.
-  std::uint64_t needed = kSegmentOverheadBytes;
-  for (const raft::Entry& entry : write.entries) needed += entry.payload.size() + kRecordBytesMax;
-  if (needed > world_.options.segment_bytes) return;
-  const auto names = file_system_.List("raft/log");
-  if (!names.ok()) return;
-  for (const std::string& name : *names) {
-    if (!name.ends_with(raft::kSpareSuffix)) continue;
-    const auto bytes = file_system_.FileSize("raft/log/" + name);
-    if (bytes.ok() && *bytes == world_.options.segment_bytes) {
-      world_.checkers.Fail("a log uses its reserve before a full disk stops it", name);
-    }
-  }
-}
-
-TimeUs SimNode::DrawDiskSync() {
-  const TimeUs latency = disk_random_.Below(world_.options.sync_us_max + 1);
-  return stalled_until_ > now() ? stalled_until_ - now() + latency : latency;
-}
-
-TimeUs SimNode::DrawApply() {
-  // Once healed a state machine keeps up; how slow it may be is no question of liveness.
-  const TimeUs latency = machine_random_.Below(world_.options.apply_us_max + 1);
-  return calm_ ? 0 : latency;
-}
-
-void SimNode::Sync() {
-  if (stalled_until_ > now()) {
-    Later(DrawDiskSync(), [this] { Sync(); });
-    return;
-  }
-  sync_scheduled_ = false;
-  if (const std::uint64_t calls = std::exchange(crash_in_sync_, 0)) ArmCrashPoint(calls);
-  const auto seq = log_->Sync();
-  if (!Survives(seq.status(), "sync")) return;
-  RunJobs();
-  Trace(Kind::kSync, seq->value());
-  world_.checkers.OnSynced(id_, *seq);
-  TellPressure();
-  unsynced_since_ = 0;
-  // Reports keep their order, however long each takes.
-  const TimeUs delay = disk_random_.Below(world_.options.report_us_max + 1);
-  report_at_ = std::max(report_at_, now() + delay);
-  Later(report_at_ - now(), [this, seq = *seq] { Report(seq); });
-  Later(kIdleUs, [this, writes = writes_] { SyncIdle(writes); });
-}
-
-void SimNode::Report(raft::WriteSeq seq) {
-  Trace(Kind::kDurable, seq.value());
-  world_.checkers.OnReported(id_, seq);
-  raft_->Durable(seq);
-  rules_->OnDurable();
-  if (std::exchange(told_stalled_, false)) raft_->DiskStalled(false);
-  while (!held_.empty() && held_.front().after <= seq) {
-    world_.checkers.OnReleased(id_, held_.front());
-    raft::Outgoing outgoing = std::move(held_.front().outgoing);
-    held_.pop_front();
-    network_.Send(id_, outgoing.to, std::move(outgoing.message));
-  }
-  Drain();
-}
-
-void SimNode::SyncIdle(std::uint64_t writes) {
-  if (writes == writes_ && Survives(log_->SyncIdle(), "sync when idle")) RunJobs();
-}
-
 void SimNode::DoFetch(const raft::Fetch& fetch) {
   ++world_.stats.fetches;
   auto entries = log_->Read(fetch.first, fetch.last, fetch.bytes_max);
   if (!Survives(entries.status(), "fetch")) return;
   Trace(Kind::kFetch, fetch.follower.value(), fetch.first.value(), entries->size());
   // The disk takes its time: the log may have been cut when the core gets what it asked for.
-  Later(disk_random_.Below(world_.options.report_us_max + 1),
+  Later(disk_.random().Below(world_.options.report_us_max + 1),
         [this, follower = fetch.follower, entries = std::move(*entries)] {
           raft_->Fetched(follower, entries);
           Drain();
         });
-}
-
-void SimNode::Apply() {
-  apply_scheduled_ = false;
-  if (to_apply_.empty()) return;
-  const raft::ApplyRange range = std::move(to_apply_.front());
-  to_apply_.pop_front();
-  const LogIndex in_memory = range.entries.empty() ? range.last.Next() : range.entries[0].index;
-  auto read = ReadAll(range.first, in_memory.Prev());
-  if (!Survives(read.status(), "read to apply")) return;
-  for (const raft::Entry& entry : *read) ApplyEntry(entry);
-  for (const raft::Entry& entry : range.entries) ApplyEntry(entry);
-  if (machine_.now.applied != range.last) {
-    world_.checkers.Fail("a range to apply is whole", FormatNodeId(id_));
-    return;
-  }
-  const bool flush = machine_random_.Chance(world_.options.flush, 1000) || calm_;
-  if (flush) machine_.durable = machine_.now;
-  if (machine_.now.applied >= wiped_at_) wiped_at_ = {};
-  Trace(Kind::kApply, range.first.value(), range.last.value(), machine_.durable.applied.value());
-  raft_->Applied(machine_.now.applied, machine_.durable.applied);
-  if (!to_apply_.empty() && !std::exchange(apply_scheduled_, true)) {
-    Later(DrawApply(), [this] { Apply(); });
-  }
-  Drain();
-}
-
-void SimNode::ApplyEntry(const raft::Entry& entry) {
-  if (entry.index != machine_.now.applied.Next()) {
-    world_.checkers.Fail("entries are applied in order, once", FormatNodeId(id_));
-    return;
-  }
-  machine_.now.applied = entry.index;
-  machine_.now.term = entry.term;
-  machine_.now.chain = HashMix(machine_.now.chain, HashEntry(entry));
-  if (entry.kind == raft::EntryKind::kMembership) {
-    machine_.now.membership = {entry.index, raft::DecodeCheckedMembership(entry.payload.view())};
-  }
-  world_.checkers.OnApplied(id_, entry, machine_.now.chain);
-  const auto proposed = proposed_.find(entry.index);
-  if (proposed == proposed_.end()) return;
-  if (proposed->second == entry.term) ++world_.stats.acknowledged;
-  proposed_.erase(proposed);
-}
-
-void SimNode::RestartStateMachine() {
-  Run(incarnation_, Source::kProcess, [this] {
-    machine_.now = machine_.durable;
-    Trace(Kind::kCrash, UINT64_MAX, 1);
-    world_.checkers.OnStateMachineLost(id_, machine_.now.applied);
-    TellMachine();
-    Drain();
-  });
-}
-
-void SimNode::WipeStateMachine() {
-  Run(incarnation_, Source::kProcess, [this] {
-    if (calm_) return;
-    ++world_.stats.wiped_machines;
-    wiped_at_ = std::max(wiped_at_, machine_.now.applied);
-    machine_ = {};
-    Trace(Kind::kWipe, 0);
-    world_.checkers.OnStateMachineLost(id_, LogIndex());
-    TellMachine();
-    BreakOff();
-    Drain();
-  });
-}
-
-void SimNode::TellMachine() {
-  to_apply_.clear();
-  handed_ = machine_.now.applied;
-  const bool fresh = std::exchange(installed_, false);
-  const MachineState& durable = machine_.durable;
-  const std::optional<Term> term = raft_->TermAt(durable.applied);
-  const LogIndex last = raft_->GetView().last_index;
-  if (!fresh && durable.applied <= last && (!term || *term == durable.term)) {
-    raft_->ApplyFrom(machine_.now.applied, durable.applied);
-    return;
-  }
-  Trace(Kind::kRestored, durable.applied.value(), 1);
-  raft_->RestoredTo({durable.applied, durable.term, durable.membership});
-  handed_ = durable.applied;
-}
-
-// ---- Snapshots, as storaged fetches them: piece by piece, from a source that may die or be cut
-// off at any time, into a place beside the state machine; then it becomes the state machine at
-// once.
-
-void SimNode::OnWish(const raft::SnapshotWanted& wish) {
-  wish_ = wish;
-  if (!wish_.at_least) {
-    fetching_.reset();
-  } else {
-    FetchLater();
-  }
-}
-
-void SimNode::FetchLater() {
-  if (!std::exchange(fetch_scheduled_, true)) Later(DrawPiece(), [this] { FetchSnapshot(); });
-}
-
-TimeUs SimNode::DrawPiece() {
-  const TimeUs us = 1 + machine_random_.Below(world_.options.snapshot_us_max);
-  return calm_ ? 1'000 : us;
-}
-
-void SimNode::FetchSnapshot() {
-  fetch_scheduled_ = false;
-  if (!wish_.at_least) return;
-  if (installed_) {
-    // What the core wants may be another one again when it knows of this one.
-  } else if (!fetching_) {
-    OpenSnapshot();
-  } else if (fetching_->state.applied < wish_.at_least) {
-    BreakOff();
-  } else {
-    const SimNode& source = *world_.find(fetching_->from);
-    if (!Reaches(source) || source.incarnation_ != fetching_->incarnation) {
-      BreakOff();
-    } else if (--fetching_->pieces_left == 0) {
-      Install();
-    }
-  }
-  if (raft_ != nullptr && wish_.at_least) FetchLater();
-}
-
-bool SimNode::Reaches(const SimNode& source) const {
-  return source.life_ == Life::kUp && !network_.IsCut(id_, source.id_) &&
-         !network_.IsCut(source.id_, id_);
-}
-
-MachineState SimNode::Checkpoint() {
-  machine_.durable = machine_.now;
-  return machine_.durable;
-}
-
-void SimNode::OpenSnapshot() {
-  if (!wish_.from) return;
-  SimNode& source = *world_.find(wish_.from);
-  if (!Reaches(source) || source.applied() < wish_.at_least) return;
-  fetching_ = {.from = source.id_,
-               .incarnation = source.incarnation_,
-               .state = source.Checkpoint(),
-               .pieces_left = machine_random_.Between(1, world_.options.snapshot_pieces_max)};
-  Trace(Kind::kOpenSnapshot, source.id_.value(), fetching_->state.applied.value());
-  raft_->SnapshotProgress(fetching_->state.applied);
-  Drain();
-}
-
-void SimNode::BreakOff() {
-  if (!fetching_) return;
-  ++world_.stats.snapshots_broken;
-  fetching_.reset();
-  raft_->SnapshotProgress(LogIndex());
-  Drain();
-}
-
-void SimNode::Install() {
-  const MachineState state = std::exchange(fetching_, std::nullopt)->state;
-  if (state.applied <= machine_.now.applied) return;
-  machine_.now = machine_.durable = state;
-  if (state.applied >= wiped_at_) wiped_at_ = {};
-  to_apply_.clear();
-  installed_ = true;
-  ++world_.stats.snapshots;
-  Trace(Kind::kInstall, state.applied.value());
-  world_.checkers.OnInstalled(id_, state);
-  Later(machine_random_.Below(world_.options.report_us_max + 1), [this] {
-    if (!installed_) return;  // told at a restart
-    const LogIndex before = raft_->GetView().first_index;
-    TellMachine();
-    if (raft_->GetView().first_index == before) ++world_.stats.kept_suffixes;
-    Drain();
-  });
-}
-
-void SimNode::TellPressure() {
-  const std::uint64_t bytes_max = world_.options.log_bytes_max;
-  if (bytes_max == 0) return;
-  const raft::LogPressure pressure{log_->LastBeyond(bytes_max), log_->LastBeyond(2 * bytes_max)};
-  if (pressure == std::exchange(pressure_, pressure)) return;
-  raft_->SetLogPressure(pressure);
-}
-
-/// The log's background jobs, one at a time, some time later.
-void SimNode::RunJobs() {
-  if (executor_.waiting() == 0 || std::exchange(jobs_scheduled_, true)) return;
-  Later(disk_random_.Below(kJobUsMax + 1), [this] {
-    jobs_scheduled_ = false;
-    executor_.RunOne();
-    if (Survives(Status::Ok(), "run a job")) RunJobs();
-  });
-}
-
-void SimNode::ArmCrashPoint(std::uint64_t calls) {
-  if (life_ == Life::kDown || calm_ || file_system_.crashed()) return;
-  Trace(Kind::kFault, calls);
-  file_system_.CrashAtMutation(file_system_.mutations() + calls);
-}
-
-void SimNode::ArmCrashInSync(std::uint64_t calls) {
-  if (life_ != Life::kDown && !calm_) crash_in_sync_ = calls;
-}
-
-void SimNode::FailNextSync() {
-  if (life_ == Life::kDown || calm_) return;
-  ++world_.stats.failed_syncs;
-  sync_fails_ = true;
-  Trace(Kind::kFault, 0);
-  using Operation = MemoryFileSystem::Operation;
-  const bool write = disk_random_.Chance(1, 3);
-  file_system_.Inject({.operations = {write ? Operation::kWrite : Operation::kSync},
-                       .path_suffix = "",
-                       .nth = 1,
-                       .forever = MemoryFileSystem::Forever::kNo,
-                       .error = StatusCode::kIoError});
-}
-
-void SimNode::FillDisk(TimeUs us) {
-  if (disk_full_ || calm_) return;
-  ++world_.stats.full_disks;
-  disk_full_ = true;
-  Trace(Kind::kFull, us);
-  const std::uint64_t free = file_system_.FreeSpace("/").value_or(0);
-  const std::uint64_t used = MemoryFileSystem::kUnlimited - free;
-  file_system_.SetCapacity(used + disk_random_.Below(kFullDiskRoomMax));
-  world_.scheduler.After(us, [this] {
-    disk_full_ = false;
-    file_system_.SetCapacity(MemoryFileSystem::kUnlimited);
-  });
-}
-
-void SimNode::RunLowOnSpace(TimeUs us) {
-  if (low_on_space_ || calm_) return;
-  ++world_.stats.low_spaces;
-  low_on_space_ = true;
-  Trace(Kind::kLowSpace, us);
-  TellSpace();
-  world_.scheduler.After(us, [this] {
-    low_on_space_ = false;
-    TellSpace();
-  });
-}
-
-void SimNode::TellSpace() {
-  Run(incarnation_, Source::kProcess, [this] {
-    told_full_ = low_on_space_;
-    raft_->DiskFull(told_full_);
-    Drain();
-  });
-}
-
-void SimNode::StallDisk(TimeUs us) {
-  if (calm_) return;
-  ++world_.stats.stalls;
-  Trace(Kind::kStall, us);
-  stalled_until_ = now() + us;
 }
 
 void SimNode::Pause(TimeUs us) {
@@ -890,15 +480,9 @@ void SimNode::SetClock(std::uint64_t rate_per_mille) { rate_per_mille_ = rate_pe
 void SimNode::Calm() {
   calm_ = true;
   crash_in_sync_ = 0;
-  stalled_until_ = 0;
-  disk_full_ = low_on_space_ = false;
-  file_system_.SetCapacity(MemoryFileSystem::kUnlimited);
+  low_on_space_ = false;
+  disk_.Calm();
   TellSpace();
-  if (!file_system_.crashed()) {
-    file_system_.ClearFaults();
-    sync_fails_ = false;
-    file_system_.CrashAtMutation(UINT64_MAX);
-  }
   Start();
 }
 

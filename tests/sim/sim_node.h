@@ -20,52 +20,15 @@
 #include "raftd/core/raft.h"
 #include "raftd/log/raft_log.h"
 #include "tests/sim/sim_checkers.h"
+#include "tests/sim/sim_disk.h"
 #include "tests/sim/sim_network.h"
 #include "tests/sim/sim_options.h"
 #include "tests/sim/sim_rules.h"
 #include "tests/sim/sim_scheduler.h"
+#include "tests/sim/sim_stats.h"
 #include "tests/sim/sim_trace.h"
 
 namespace bedrock::sim {
-
-/// What happened in a run, for tests that the simulator really does what it says.
-struct SimStats {
-  std::uint64_t events = 0;
-  std::uint64_t leaders = 0;
-  std::uint64_t committed = 0;
-  std::uint64_t acknowledged = 0;
-  std::uint64_t reads_served = 0;
-  std::uint64_t lease_reads = 0;  ///< Of these, those that a lease confirmed.
-  /// Beyond the drift bound: leaders elected while another one's lease lasted, and lease reads that
-  /// were stale.
-  std::uint64_t void_leases = 0;
-  std::uint64_t stale_leases = 0;
-  std::uint64_t process_crashes = 0;
-  std::uint64_t power_cuts = 0;
-  std::uint64_t crash_points = 0;  ///< Crashes in the middle of a call to the disk.
-  std::uint64_t torn_tails = 0;
-  std::uint64_t failed_syncs = 0;
-  std::uint64_t full_disks = 0;
-  std::uint64_t low_spaces = 0;  ///< Nodes told that room runs out, before a write fails.
-  std::uint64_t pauses = 0;
-  std::uint64_t stalls = 0;
-  std::uint64_t cuts = 0;
-  std::uint64_t fetches = 0;
-  std::uint64_t compactions = 0;
-  std::uint64_t reconfigurations = 0;  ///< Begun.
-  std::uint64_t joints = 0;            ///< Joint configurations that were committed.
-  std::uint64_t transfers = 0;         ///< Asked for.
-  std::uint64_t hand_overs = 0;        ///< Leaders elected at the wish of the one before.
-  std::uint64_t snapshots = 0;         ///< Installed.
-  std::uint64_t snapshots_broken = 0;  ///< Interrupted on their way.
-  std::uint64_t resets = 0;            ///< Logs that a snapshot took the place of.
-  std::uint64_t kept_suffixes = 0;     ///< Logs that went on behind a snapshot.
-  std::uint64_t wiped_machines = 0;
-  std::uint64_t replaced = 0;  ///< Nodes whose disk was gone and that were removed.
-
-  void Add(const SimStats& other);
-  std::string ToString() const;
-};
 
 class SimNode;
 
@@ -201,7 +164,7 @@ class SimNode {
   void CheckReserveUsed(const raft::Write& write);
   TimeUs DrawDiskSync();
   TimeUs DrawApply();
-  TimeUs DrawDown() { return DrawExponential(disk_random_, world_.options.down_us_mean); }
+  TimeUs DrawDown() { return DrawExponential(disk_.random(), world_.options.down_us_mean); }
   TimeUs now() const { return world_.scheduler.now(); }
   void Trace(SimTrace::Kind kind, std::uint64_t a = 0, std::uint64_t b = 0, std::uint64_t c = 0) {
     world_.trace.Add(now(), kind, id_.value(), a, b, c);
@@ -210,12 +173,11 @@ class SimNode {
   const NodeId id_;
   const SimWorld world_;
   SimNetwork& network_;
-  Random disk_random_;
+  SimDisk disk_;
   Random machine_random_;
   Random core_random_;
   Random garble_random_;
 
-  MemoryFileSystem file_system_;
   ManualClock clock_;
   ManualExecutor executor_;
   const Environment environment_;
@@ -255,11 +217,7 @@ class SimNode {
   std::map<LogIndex, Term> proposed_;  ///< Waiting for their entry to be applied here.
 
   std::uint64_t rate_per_mille_ = 1'000;
-  TimeUs stalled_until_ = 0;
-
   std::uint64_t crash_in_sync_ = 0;  ///< 0: none.
-  bool sync_fails_ = false;
-  bool disk_full_ = false;
   bool low_on_space_ = false;
   bool told_full_ = false;  ///< The core, in this life of the process.
 };

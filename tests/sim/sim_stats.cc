@@ -1,0 +1,58 @@
+#include "tests/sim/sim_stats.h"
+
+#include <sstream>
+
+namespace bedrock::sim {
+
+void SimStats::Add(const SimStats& other) {
+  events += other.events;
+  leaders += other.leaders;
+  committed += other.committed;
+  acknowledged += other.acknowledged;
+  reads_served += other.reads_served;
+  process_crashes += other.process_crashes;
+  power_cuts += other.power_cuts;
+  crash_points += other.crash_points;
+  torn_tails += other.torn_tails;
+  failed_syncs += other.failed_syncs;
+  full_disks += other.full_disks;
+  low_spaces += other.low_spaces;
+  lease_reads += other.lease_reads;
+  void_leases += other.void_leases;
+  stale_leases += other.stale_leases;
+  pauses += other.pauses;
+  stalls += other.stalls;
+  cuts += other.cuts;
+  fetches += other.fetches;
+  compactions += other.compactions;
+  reconfigurations += other.reconfigurations;
+  joints += other.joints;
+  transfers += other.transfers;
+  hand_overs += other.hand_overs;
+  snapshots += other.snapshots;
+  snapshots_broken += other.snapshots_broken;
+  resets += other.resets;
+  kept_suffixes += other.kept_suffixes;
+  wiped_machines += other.wiped_machines;
+  replaced += other.replaced;
+}
+
+std::string SimStats::ToString() const {
+  std::ostringstream out;
+  out << "events=" << events << " leaders=" << leaders << " committed=" << committed
+      << " acknowledged=" << acknowledged << " reads_served=" << reads_served
+      << " process_crashes=" << process_crashes << " power_cuts=" << power_cuts
+      << " crash_points=" << crash_points << " torn_tails=" << torn_tails
+      << " failed_syncs=" << failed_syncs << " full_disks=" << full_disks << " pauses=" << pauses
+      << " low_spaces=" << low_spaces << " lease_reads=" << lease_reads
+      << " void_leases=" << void_leases << " stale_leases=" << stale_leases << " stalls=" << stalls
+      << " cuts=" << cuts << " fetches=" << fetches << " compactions=" << compactions
+      << " reconfigurations=" << reconfigurations << " joints=" << joints
+      << " transfers=" << transfers << " hand_overs=" << hand_overs << " snapshots=" << snapshots
+      << " snapshots_broken=" << snapshots_broken << " resets=" << resets
+      << " kept_suffixes=" << kept_suffixes << " wiped_machines=" << wiped_machines
+      << " replaced=" << replaced;
+  return out.str();
+}
+
+}  // namespace bedrock::sim
