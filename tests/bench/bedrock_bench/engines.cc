@@ -15,6 +15,11 @@ std::vector<Engine> BuiltEngines() {
 #endif
 #ifdef BEDROCK_BENCH_HAVE_LEVELDB
   engines.push_back({.name = "leveldb", .version = LevelDbVersion(), .open = OpenLevelDb});
+  engines.push_back({.name = "leveldb_pread",
+                     .version = LevelDbVersion(),
+                     .variant = "pread",
+                     .in_defaults = false,
+                     .open = OpenLevelDb});
 #endif
 #ifdef BEDROCK_BENCH_HAVE_ROCKSDB
   engines.push_back({.name = "rocksdb",
