@@ -3,8 +3,10 @@
 
 Starts a fresh cluster of its own (build it first: scripts/test.sh or scripts/cluster.sh start), in a temporary folder, on
 ports of its own; fills it, then lets closed-loop writers run all the time while one follower's storaged is rebuilt from
-nothing (scripts/cluster.sh rebuild). Prints puts a second, p50, p99 and the longest of each stretch, how large the snapshot
-was, and how long it took from the start of the empty storaged until it was installed.
+nothing (scripts/cluster.sh rebuild) or, with --new-node, a fourth node joins (scripts/cluster.sh add). Prints puts a second,
+p50, p99 and the longest of each stretch, how large the snapshot was, how long it took from the start of the empty node until
+it was installed, and the largest resident memory of each process until then. With --new-node the stretch `during` ends when
+the node is a voter that has everything, which is a little later.
 """
 
 import argparse
@@ -84,15 +86,38 @@ def cluster(data, *words):
     return subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def fill(port, total_bytes):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    value_bytes = 256 << 10
-    for i in range(total_bytes // value_bytes):
-        connection.request("PUT", f"/v1/kv/fill-{i}", os.urandom(value_bytes))
-        answer = connection.getresponse()
-        answer.read()
-        if answer.status != 204:
-            sys.exit(f"filling: status {answer.status}")
+def fill(port, total_bytes, value_bytes):
+    """Puts random values over a few connections, so that a sync is shared by several of them."""
+    threads = 8
+    failed = []
+
+    def run(number):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        for i in range(number, total_bytes // value_bytes, threads):
+            connection.request("PUT", f"/v1/kv/fill-{i}", os.urandom(value_bytes))
+            answer = connection.getresponse()
+            answer.read()
+            if answer.status != 204:
+                failed.append(answer.status)
+                return
+
+    running = [threading.Thread(target=run, args=(number,)) for number in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    if failed:
+        sys.exit(f"filling: status {failed[0]}")
+
+
+def peak_mib(data, node):
+    """The largest resident memory that each process of a node has had."""
+    peaks = {}
+    for program in ("storaged", "raftd", "routerd"):
+        pid = (data / node / "run" / f"{program}.pid").read_text().strip()
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        peaks[program] = int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) >> 10
+    return peaks
 
 
 def leader(port):
@@ -115,6 +140,9 @@ def wait_installed(log, offset, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fill", type=int, default=512, metavar="MIB", help="how much is there before (512)")
+    parser.add_argument("--fill-value-bytes", type=int, default=256 << 10, help="of each of its values (262144)")
+    parser.add_argument("--settle", type=int, default=5, metavar="SECONDS", help="of rest after filling (5)")
+    parser.add_argument("--new-node", action="store_true", help="a fourth node joins, instead of a follower's rebuilding")
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--value-bytes", type=int, default=100)
     parser.add_argument("--seconds", type=int, default=15, help="of the stretches before and after (15)")
@@ -125,9 +153,12 @@ def main():
     data = folder / "cluster"
     try:
         cluster(data, "start", "--nodes", "3", "--base-port", str(options.base_port))
-        fill(options.base_port, options.fill << 20)
+        begun = time.monotonic()
+        fill(options.base_port, options.fill << 20, options.fill_value_bytes)
+        print(json.dumps({"filled_mib": options.fill, "seconds": round(time.monotonic() - begun, 1)}), flush=True)
+        time.sleep(options.settle)
         lead = leader(options.base_port)
-        node = 3 if lead != 3 else 2
+        node = 4 if options.new_node else 3 if lead != 3 else 2
         ports = [options.base_port + i for i in range(3) if i + 1 != node]
         writers = Writers(ports, options.connections, options.value_bytes)
         writers.start()
@@ -136,9 +167,13 @@ def main():
         time.sleep(options.seconds)
         begun = time.monotonic()
         log = data / f"n{node}" / "log" / "storaged.log"
-        offset = log.stat().st_size
-        cluster(data, "rebuild", f"n{node}")
-        size = wait_installed(log, offset, 900)
+        if options.new_node:
+            offset = 0
+            cluster(data, "add", f"n{node}")
+        else:
+            offset = log.stat().st_size
+            cluster(data, "rebuild", f"n{node}")
+        size = wait_installed(log, offset, 1800)
         ended = time.monotonic()
         time.sleep(options.seconds)
         after = time.monotonic()
@@ -147,6 +182,8 @@ def main():
         print(json.dumps({"stretch": "during", **writers.stretch(begun, ended),
                           "snapshot_mib": round(size / 2**20, 1), "seconds": round(ended - begun, 2)}))
         print(json.dumps({"stretch": "after", **writers.stretch(ended, after)}))
+        for name in (f"n{lead}", f"n{node}"):
+            print(json.dumps({"peak_rss_mib": name, **peak_mib(data, name)}))
         print(json.dumps({"failed_puts": writers.failed}))
     finally:
         try:

@@ -10,11 +10,13 @@ std::vector<Engine> BuiltEngines() {
   engines.push_back({.name = "bedrock_mmap",
                      .version = "this tree",
                      .variant = "mmap",
+                     .maps_tables = true,
                      .in_defaults = false,
                      .open = OpenBedrock});
 #endif
 #ifdef BEDROCK_BENCH_HAVE_LEVELDB
-  engines.push_back({.name = "leveldb", .version = LevelDbVersion(), .open = OpenLevelDb});
+  engines.push_back(
+      {.name = "leveldb", .version = LevelDbVersion(), .maps_tables = true, .open = OpenLevelDb});
   engines.push_back({.name = "leveldb_pread",
                      .version = LevelDbVersion(),
                      .variant = "pread",
@@ -29,6 +31,7 @@ std::vector<Engine> BuiltEngines() {
   engines.push_back({.name = "rocksdb_mmap",
                      .version = RocksDbVersion(),
                      .variant = "mmap",
+                     .maps_tables = true,
                      .in_defaults = false,
                      .open = OpenRocksDb});
   engines.push_back({.name = "rocksdb_blob",

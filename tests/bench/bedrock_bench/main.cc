@@ -284,8 +284,12 @@ int RunAll(const Choice& choice) {
                    [&](const Result& a, const Result& b) { return rank(a) < rank(b); });
   const std::vector<Result> medians = Medians(results);
   for (const Result& median : medians) WriteLine(&json, "median", median);
+  std::vector<std::string> mapped;
+  for (const Engine& engine : choice.engines) {
+    if (engine.maps_tables) mapped.push_back(engine.name);
+  }
   for (const Settings settings : choice.settings) {
-    std::cout << "\n" << MarkdownTables(medians, NameOf(settings), kSubject);
+    std::cout << "\n" << MarkdownTables(medians, NameOf(settings), kSubject, mapped);
   }
   const std::vector<std::string> disagreements = Disagreements(results);
   for (const std::string& sentence : disagreements) std::cerr << "WRONG: " << sentence << "\n";

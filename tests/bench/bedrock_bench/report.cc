@@ -78,6 +78,26 @@ class Grid {
   std::map<std::pair<std::string, std::string>, const Result*> cells_;
 };
 
+std::vector<std::string> Without(const std::vector<std::string>& names,
+                                 const std::vector<std::string>& without) {
+  std::vector<std::string> rest;
+  for (const std::string& name : names) {
+    if (std::find(without.begin(), without.end(), name) == without.end()) rest.push_back(name);
+  }
+  return rest;
+}
+
+/// Empty where the engine, or all of the others, did not run the workload.
+std::string RatioToBest(const Grid& grid, const std::string& workload, const std::string& engine,
+                        const std::vector<std::string>& others) {
+  const Result* own = grid.At(workload, engine);
+  double best = 0;
+  for (const std::string& other : others) {
+    if (const Result* result = grid.At(workload, other)) best = std::max(best, result->ops_per_s);
+  }
+  return own == nullptr || best == 0 ? std::string() : Ratio(own->ops_per_s / best);
+}
+
 template <typename Cell>
 std::string Table(const Grid& grid, const std::vector<std::string>& extra_columns, Cell cell,
                   const std::function<std::vector<std::string>(const std::string&)>& extra) {
@@ -169,7 +189,7 @@ std::vector<std::string> Disagreements(const std::vector<Result>& results) {
 }
 
 std::string MarkdownTables(const std::vector<Result>& medians, const std::string& settings,
-                           const std::string& subject) {
+                           const std::string& subject, const std::vector<std::string>& mapped) {
   const Grid grid(medians, settings);
   // The subject and its variants, each beside the others.
   std::vector<std::string> own;
@@ -177,22 +197,20 @@ std::string MarkdownTables(const std::vector<Result>& medians, const std::string
   for (const std::string& engine : grid.engines()) {
     (engine == subject || engine.starts_with(subject + "_") ? own : others).push_back(engine);
   }
+  const std::vector<std::string> unmapped = Without(others, mapped);
+  const bool compares_memory =
+      unmapped.size() < others.size() && Without({subject}, mapped).size() == 1;
   const auto ratio = [&](const std::string& workload) {
-    const Result* best = nullptr;
-    for (const std::string& engine : others) {
-      const Result* result = grid.At(workload, engine);
-      if (result && (best == nullptr || result->ops_per_s > best->ops_per_s)) best = result;
-    }
     std::vector<std::string> ratios;
     for (const std::string& engine : own) {
-      const Result* result = grid.At(workload, engine);
-      ratios.push_back(
-          result == nullptr || best == nullptr ? "" : Ratio(result->ops_per_s / best->ops_per_s));
+      ratios.push_back(RatioToBest(grid, workload, engine, others));
     }
+    if (compares_memory) ratios.push_back(RatioToBest(grid, workload, subject, unmapped));
     return ratios;
   };
   std::vector<std::string> ratio_names;
   for (const std::string& engine : own) ratio_names.push_back(engine + " to the best other");
+  if (compares_memory) ratio_names.push_back(subject + " to the best other that maps nothing");
   const auto noise = [&](const std::string& workload) -> std::vector<std::string> {
     double most = 0;
     for (const std::string& engine : grid.engines()) {

@@ -122,6 +122,8 @@ struct Engine {
   std::string name;
   std::string version;  ///< And how it was built, where that is known.
   std::string variant;
+  /// Whether it maps its tables into memory, which comes on top of its cache.
+  bool maps_tables = false;
   /// Runs only where the variant makes a difference.
   bool large_values_only = false;
   bool in_defaults = true;  ///< Whether the variant has a place in the table of defaults.

@@ -60,6 +60,20 @@ TEST(MarkdownTablesTest, ComparesWithTheBestOfTheOthers) {
   EXPECT_THAT(table(1900), HasSubstr("| 0.95 (behind) |"));
 }
 
+TEST(MarkdownTablesTest, ComparesAlsoWithTheBestThatMapsNothing) {
+  const std::string table =
+      MarkdownTables({Measured("own", 0, 1500), Measured("own_mapped", 0, 2600),
+                      Measured("a", 0, 1000), Measured("b", 0, 2000)},
+                     "equal", "own", {"own_mapped", "b"});
+  EXPECT_THAT(table, HasSubstr("| own to the best other that maps nothing |"));
+  EXPECT_THAT(table, HasSubstr("| 0.75 (behind) | **1.30** | **1.50** |"));
+}
+
+TEST(MarkdownTablesTest, SaysNothingOfMapsWhereNobodyElseHasAny) {
+  EXPECT_THAT(MarkdownTables({Measured("own", 0, 1), Measured("a", 0, 1)}, "equal", "own", {"b"}),
+              testing::Not(HasSubstr("maps nothing")));
+}
+
 TEST(MarkdownTablesTest, LeavesOutOtherSettings) {
   Result other = Measured("own", 0, 1);
   other.settings = "defaults";
