@@ -4,8 +4,8 @@
 #include <cstdint>
 
 #include "common/base/ids.h"
-#include "routerd/core/node_table.h"
-#include "routerd/core/types.h"
+#include "routerd/core/base/types.h"
+#include "routerd/core/cluster/node_table.h"
 
 namespace bedrock::router {
 

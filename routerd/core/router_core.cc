@@ -7,7 +7,7 @@
 #include <variant>
 
 #include "common/base/check.h"
-#include "routerd/core/transaction_id.h"
+#include "routerd/core/interactive/transaction_id.h"
 
 namespace bedrock::router {
 namespace {

@@ -5,16 +5,16 @@
 
 #include "common/base/ids.h"
 #include "proto/frame.h"
-#include "routerd/core/forward_ledger.h"
+#include "routerd/core/base/types.h"
+#include "routerd/core/cluster/link_plan.h"
+#include "routerd/core/cluster/membership_ledger.h"
+#include "routerd/core/cluster/node_table.h"
 #include "routerd/core/gateway.h"
 #include "routerd/core/history_keeper.h"
-#include "routerd/core/link_plan.h"
-#include "routerd/core/membership_ledger.h"
-#include "routerd/core/node_table.h"
-#include "routerd/core/read_ledger.h"
-#include "routerd/core/transaction_table.h"
-#include "routerd/core/types.h"
-#include "routerd/core/write_ledger.h"
+#include "routerd/core/interactive/forward_ledger.h"
+#include "routerd/core/interactive/transaction_table.h"
+#include "routerd/core/requests/read_ledger.h"
+#include "routerd/core/requests/write_ledger.h"
 
 namespace bedrock::router {
 

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "proto/errors.h"
-#include "routerd/core/types.h"
+#include "routerd/core/base/types.h"
 #include "routerd/http/exchange.h"
 #include "routerd/http/reply.h"
 

@@ -7,7 +7,7 @@
 #include "common/base/typed_bool.h"
 #include "proto/client_messages.h"
 #include "proto/errors.h"
-#include "routerd/core/node_table.h"
+#include "routerd/core/cluster/node_table.h"
 #include "routerd/http/format.h"
 
 namespace bedrock::router {

@@ -12,9 +12,9 @@
 #include "common/env/clock.h"
 #include "proto/frame.h"
 #include "proto/peer_frames.h"
+#include "routerd/core/base/slot_table.h"
+#include "routerd/core/base/types.h"
 #include "routerd/core/gateway.h"
-#include "routerd/core/slot_table.h"
-#include "routerd/core/types.h"
 
 namespace bedrock::router {
 

@@ -13,7 +13,7 @@
 #include "common/net/message_socket.h"
 #include "proto/codec.h"
 #include "proto/frame.h"
-#include "routerd/core/types.h"
+#include "routerd/core/base/types.h"
 
 namespace bedrock::router {
 

@@ -11,7 +11,7 @@
 #include <variant>
 #include <vector>
 
-#include "routerd/core/request_ids.h"
+#include "routerd/core/base/request_ids.h"
 #include "routerd/core/router_core.h"
 
 namespace bedrock::router {
