@@ -217,6 +217,31 @@ class RouterServerTest : public testing::Test {
     });
     return client.received;
   }
+  /// What a client over ZeroMQ gets for this message, which it sends with request 5 and 5 s.
+  proto::Packet AskOverZeroMq(const proto::Message& message) {
+    std::vector<proto::Packet> received;
+    auto link = net::Link::Connect(loop_, context_, config::kRouterdIpc, "client-1",
+                                   [&received](const Bytes& bytes) {
+                                     const auto frame = proto::DecodeFrame(bytes);
+                                     ASSERT_TRUE(frame.ok());
+                                     for (const auto& packet : frame->packets) {
+                                       received.push_back(packet);
+                                     }
+                                   });
+    if (!link.ok()) {
+      ADD_FAILURE() << link.status().ToString();
+      return {};
+    }
+    proto::FrameWriter writer((proto::FrameHeader()));
+    writer.Add(RequestId(5), 5000, message);
+    const std::string frame = writer.Finish();
+    bool sent = false;
+    RunUntil([&] {
+      sent = sent || (*link)->Send(frame);  // not before the link is up
+      return !received.empty();
+    });
+    return received.empty() ? proto::Packet() : std::move(received.front());
+  }
 
   std::string other_router;  // the client endpoint of a second member
   WorkingDirectory directory_;
@@ -261,30 +286,14 @@ TEST_F(RouterServerTest, PipelinedReadsShareAReadIndex) {
 
 TEST_F(RouterServerTest, AClientOverZeroMqReachesTheSameCore) {
   Start();
-  std::vector<proto::Packet> received;
-  auto link = net::Link::Connect(loop_, context_, config::kRouterdIpc, "client-1",
-                                 [&received](const Bytes& bytes) {
-                                   const auto frame = proto::DecodeFrame(bytes);
-                                   ASSERT_TRUE(frame.ok());
-                                   for (const auto& packet : frame->packets) {
-                                     received.push_back(packet);
-                                   }
-                                 });
-  ASSERT_TRUE(link.ok());
   proto::Command command;
   command.session = SessionId(99);
   command.sequence = 1;
   command.operations.push_back({proto::Operation::Kind::kPut, "k", "from zeromq"});
-  proto::FrameWriter writer((proto::FrameHeader()));
-  writer.Add(RequestId(5), 5000, proto::ClientWrite{Bytes(proto::EncodeCommand(command))});
-  const std::string frame = writer.Finish();
-  bool sent = false;
-  RunUntil([&] {
-    sent = sent || (*link)->Send(frame);  // not before the link is up
-    return !received.empty();
-  });
-  EXPECT_EQ(received[0].request, RequestId(5));
-  EXPECT_EQ(std::get<proto::ClientWriteReply>(received[0].message).version, Version(11));
+  const proto::Packet reply =
+      AskOverZeroMq(proto::ClientWrite{Bytes(proto::EncodeCommand(command))});
+  EXPECT_EQ(reply.request, RequestId(5));
+  EXPECT_EQ(std::get<proto::ClientWriteReply>(reply.message).version, Version(11));
   EXPECT_EQ(node_.data.at("k"), "from zeromq");
 }
 
@@ -309,28 +318,11 @@ TEST_F(RouterServerTest, AStepOfAnotherRoutersTransactionGoesThereAndBack) {
   ASSERT_TRUE(bound.ok());
   other = *std::move(bound);
   Start();
-  std::vector<proto::Packet> received;
-  auto link = net::Link::Connect(loop_, context_, config::kRouterdIpc, "client-1",
-                                 [&received](const Bytes& bytes) {
-                                   const auto frame = proto::DecodeFrame(bytes);
-                                   ASSERT_TRUE(frame.ok());
-                                   for (const auto& packet : frame->packets) {
-                                     received.push_back(packet);
-                                   }
-                                 });
-  ASSERT_TRUE(link.ok());
   proto::ClientTransaction commit;
   commit.action = proto::ClientTransaction::Action::kCommit;
   commit.id = "n2-00000000000000cc-5";
-  proto::FrameWriter writer((proto::FrameHeader()));
-  writer.Add(RequestId(5), 5000, commit);
-  const std::string frame = writer.Finish();
-  bool sent = false;
-  RunUntil([&] {
-    sent = sent || (*link)->Send(frame);
-    return !received.empty();
-  });
-  EXPECT_EQ(std::get<proto::ClientTransactionReply>(received[0].message).version, Version(77));
+  const proto::Packet reply = AskOverZeroMq(commit);
+  EXPECT_EQ(std::get<proto::ClientTransactionReply>(reply.message).version, Version(77));
   ASSERT_GE(passed_on.size(), 1U);
   EXPECT_EQ(passed_on[0].header.node, NodeId(1)) << "so that it is not passed on again";
   EXPECT_EQ(std::get<proto::ClientTransaction>(passed_on[0].packets[0].message).id, commit.id);
