@@ -1,10 +1,12 @@
 #pragma once
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -39,6 +41,13 @@ inline proto::RaftStatus StatusOf(NodeId node, proto::Role role, NodeId leader, 
   return status;
 }
 
+/// Of a completion: it failed, like this.
+MATCHER_P2(FailsWith, code, outcome, "") {
+  *result_listener << "code " << static_cast<int>(arg.error.code) << ", outcome "
+                   << static_cast<int>(arg.error.outcome);
+  return arg.error.code == code && arg.error.outcome == outcome;
+}
+
 /// A RouterCore of node n1 in a cluster of three, and a clock that only the test moves.
 class CoreTest : public testing::Test {
  protected:
@@ -70,6 +79,23 @@ class CoreTest : public testing::Test {
       for (Completion& done : step.completions) gathered.completions.push_back(std::move(done));
     }
     return gathered;
+  }
+
+  struct Ending {
+    std::vector<Completion> completions;
+    std::size_t sends = 0;
+  };
+  /// Meets each message with `meet`, for 2 s at most, until something is over.
+  Ending PassUntilOver(const std::function<void(const Send&)>& meet) {
+    Ending ending;
+    Effects effects = Poll();
+    for (int i = 0; i < 200 && ending.completions.empty(); ++i) {
+      ending.sends += effects.sends.size();
+      for (const Send& send : effects.sends) meet(send);
+      effects = Pass(RouterCore::kPollMs);
+      ending.completions = std::move(effects.completions);
+    }
+    return ending;
   }
 
   void Hear(NodeId from, Daemon daemon, RequestId request, proto::Message message) {

@@ -15,6 +15,10 @@
 
 namespace bedrock::router {
 
+inline Completion Committed9(const FakeGateway::Asked& asked) {
+  return FakeGateway::Committed(asked, Version(9));
+}
+
 /// A conversation with a core that answers as the test says.
 class SessionTest : public testing::Test {
  protected:

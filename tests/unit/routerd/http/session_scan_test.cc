@@ -21,10 +21,6 @@ using Kind = Operation::Kind;
 
 using SessionScanTest = SessionCommandTest;
 
-Completion Committed9(const FakeGateway::Asked& asked) {
-  return FakeGateway::Committed(asked, Version(9));
-}
-
 // ---- scans ----
 
 TEST_F(SessionScanTest, AScanIsAQueryOfOnePage) {

@@ -21,9 +21,6 @@ using testing::StartsWith;
 Completion Found5(const FakeGateway::Asked& asked) {
   return FakeGateway::Found(asked, "value", Version(5));
 }
-Completion Committed9(const FakeGateway::Asked& asked) {
-  return FakeGateway::Committed(asked, Version(9));
-}
 
 TEST_F(SessionTest, PutBecomesAWriteAndItsReply) {
   const std::string reply =

@@ -23,10 +23,6 @@ using Kind = Operation::Kind;
 
 using SessionTxnTest = SessionCommandTest;
 
-Completion Committed9(const FakeGateway::Asked& asked) {
-  return FakeGateway::Committed(asked, Version(9));
-}
-
 // ---- POST /v1/txn ----
 
 TEST_F(SessionTxnTest, ATransactionIsOneCommandAndItsResults) {

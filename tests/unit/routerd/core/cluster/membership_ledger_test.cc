@@ -20,6 +20,7 @@ namespace {
 using proto::ChangeMembers;
 using proto::ErrorCode;
 using proto::Outcome;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using Kind = ChangeMembers::Kind;
 
@@ -222,23 +223,13 @@ TEST_F(MembershipLedgerTest, AnotherNodeUnderTheSameIdIsNoSuccess) {
 
 TEST_F(MembershipLedgerTest, AnotherChangeUnderWayIsWaitedForAndThenNamed) {
   Change(5, Wish(Kind::kDemote, kN3), 1000);
-  std::size_t tries = 0;
-  std::vector<Completion> done;
-  Effects effects = Poll();
-  for (int i = 0; i < 200 && done.empty(); ++i) {
-    for (const Send& send : effects.sends) {
-      ++tries;
-      Answer(send, ErrorCode::kOverloaded);
-    }
-    effects = Pass(10);
-    done = std::move(effects.completions);
-  }
-  EXPECT_GT(tries, 3U);
-  EXPECT_LT(tries, 20U);
-  ASSERT_EQ(done.size(), 1U);
-  EXPECT_EQ(done[0].error.code, ErrorCode::kUnsafeMembershipChange);
-  EXPECT_EQ(done[0].error.outcome, Outcome::kNone);
-  EXPECT_THAT(done[0].error.detail, HasSubstr("because of this"));
+  const Ending ending =
+      PassUntilOver([this](const Send& send) { Answer(send, ErrorCode::kOverloaded); });
+  EXPECT_GT(ending.sends, 3U);
+  EXPECT_LT(ending.sends, 20U);
+  ASSERT_THAT(ending.completions,
+              ElementsAre(FailsWith(ErrorCode::kUnsafeMembershipChange, Outcome::kNone)));
+  EXPECT_THAT(ending.completions[0].error.detail, HasSubstr("because of this"));
 }
 
 TEST_F(MembershipLedgerTest, WhatIsRefusedForGoodIsAnsweredAtOnce) {

@@ -35,6 +35,18 @@ class QueryTest : public TransactionTest {
     request.deadline_ms = now_ + 5000;
     core_.Write(std::move(request), now_);
   }
+  static ReadRequest StaleBy(std::uint64_t max_staleness_ms) {
+    ReadRequest request;
+    request.consistency = Consistency::kStale;
+    request.max_staleness_ms = max_staleness_ms;
+    return request;
+  }
+  /// This node's storaged is at index 100.
+  void HaveApplied100() {
+    proto::StorageStatus status;
+    status.applied = LogIndex(100);
+    Hear(kN1, Daemon::kStoraged, RequestId(), status);
+  }
   void AnswerIndex(const Send& send, std::uint64_t index) {
     proto::ReadIndexAnswer answer;
     answer.index = LogIndex(index);
@@ -157,17 +169,13 @@ TEST_F(QueryTest, AReadAtAVersionNeedsNoIndex) {
 }
 
 TEST_F(QueryTest, ABoundIsKeptAtOnceWhereThisNodeIsKnownToBeInStep) {
-  proto::StorageStatus status;
-  status.applied = LogIndex(100);
-  Hear(kN1, Daemon::kStoraged, RequestId(), status);
+  HaveApplied100();
   Get(1, Consistency::kLinearizable);
   const Send index = Poll().sends.at(0);
   AnswerIndex(index, 100);
   Poll();
   now_ += 300;
-  ReadRequest request;
-  request.consistency = Consistency::kStale;
-  request.max_staleness_ms = 400;
+  ReadRequest request = StaleBy(400);
   Read(5, request);
   Effects effects = Poll();
   ASSERT_EQ(effects.sends.size(), 2U);  // and a question that keeps it known
@@ -183,9 +191,7 @@ TEST_F(QueryTest, ABoundIsKeptAtOnceWhereThisNodeIsKnownToBeInStep) {
 }
 
 TEST_F(QueryTest, ABoundThatCannotBeKeptIsTooStale) {
-  ReadRequest request;
-  request.consistency = Consistency::kStale;
-  request.max_staleness_ms = 100;
+  ReadRequest request = StaleBy(100);
   Read(5, request);
   const Send index = Poll().sends.at(0);
   proto::ReadIndexAnswer none;
@@ -198,9 +204,7 @@ TEST_F(QueryTest, ABoundThatCannotBeKeptIsTooStale) {
 }
 
 TEST_F(QueryTest, ABoundedReadDoesNotWaitLongForAStoragedThatLags) {
-  ReadRequest request;
-  request.consistency = Consistency::kStale;
-  request.max_staleness_ms = 100;
+  ReadRequest request = StaleBy(100);
   Read(5, request, 30'000);
   AnswerIndex(Poll().sends.at(0), 500);
   const Effects effects = Pass(ReadLedger::kFreshenMs + 30);
@@ -210,12 +214,8 @@ TEST_F(QueryTest, ABoundedReadDoesNotWaitLongForAStoragedThatLags) {
 
 // While reads with bounds come, a node that hears the leader need not ask for each.
 TEST_F(QueryTest, ReadsWithABoundKeepThisNodeKnownToBeInStep) {
-  proto::StorageStatus status;
-  status.applied = LogIndex(100);
-  Hear(kN1, Daemon::kStoraged, RequestId(), status);
-  ReadRequest request;
-  request.consistency = Consistency::kStale;
-  request.max_staleness_ms = 600;
+  HaveApplied100();
+  ReadRequest request = StaleBy(600);
   Read(1, request, 300'000);
   AnswerIndex(Poll().sends.at(0), 100);
   Poll();
@@ -238,12 +238,8 @@ TEST_F(QueryTest, ReadsWithABoundKeepThisNodeKnownToBeInStep) {
 // A partitioned node: its raftd answers, but knows no index. It gives what its bound allows, and
 // then refuses without asking anybody.
 TEST_F(QueryTest, ANodeThatIsCutOffServesUntilTheBoundIsOverAndThenRefusesAtOnce) {
-  proto::StorageStatus status;
-  status.applied = LogIndex(100);
-  Hear(kN1, Daemon::kStoraged, RequestId(), status);
-  ReadRequest request;
-  request.consistency = Consistency::kStale;
-  request.max_staleness_ms = 700;
+  HaveApplied100();
+  ReadRequest request = StaleBy(700);
   Read(1, request);
   AnswerIndex(Poll().sends.at(0), 100);
   const std::uint64_t in_step_ms = now_;
@@ -271,16 +267,12 @@ TEST_F(QueryTest, ANodeThatIsCutOffServesUntilTheBoundIsOverAndThenRefusesAtOnce
 // A router that was paused is told the time after it took the request in: what was known before the
 // pause is as old as it is.
 TEST_F(QueryTest, WhatWasKnownBeforeAPauseIsAsOldAsItIs) {
-  proto::StorageStatus status;
-  status.applied = LogIndex(100);
-  Hear(kN1, Daemon::kStoraged, RequestId(), status);
+  HaveApplied100();
   Get(1, Consistency::kLinearizable);
   AnswerIndex(Poll().sends.at(0), 100);
   Poll();
   now_ += 10'000;
-  ReadRequest request;
-  request.consistency = Consistency::kStale;
-  request.max_staleness_ms = 9'999;
+  ReadRequest request = StaleBy(9'999);
   Read(5, request);
   const Effects effects = Poll();
   for (const Send& send : effects.sends) {
@@ -291,16 +283,12 @@ TEST_F(QueryTest, WhatWasKnownBeforeAPauseIsAsOldAsItIs) {
 // An index that was asked for before the pause and answered after it proves no more than that this
 // node was in step when it was asked for.
 TEST_F(QueryTest, AnAnswerThatCameLateIsAsOldAsItsQuestion) {
-  proto::StorageStatus status;
-  status.applied = LogIndex(100);
-  Hear(kN1, Daemon::kStoraged, RequestId(), status);
+  HaveApplied100();
   Get(1, Consistency::kLinearizable);
   const Send index = Poll().sends.at(0);
   now_ += 400;
   AnswerIndex(index, 100);
-  ReadRequest request;
-  request.consistency = Consistency::kStale;
-  request.max_staleness_ms = 399;
+  ReadRequest request = StaleBy(399);
   Read(5, request);
   bool asks_again = false;
   for (const Send& send : Poll().sends) {

@@ -1,5 +1,6 @@
 #include "routerd/core/requests/write_ledger.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -12,6 +13,8 @@ namespace {
 
 using proto::ErrorCode;
 using proto::Outcome;
+using testing::ElementsAre;
+using testing::IsEmpty;
 
 class WriteLedgerTest : public CoreTest {
  protected:
@@ -21,6 +24,7 @@ class WriteLedgerTest : public CoreTest {
     EXPECT_EQ(effects.sends.size(), 1U);
     return std::move(effects.sends.at(0));
   }
+  void Unsend(const Send& send) { core_.OnUnsent(send.node, send.daemon, send.request, now_); }
 };
 
 TEST_F(WriteLedgerTest, GoesToTheLeadersRaftdAndEndsWithTheReply) {
@@ -66,10 +70,7 @@ TEST_F(WriteLedgerTest, WaitsForALeader) {
 TEST_F(WriteLedgerTest, WithoutALeaderEndsAsNoLeaderWithNothingDone) {
   Put(1, "k", 300);
   EXPECT_TRUE(Pass(290).completions.empty());
-  const Effects effects = Pass(40);
-  ASSERT_EQ(effects.completions.size(), 1U);
-  EXPECT_EQ(effects.completions[0].error.code, ErrorCode::kNoLeader);
-  EXPECT_EQ(effects.completions[0].error.outcome, Outcome::kNone);
+  EXPECT_THAT(Pass(40).completions, ElementsAre(FailsWith(ErrorCode::kNoLeader, Outcome::kNone)));
 }
 
 TEST_F(WriteLedgerTest, WithoutALeaderBecauseDisksAreFullEndsAsThat) {
@@ -79,10 +80,8 @@ TEST_F(WriteLedgerTest, WithoutALeaderBecauseDisksAreFullEndsAsThat) {
     full.storage_health = ErrorCode::kStorageFull;
     Hear(node, Daemon::kRaftd, RequestId(), full);
   }
-  const Effects effects = Pass(330);
-  ASSERT_EQ(effects.completions.size(), 1U);
-  EXPECT_EQ(effects.completions[0].error.code, ErrorCode::kStorageFull);
-  EXPECT_EQ(effects.completions[0].error.outcome, Outcome::kNone);
+  EXPECT_THAT(Pass(330).completions,
+              ElementsAre(FailsWith(ErrorCode::kStorageFull, Outcome::kNone)));
 }
 
 TEST_F(WriteLedgerTest, ANewLeaderGetsTheSameCommandAgain) {
@@ -150,20 +149,15 @@ TEST_F(WriteLedgerTest, ASilentLeaderIsAskedAgainAfterTheAttemptsTime) {
 TEST_F(WriteLedgerTest, AnUnansweredWriteEndsWithItsOutcomeUnknown) {
   Elect(kN2, Term(1));
   ProposeOne(1, 300);
-  const Effects effects = Pass(320);
-  ASSERT_EQ(effects.completions.size(), 1U);
-  EXPECT_EQ(effects.completions[0].error.code, ErrorCode::kDeadlineExceeded);
-  EXPECT_EQ(effects.completions[0].error.outcome, Outcome::kUnknown);
+  EXPECT_THAT(Pass(320).completions,
+              ElementsAre(FailsWith(ErrorCode::kDeadlineExceeded, Outcome::kUnknown)));
 }
 
 TEST_F(WriteLedgerTest, AWriteWhoseEveryAttemptWasRefusedEndsWithNothingDone) {
   Elect(kN2, Term(1));
   const Send first = ProposeOne(1, 300);
   RefuseProposal(first, ErrorCode::kNotLeader, NodeId(), Term(1));
-  const Effects effects = Pass(320);
-  ASSERT_EQ(effects.completions.size(), 1U);
-  EXPECT_EQ(effects.completions[0].error.code, ErrorCode::kNoLeader);
-  EXPECT_EQ(effects.completions[0].error.outcome, Outcome::kNone);
+  EXPECT_THAT(Pass(320).completions, ElementsAre(FailsWith(ErrorCode::kNoLeader, Outcome::kNone)));
 }
 
 TEST_F(WriteLedgerTest, OneOpenAttemptAmongRefusedOnesLeavesTheOutcomeUnknown) {
@@ -172,10 +166,8 @@ TEST_F(WriteLedgerTest, OneOpenAttemptAmongRefusedOnesLeavesTheOutcomeUnknown) {
   Elect(kN3, Term(2));
   const Send second = Poll().sends.at(0);
   RefuseProposal(second, ErrorCode::kOverloaded, NodeId(), Term(2));
-  const Effects effects = Pass(320);
-  ASSERT_EQ(effects.completions.size(), 1U);
-  EXPECT_EQ(effects.completions[0].error.code, ErrorCode::kDeadlineExceeded);
-  EXPECT_EQ(effects.completions[0].error.outcome, Outcome::kUnknown);
+  EXPECT_THAT(Pass(320).completions,
+              ElementsAre(FailsWith(ErrorCode::kDeadlineExceeded, Outcome::kUnknown)));
 }
 
 TEST_F(WriteLedgerTest, ALateRefusalOfTheOpenAttemptSettlesTheOutcome) {
@@ -185,49 +177,27 @@ TEST_F(WriteLedgerTest, ALateRefusalOfTheOpenAttemptSettlesTheOutcome) {
   const Send second = Poll().sends.at(0);
   RefuseProposal(first, ErrorCode::kNotLeader, kN3, Term(2));
   RefuseProposal(second, ErrorCode::kStorageUnavailable, NodeId(), Term(2));
-  Effects effects = Pass(30);  // the third attempt
-  ASSERT_EQ(effects.sends.size(), 0U);
-  effects = Pass(60);
-  ASSERT_EQ(effects.sends.size(), 1U);
-  core_.OnUnsent(effects.sends[0].node, Daemon::kRaftd, effects.sends[0].request, now_);
-  for (int step = 0; step < 40 && effects.completions.empty(); ++step) {
-    effects = Pass(10);
-    for (const Send& send : effects.sends) {
-      core_.OnUnsent(send.node, Daemon::kRaftd, send.request, now_);
-    }
-  }
-  ASSERT_EQ(effects.completions.size(), 1U);
-  EXPECT_EQ(effects.completions[0].error.code, ErrorCode::kNoLeader);
-  EXPECT_EQ(effects.completions[0].error.outcome, Outcome::kNone);
+  EXPECT_THAT(Pass(30).sends, IsEmpty());
+  const Effects third = Pass(60);
+  ASSERT_EQ(third.sends.size(), 1U);
+  Unsend(third.sends[0]);
+  EXPECT_THAT(PassUntilOver([this](const Send& send) { Unsend(send); }).completions,
+              ElementsAre(FailsWith(ErrorCode::kNoLeader, Outcome::kNone)));
 }
 
 TEST_F(WriteLedgerTest, AKnownLeaderThatCannotBeReachedIsNoLeader) {
   Elect(kN2, Term(1));
-  core_.OnUnsent(kN2, Daemon::kRaftd, ProposeOne(1, 300).request, now_);
-  Effects effects;
-  for (int step = 0; step < 40 && effects.completions.empty(); ++step) {
-    effects = Pass(10);
-    for (const Send& send : effects.sends) {
-      core_.OnUnsent(send.node, Daemon::kRaftd, send.request, now_);
-    }
-  }
-  ASSERT_EQ(effects.completions.size(), 1U);
-  EXPECT_EQ(effects.completions[0].error.code, ErrorCode::kNoLeader);
-  EXPECT_EQ(effects.completions[0].error.outcome, Outcome::kNone);
+  Unsend(ProposeOne(1, 300));
+  EXPECT_THAT(PassUntilOver([this](const Send& send) { Unsend(send); }).completions,
+              ElementsAre(FailsWith(ErrorCode::kNoLeader, Outcome::kNone)));
 }
 
 TEST_F(WriteLedgerTest, ALeaderThatRefusedToTheEndGivesItsReason) {
   for (const ErrorCode code : {ErrorCode::kStorageUnavailable, ErrorCode::kShuttingDown}) {
     Elect(kN2, Term(1));
-    RefuseProposal(ProposeOne(1, 300), code, NodeId(), Term(1));
-    Effects effects;
-    for (int step = 0; step < 40 && effects.completions.empty(); ++step) {
-      effects = Pass(10);
-      for (const Send& send : effects.sends) RefuseProposal(send, code, NodeId(), Term(1));
-    }
-    ASSERT_EQ(effects.completions.size(), 1U);
-    EXPECT_EQ(effects.completions[0].error.code, code);
-    EXPECT_EQ(effects.completions[0].error.outcome, Outcome::kNone);
+    const auto refuse = [&](const Send& send) { RefuseProposal(send, code, NodeId(), Term(1)); };
+    refuse(ProposeOne(1, 300));
+    EXPECT_THAT(PassUntilOver(refuse).completions, ElementsAre(FailsWith(code, Outcome::kNone)));
   }
 }
 
@@ -237,17 +207,14 @@ TEST_F(WriteLedgerTest, RefusalsAboutTheRequestOrTheLoadEndIt) {
        {ErrorCode::kOverloaded, ErrorCode::kStorageFull, ErrorCode::kTransactionTooLarge}) {
     const Send propose = ProposeOne(1);
     RefuseProposal(propose, code, kN2, Term(1));
-    const Effects effects = Poll();
-    ASSERT_EQ(effects.completions.size(), 1U);
-    EXPECT_EQ(effects.completions[0].error.code, code);
-    EXPECT_EQ(effects.completions[0].error.outcome, Outcome::kNone);
+    EXPECT_THAT(Poll().completions, ElementsAre(FailsWith(code, Outcome::kNone)));
   }
 }
 
 TEST_F(WriteLedgerTest, WhatCouldNotLeaveIsSentAgainSoon) {
   Elect(kN2, Term(1));
   const Send first = ProposeOne(1);
-  core_.OnUnsent(kN2, Daemon::kRaftd, first.request, now_);
+  Unsend(first);
   EXPECT_EQ(Pass(60).sends.size(), 1U);
 }
 
@@ -282,9 +249,7 @@ TEST_F(WriteLedgerTest, AFullSessionTableEndsTheOnlyAttemptWithNothingDone) {
   proto::CommandReply full;
   full.result.code = ErrorCode::kOverloaded;
   Hear(kN2, Daemon::kStoraged, propose.request, full);
-  const Completion done = Poll().completions.at(0);
-  EXPECT_EQ(done.error.code, ErrorCode::kOverloaded);
-  EXPECT_EQ(done.error.outcome, Outcome::kNone);
+  EXPECT_THAT(Poll().completions, ElementsAre(FailsWith(ErrorCode::kOverloaded, Outcome::kNone)));
 }
 
 TEST_F(WriteLedgerTest, AFullSessionTableSaysNothingOfAnotherOpenAttempt) {
@@ -296,9 +261,8 @@ TEST_F(WriteLedgerTest, AFullSessionTableSaysNothingOfAnotherOpenAttempt) {
   full.result.code = ErrorCode::kOverloaded;
   Hear(kN3, Daemon::kStoraged, second.request, full);
   EXPECT_TRUE(Poll().completions.empty());
-  const Effects effects = Pass(320);
-  EXPECT_EQ(effects.completions.at(0).error.code, ErrorCode::kDeadlineExceeded);
-  EXPECT_EQ(effects.completions.at(0).error.outcome, Outcome::kUnknown);
+  EXPECT_THAT(Pass(320).completions,
+              ElementsAre(FailsWith(ErrorCode::kDeadlineExceeded, Outcome::kUnknown)));
 }
 
 TEST_F(WriteLedgerTest, TooLargeIsToldBeforeAnythingIsSent) {
@@ -351,9 +315,8 @@ TEST_F(WriteLedgerTest, AClientsCommandIsCheckedFirst) {
     core_.Write(request, now_);
     const Effects effects = Poll();
     EXPECT_TRUE(effects.sends.empty());
-    ASSERT_EQ(effects.completions.size(), 1U);
-    EXPECT_EQ(effects.completions[0].error.code, ErrorCode::kInvalidArgument);
-    EXPECT_EQ(effects.completions[0].error.outcome, Outcome::kNone);
+    EXPECT_THAT(effects.completions,
+                ElementsAre(FailsWith(ErrorCode::kInvalidArgument, Outcome::kNone)));
   }
 }
 
