@@ -18,6 +18,7 @@
 #include "common/env/memory_file_system.h"
 #include "common/env/random.h"
 #include "proto/codec.h"
+#include "proto/errors.h"
 #include "storaged/core/storage_node.h"
 #include "tests/unit/storaged/core/entries.h"
 
@@ -269,6 +270,18 @@ class RigPair {
   bool UntilInstalled() {
     if (target_.node().source() == nullptr) Want();
     return Until([this] { return target_.node().installed() > installed_; });
+  }
+  /// Wants a snapshot, until more than so many bytes of one have left the source.
+  bool UntilSent(std::uint64_t bytes) {
+    Want();
+    return Until([this, bytes] { return bytes_sent > bytes; });
+  }
+  /// Until the target tells its raftd of an error: of this one, where one is named.
+  bool UntilError(std::optional<proto::ErrorCode> code = {}) {
+    return Until([this, code] {
+      if (progress.empty() || last().error.ok()) return false;
+      return !code || last().error.code == *code;
+    });
   }
   /// Frames under way are gone.
   void Cut() {

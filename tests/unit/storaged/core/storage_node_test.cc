@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <variant>
@@ -31,11 +32,28 @@ std::string ExpectedAt(NodeRig& source, std::uint64_t index) {
 
 class StorageNodeTest : public ::testing::Test {
  protected:
-  void Fill(NodeRig& source, std::uint64_t entries = kEntries) {
+  struct Meeting {
+    std::uint64_t seed = 1;
+    std::uint64_t entries = kEntries;  ///< What the source holds, flushed.
+    std::uint64_t old = 0;             ///< Of which the target has the first.
+    RigLog log = RigLog();
+  };
+
+  /// A source, a target and what is between them; they take the place of those before.
+  void Meet(const Meeting& meeting) {
+    pair_.reset();
+    source_ = std::make_unique<NodeRig>(1, 10 + meeting.seed, meeting.log);
+    target_ = std::make_unique<NodeRig>(2, 11 + meeting.seed, meeting.log);
+    Fill(*source_, meeting.entries);
+    target_->ApplyTo(meeting.old);
+    pair_ = std::make_unique<RigPair>(*source_, *target_, meeting.seed);
+  }
+  static void Fill(NodeRig& source, std::uint64_t entries = kEntries) {
     source.ApplyTo(entries);
     source.Flush();
   }
-  void ExpectSame(NodeRig& source, NodeRig& target) {
+  void ExpectSame() { ExpectSame(*source_, *target_); }
+  static void ExpectSame(NodeRig& source, NodeRig& target) {
     const std::uint64_t index = target.applied();
     EXPECT_EQ(DumpOf(target.node().engine(), Version(index)), ExpectedAt(source, index));
     EXPECT_GT(DumpOf(target.node().engine(), Version(index)).size(), 1000u);
@@ -44,26 +62,27 @@ class StorageNodeTest : public ::testing::Test {
     auto names = rig.files().List(folder);
     return names.ok() ? *names : std::vector<std::string>();
   }
+
+  std::unique_ptr<NodeRig> source_;
+  std::unique_ptr<NodeRig> target_;
+  std::unique_ptr<RigPair> pair_;
 };
 
 TEST_F(StorageNodeTest, AnEmptyNodeBecomesWhatItsSourceIs) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source);
-  RigPair pair(source, target, 1);
-  pair.at_least = kEntries;
-  ASSERT_TRUE(pair.UntilInstalled());
-  EXPECT_EQ(target.applied(), kEntries);
-  EXPECT_EQ(target.durable(), kEntries);
-  ExpectSame(source, target);
-  EXPECT_EQ(target.node().machine().sessions().Encode(),
-            source.node().machine().sessions().Encode());
+  Meet({});
+  pair_->at_least = kEntries;
+  ASSERT_TRUE(pair_->UntilInstalled());
+  EXPECT_EQ(target_->applied(), kEntries);
+  EXPECT_EQ(target_->durable(), kEntries);
+  ExpectSame();
+  EXPECT_EQ(target_->node().machine().sessions().Encode(),
+            source_->node().machine().sessions().Encode());
   // A command of before gets its first answer again.
-  const auto again = source.log().At(kEntries - 2);
+  const auto again = source_->log().At(kEntries - 2);
   raft::Entry entry = MakeEntry(kEntries + 1, std::string(again.payload.view()));
-  target.Receive("raftd", RequestId(),
-                 proto::Apply{{{entry, {.router = "router", .request = RequestId(4)}}}});
-  const auto out = target.Settle();
+  target_->Receive("raftd", RequestId(),
+                   proto::Apply{{{entry, {.router = "router", .request = RequestId(4)}}}});
+  const auto out = target_->Settle();
   const auto reply = std::find_if(out.messages.begin(), out.messages.end(),
                                   [](const Outgoing& message) { return message.to == "router"; });
   ASSERT_NE(reply, out.messages.end());
@@ -71,414 +90,335 @@ TEST_F(StorageNodeTest, AnEmptyNodeBecomesWhatItsSourceIs) {
 }
 
 TEST_F(StorageNodeTest, ProgressTellsOfTheSnapshotWithItsTermAndMembers) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source);
-  target.ApplyTo(kOld);
-  RigPair pair(source, target, 1);
-  pair.at_least = kEntries;
-  ASSERT_TRUE(pair.UntilInstalled());
-  pair.Until([&] { return pair.applied && pair.applied->applied == LogIndex(kEntries); }, 1000);
-  ASSERT_TRUE(pair.applied);
+  Meet({.old = kOld});
+  pair_->at_least = kEntries;
+  ASSERT_TRUE(pair_->UntilInstalled());
+  pair_->Until([&] { return pair_->applied && pair_->applied->applied == LogIndex(kEntries); },
+               1000);
+  ASSERT_TRUE(pair_->applied);
   const std::uint64_t members = RigLog::MembershipAt(kEntries);
-  EXPECT_EQ(pair.applied->applied, LogIndex(kEntries));
-  EXPECT_EQ(pair.applied->durable_applied, LogIndex(kEntries));
-  EXPECT_EQ(pair.applied->health, ErrorCode::kOk);
-  EXPECT_EQ(pair.applied->applied_term, Term(1));
-  EXPECT_EQ(pair.applied->membership_index, LogIndex(members));
-  EXPECT_EQ(pair.applied->membership.view(), "members of " + std::to_string(members));
+  EXPECT_EQ(pair_->applied->applied, LogIndex(kEntries));
+  EXPECT_EQ(pair_->applied->durable_applied, LogIndex(kEntries));
+  EXPECT_EQ(pair_->applied->health, ErrorCode::kOk);
+  EXPECT_EQ(pair_->applied->applied_term, Term(1));
+  EXPECT_EQ(pair_->applied->membership_index, LogIndex(members));
+  EXPECT_EQ(pair_->applied->membership.view(), "members of " + std::to_string(members));
 }
 
 TEST_F(StorageNodeTest, ASourceThatWritesOnIsReadAsOfOneEntry) {
   for (std::uint64_t seed = 0; seed < 5; ++seed) {
-    NodeRig source(1, 20 + seed);
-    NodeRig target(2, 30 + seed);
-    Fill(source);
-    RigPair pair(source, target, seed);
-    pair.Want();
+    Meet({.seed = seed});
+    pair_->Want();
     std::uint64_t next = kEntries;
-    ASSERT_TRUE(pair.Until([&] {
-      if (next < 3 * kEntries) source.ApplyTo(++next);
-      return target.node().installed() > 0;
+    ASSERT_TRUE(pair_->Until([&] {
+      if (next < 3 * kEntries) source_->ApplyTo(++next);
+      return target_->node().installed() > 0;
     }));
-    EXPECT_GE(target.applied(), kEntries);
-    ExpectSame(source, target);
+    EXPECT_GE(target_->applied(), kEntries);
+    ExpectSame();
     // The log goes on where the snapshot ends.
-    target.ApplyTo(source.applied());
-    ExpectSame(source, target);
+    target_->ApplyTo(source_->applied());
+    ExpectSame();
   }
 }
 
 TEST_F(StorageNodeTest, FramesThatAreLostRepeatedMixedAndDamagedDoNotMatter) {
   for (std::uint64_t seed = 0; seed < 40; ++seed) {
     SCOPED_TRACE(seed);
-    NodeRig source(1, 100 + seed, RigLog(9'000));
-    NodeRig target(2, 200 + seed);
-    Fill(source);
-    target.ApplyTo(kOld);
-    RigPair pair(source, target, seed);
+    Meet({.seed = seed, .old = kOld, .log = RigLog(9'000)});
     Random random(seed);
-    pair.faults = {random.Below(200), random.Below(200), random.Below(500), random.Below(60)};
-    pair.at_least = kEntries;
-    ASSERT_TRUE(pair.UntilInstalled());
-    EXPECT_EQ(target.applied(), kEntries);
-    ExpectSame(source, target);
+    pair_->faults = {random.Below(200), random.Below(200), random.Below(500), random.Below(60)};
+    pair_->at_least = kEntries;
+    ASSERT_TRUE(pair_->UntilInstalled());
+    EXPECT_EQ(target_->applied(), kEntries);
+    ExpectSame();
   }
 }
 
 TEST_F(StorageNodeTest, BothSidesMayRestartAtAnyTime) {
   for (std::uint64_t seed = 0; seed < 20; ++seed) {
     SCOPED_TRACE(seed);
-    NodeRig source(1, 300 + seed);
-    NodeRig target(2, 400 + seed);
-    Fill(source);
-    target.ApplyTo(kOld);
-    target.Flush();
-    RigPair pair(source, target, seed);
-    pair.Want();
+    Meet({.seed = seed, .old = kOld});
+    target_->Flush();
+    pair_->Want();
     Random random(seed);
     int restarts = 0;
-    ASSERT_TRUE(pair.Until([&] {
+    ASSERT_TRUE(pair_->Until([&] {
       if (restarts < 6 && random.Chance(1, 300)) {
         ++restarts;
-        pair.Cut();
-        NodeRig& one = random.Chance(1, 2) ? source : target;
+        pair_->Cut();
+        NodeRig& one = random.Chance(1, 2) ? *source_ : *target_;
         one.Crash(random.Chance(1, 2) ? CrashMode::kProcessOnly : CrashMode::kRandom);
         EXPECT_TRUE(one.Open().ok());
-        if (target.applied() < kEntries && target.node().source() == nullptr) pair.Want();
+        if (target_->applied() < kEntries && target_->node().source() == nullptr) pair_->Want();
       }
-      return target.applied() >= kEntries;
+      return target_->applied() >= kEntries;
     }));
-    ExpectSame(source, target);
+    ExpectSame();
   }
 }
 
 TEST_F(StorageNodeTest, ARestartOfTheTargetFetchesOnlyWhatIsMissing) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source, 3000);
-  RigPair pair(source, target, 1);
-  pair.Want();
-  const auto progress = [&] { return target.node().fetch().Progress(); };
-  ASSERT_TRUE(pair.Until([&] { return progress().bytes_done > 100'000; }));
-  ASSERT_EQ(target.node().installed(), 0u);
+  Meet({.entries = 3000});
+  pair_->Want();
+  const auto progress = [&] { return target_->node().fetch().Progress(); };
+  ASSERT_TRUE(pair_->Until([&] { return progress().bytes_done > 100'000; }));
+  ASSERT_EQ(target_->node().installed(), 0u);
   const std::uint64_t total = progress().bytes_total;
-  pair.Cut();
-  target.Restart();
-  target.Settle();
-  const std::uint64_t before = pair.bytes_asked;
-  ASSERT_TRUE(pair.UntilInstalled());
-  EXPECT_LT(pair.bytes_asked - before, total - 80'000);
-  ExpectSame(source, target);
+  pair_->Cut();
+  target_->Restart();
+  target_->Settle();
+  const std::uint64_t before = pair_->bytes_asked;
+  ASSERT_TRUE(pair_->UntilInstalled());
+  EXPECT_LT(pair_->bytes_asked - before, total - 80'000);
+  ExpectSame();
 }
 
 TEST_F(StorageNodeTest, ARestartOfTheSourceKeepsTheSnapshot) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source, 3000);
-  RigPair pair(source, target, 1);
-  pair.Want();
-  ASSERT_TRUE(pair.Until([&] { return pair.bytes_sent > 80'000; }));
-  const SnapshotId id = target.node().fetch().manifest().id;
-  pair.Cut();
-  source.Crash(CrashMode::kLoseUnsynced);
-  ASSERT_TRUE(source.Open().ok());
-  source.Settle();
-  EXPECT_EQ(source.node().snapshots().kept(), 1u);
-  ASSERT_TRUE(pair.Until([&] {
-    EXPECT_TRUE(target.node().installed() > 0 || target.node().fetch().manifest().id == id);
-    return target.node().installed() > 0;
+  Meet({.entries = 3000});
+  ASSERT_TRUE(pair_->UntilSent(80'000));
+  const SnapshotId id = target_->node().fetch().manifest().id;
+  pair_->Cut();
+  source_->Crash(CrashMode::kLoseUnsynced);
+  ASSERT_TRUE(source_->Open().ok());
+  source_->Settle();
+  EXPECT_EQ(source_->node().snapshots().kept(), 1u);
+  ASSERT_TRUE(pair_->Until([&] {
+    EXPECT_TRUE(target_->node().installed() > 0 || target_->node().fetch().manifest().id == id);
+    return target_->node().installed() > 0;
   }));
-  ExpectSame(source, target);
+  ExpectSame();
 }
 
 TEST_F(StorageNodeTest, ASnapshotThatIsKeptNoLongerIsBegunAnew) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source, 3000);
-  RigPair pair(source, target, 1);
-  pair.Want();
-  ASSERT_TRUE(pair.Until([&] { return pair.bytes_sent > 80'000; }));
-  pair.Cut();
-  source.clock().AdvanceMs(kSnapshotIdleMs);
-  source.Settle();
-  EXPECT_EQ(source.node().snapshots().kept(), 0u);
-  EXPECT_TRUE(NamesIn(source, "data/storage.checkpoints").empty());
-  ASSERT_TRUE(pair.UntilInstalled());
-  ExpectSame(source, target);
+  Meet({.entries = 3000});
+  ASSERT_TRUE(pair_->UntilSent(80'000));
+  pair_->Cut();
+  source_->clock().AdvanceMs(kSnapshotIdleMs);
+  source_->Settle();
+  EXPECT_EQ(source_->node().snapshots().kept(), 0u);
+  EXPECT_TRUE(NamesIn(*source_, "data/storage.checkpoints").empty());
+  ASSERT_TRUE(pair_->UntilInstalled());
+  ExpectSame();
 }
 
 TEST_F(StorageNodeTest, APartOfALargeFileIsGoneOnWith) {
-  NodeRig source(1, 11, RigLog(5 * kMiB));
-  NodeRig target(2, 12);
-  Fill(source, 120);
-  RigPair pair(source, target, 1);
-  pair.Want();
+  Meet({.entries = 120, .log = RigLog(5 * kMiB)});
+  pair_->Want();
   // Within the blob.
-  ASSERT_TRUE(pair.Until([&] {
-    const auto bytes = target.files().FileSize(
-        "data/storage." + FormatHex(target.node().fetch().manifest().id.value()) + "/" + [&] {
-          for (const auto& file : target.node().fetch().manifest().files) {
+  ASSERT_TRUE(pair_->Until([&] {
+    const auto bytes = target_->files().FileSize(
+        "data/storage." + FormatHex(target_->node().fetch().manifest().id.value()) + "/" + [&] {
+          for (const auto& file : target_->node().fetch().manifest().files) {
             if (file.size > 4 * kMiB) return file.name + ".part";
           }
           return std::string("none");
         }());
     return bytes.ok() && *bytes >= 3 * kMiB;
   }));
-  ASSERT_EQ(target.node().installed(), 0u);
-  pair.Cut();
-  target.Restart();
-  target.Settle();
-  const std::uint64_t before = pair.bytes_asked;
-  ASSERT_TRUE(pair.UntilInstalled());
-  EXPECT_LT(pair.bytes_asked - before, 3 * kMiB);
-  ExpectSame(source, target);
+  ASSERT_EQ(target_->node().installed(), 0u);
+  pair_->Cut();
+  target_->Restart();
+  target_->Settle();
+  const std::uint64_t before = pair_->bytes_asked;
+  ASSERT_TRUE(pair_->UntilInstalled());
+  EXPECT_LT(pair_->bytes_asked - before, 3 * kMiB);
+  ExpectSame();
 }
 
 TEST_F(StorageNodeTest, WhatIsInMemoryIsBounded) {
-  NodeRig source(1, 11, RigLog(4 * kMiB));
-  NodeRig target(2, 12);
-  Fill(source, 800);
-  RigPair pair(source, target, 1);
-  pair.faults.reorder = 900;
-  ASSERT_TRUE(pair.UntilInstalled());
-  EXPECT_GT(pair.bytes_sent, 28 * kMiB);
-  EXPECT_LE(pair.held_bytes_max, kFetchCredit * proto::kSnapshotChunkBytesMax);
-  EXPECT_GT(pair.held_bytes_max, proto::kSnapshotChunkBytesMax);
-  EXPECT_LE(pair.asked_max, kFetchCredit + 1);
+  Meet({.entries = 800, .log = RigLog(4 * kMiB)});
+  pair_->faults.reorder = 900;
+  ASSERT_TRUE(pair_->UntilInstalled());
+  EXPECT_GT(pair_->bytes_sent, 28 * kMiB);
+  EXPECT_LE(pair_->held_bytes_max, kFetchCredit * proto::kSnapshotChunkBytesMax);
+  EXPECT_GT(pair_->held_bytes_max, proto::kSnapshotChunkBytesMax);
+  EXPECT_LE(pair_->asked_max, kFetchCredit + 1);
 }
 
 TEST_F(StorageNodeTest, TheSourceKeepsItsPace) {
-  NodeRig source(1, 11, RigLog(4 * kMiB));
-  NodeRig target(2, 12);
-  Fill(source, 400);
-  source.bytes_per_second = 2 * kMiB;
-  source.Restart();
-  const std::uint64_t begun = source.now_ms();
-  RigPair pair(source, target, 1);
-  ASSERT_TRUE(pair.UntilInstalled());
-  const double seconds = static_cast<double>(source.now_ms() - begun) / 1000;
+  Meet({.entries = 400, .log = RigLog(4 * kMiB)});
+  source_->bytes_per_second = 2 * kMiB;
+  source_->Restart();
+  const std::uint64_t begun = source_->now_ms();
+  ASSERT_TRUE(pair_->UntilInstalled());
+  const double seconds = static_cast<double>(source_->now_ms() - begun) / 1000;
   // One chunk may go in advance.
-  EXPECT_LE(static_cast<double>(pair.bytes_sent),
+  EXPECT_LE(static_cast<double>(pair_->bytes_sent),
             seconds * 2 * kMiB + proto::kSnapshotChunkBytesMax + 2 * kMiB * Pace::kBurstMs / 1000);
-  EXPECT_GE(static_cast<double>(pair.bytes_sent), seconds * kMiB);
+  EXPECT_GE(static_cast<double>(pair_->bytes_sent), seconds * kMiB);
 }
 
 TEST_F(StorageNodeTest, WhoReadsWhileItIsInstalledIsToldToAskAgain) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source);
-  target.ApplyTo(kOld);
-  RigPair pair(source, target, 1);
-  pair.Want();
+  Meet({.old = kOld});
+  pair_->Want();
   // It waits for what is applied later than the snapshot.
-  target.Receive("router", RequestId(77),
-                 proto::Get{.key = Bytes::Copy("key 2"), .min_version = Version(kEntries + 5)});
-  ASSERT_TRUE(pair.UntilInstalled());
-  ASSERT_EQ(pair.to_others.size(), 1u);
-  EXPECT_EQ(pair.to_others[0].request, RequestId(77));
-  EXPECT_EQ(std::get<proto::GetReply>(pair.to_others[0].message).error.code,
+  target_->Receive("router", RequestId(77),
+                   proto::Get{.key = Bytes::Copy("key 2"), .min_version = Version(kEntries + 5)});
+  ASSERT_TRUE(pair_->UntilInstalled());
+  ASSERT_EQ(pair_->to_others.size(), 1u);
+  EXPECT_EQ(pair_->to_others[0].request, RequestId(77));
+  EXPECT_EQ(std::get<proto::GetReply>(pair_->to_others[0].message).error.code,
             ErrorCode::kStorageUnavailable);
-  pair.to_others.clear();
-  target.Receive("router", RequestId(78), proto::Get{.key = Bytes::Copy("key 2")});
-  const auto out = target.Run();
+  pair_->to_others.clear();
+  target_->Receive("router", RequestId(78), proto::Get{.key = Bytes::Copy("key 2")});
+  const auto out = target_->Run();
   EXPECT_EQ(std::get<proto::GetReply>(out.messages.at(0).message).version, Version(2));
 }
 
 TEST_F(StorageNodeTest, OneThatIsNotNewerThanWhatIsAppliedIsDropped) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source);
-  target.ApplyTo(kOld);
-  RigPair pair(source, target, 1);
-  pair.Want();
-  ASSERT_TRUE(pair.Until([&] { return pair.bytes_sent > 20'000; }));
+  Meet({.old = kOld});
+  ASSERT_TRUE(pair_->UntilSent(20'000));
   // The log was quicker.
-  target.ApplyTo(kEntries);
-  ASSERT_TRUE(pair.Until([&] { return target.node().source() == nullptr; }, 10'000));
-  target.Settle();
-  EXPECT_EQ(target.node().installed(), 0u);
-  EXPECT_EQ(NamesIn(target, "data"), (std::vector<std::string>{"storage"}));
+  target_->ApplyTo(kEntries);
+  ASSERT_TRUE(pair_->Until([&] { return target_->node().source() == nullptr; }, 10'000));
+  target_->Settle();
+  EXPECT_EQ(target_->node().installed(), 0u);
+  EXPECT_EQ(NamesIn(*target_, "data"), (std::vector<std::string>{"storage"}));
   // Nor is one begun.
-  pair.at_least = kEntries;
-  pair.Want();
-  EXPECT_EQ(target.node().source(), nullptr);
+  pair_->at_least = kEntries;
+  pair_->Want();
+  EXPECT_EQ(target_->node().source(), nullptr);
 }
 
 TEST_F(StorageNodeTest, ASourceThatIsBehindSaysSo) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source);
-  RigPair pair(source, target, 1);
-  pair.at_least = kEntries + 1;
-  pair.Want();
-  ASSERT_TRUE(pair.Until([&] { return !pair.progress.empty() && !pair.last().error.ok(); }));
-  EXPECT_EQ(pair.last().error.code, ErrorCode::kTooStale);
+  Meet({});
+  pair_->at_least = kEntries + 1;
+  pair_->Want();
+  ASSERT_TRUE(pair_->UntilError());
+  EXPECT_EQ(pair_->last().error.code, ErrorCode::kTooStale);
   // Once it has applied that, it flushes for the sake of the snapshot.
-  source.ApplyTo(kEntries + 1);
-  ASSERT_TRUE(pair.UntilInstalled());
-  EXPECT_EQ(target.applied(), kEntries + 1);
+  source_->ApplyTo(kEntries + 1);
+  ASSERT_TRUE(pair_->UntilInstalled());
+  EXPECT_EQ(target_->applied(), kEntries + 1);
 }
 
 TEST_F(StorageNodeTest, OnlyTheRightNodeOfTheRightClusterIsTaken) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source);
-  RigPair pair(source, target, 1);
-  source.cluster = ClusterId(0xbad);
-  source.Restart();
-  pair.Want();
-  ASSERT_TRUE(pair.Until([&] { return !pair.progress.empty() && !pair.last().error.ok(); }));
-  EXPECT_EQ(pair.last().error.code, ErrorCode::kWrongCluster);
-  source.cluster = kRigCluster;
-  source.Restart();
-  pair.progress.clear();
-  pair.source_id = NodeId(3);
-  pair.Want();
-  ASSERT_TRUE(pair.Until([&] {
-    return !pair.progress.empty() && pair.last().error.code == ErrorCode::kInvalidArgument;
-  }));
-  pair.source_id = NodeId(1);
-  ASSERT_TRUE(pair.UntilInstalled());
+  Meet({});
+  source_->cluster = ClusterId(0xbad);
+  source_->Restart();
+  pair_->Want();
+  ASSERT_TRUE(pair_->UntilError());
+  EXPECT_EQ(pair_->last().error.code, ErrorCode::kWrongCluster);
+  source_->cluster = kRigCluster;
+  source_->Restart();
+  pair_->progress.clear();
+  pair_->source_id = NodeId(3);
+  pair_->Want();
+  ASSERT_TRUE(pair_->UntilError(ErrorCode::kInvalidArgument));
+  pair_->source_id = NodeId(1);
+  ASSERT_TRUE(pair_->UntilInstalled());
 }
 
 TEST_F(StorageNodeTest, ASourceThatFallsSilentIsAnError) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source);
-  RigPair pair(source, target, 1);
-  pair.Want();
-  ASSERT_TRUE(pair.Until([&] { return pair.bytes_sent > 20'000; }));
-  pair.link_up = false;
-  pair.Cut();
-  ASSERT_TRUE(pair.Until([&] { return target.node().source() == nullptr; }));
-  pair.Until([&] { return !pair.last().error.ok(); }, 100);
-  EXPECT_EQ(pair.last().error.code, ErrorCode::kStorageUnavailable);
-  pair.link_up = true;
-  ASSERT_TRUE(pair.UntilInstalled());
-  ExpectSame(source, target);
+  Meet({});
+  ASSERT_TRUE(pair_->UntilSent(20'000));
+  pair_->link_up = false;
+  pair_->Cut();
+  ASSERT_TRUE(pair_->Until([&] { return target_->node().source() == nullptr; }));
+  pair_->Until([&] { return !pair_->last().error.ok(); }, 100);
+  EXPECT_EQ(pair_->last().error.code, ErrorCode::kStorageUnavailable);
+  pair_->link_up = true;
+  ASSERT_TRUE(pair_->UntilInstalled());
+  ExpectSame();
 }
 
 TEST_F(StorageNodeTest, ADiskThatIsTooSmallIsAnErrorUntilItIsLargeEnough) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source);
-  target.ApplyTo(kOld);
-  const std::string before = DumpOf(target.node().engine(), Version(kOld));
-  target.files().SetCapacity(kFetchReserveBytes);
-  RigPair pair(source, target, 1);
-  pair.Want();
-  ASSERT_TRUE(pair.Until([&] { return !pair.progress.empty() && !pair.last().error.ok(); }));
-  EXPECT_EQ(pair.last().error.code, ErrorCode::kStorageFull);
-  EXPECT_EQ(DumpOf(target.node().engine(), Version(kOld)), before);
-  target.files().SetCapacity(MemoryFileSystem::kUnlimited);
-  ASSERT_TRUE(pair.UntilInstalled());
-  ExpectSame(source, target);
+  Meet({.old = kOld});
+  const std::string before = DumpOf(target_->node().engine(), Version(kOld));
+  target_->files().SetCapacity(kFetchReserveBytes);
+  pair_->Want();
+  ASSERT_TRUE(pair_->UntilError());
+  EXPECT_EQ(pair_->last().error.code, ErrorCode::kStorageFull);
+  EXPECT_EQ(DumpOf(target_->node().engine(), Version(kOld)), before);
+  target_->files().SetCapacity(MemoryFileSystem::kUnlimited);
+  ASSERT_TRUE(pair_->UntilInstalled());
+  ExpectSame();
 }
 
 TEST_F(StorageNodeTest, ATableThatHasRottenAtTheSourceIsFoundAndNothingIsLost) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source);
-  target.ApplyTo(kOld);
-  const std::string before = DumpOf(target.node().engine(), Version(kOld));
-  RigPair pair(source, target, 1);
-  pair.Want();
-  ASSERT_TRUE(pair.Until([&] { return source.node().snapshots().kept() == 1; }));
-  source.Settle();
+  Meet({.old = kOld});
+  const std::string before = DumpOf(target_->node().engine(), Version(kOld));
+  pair_->Want();
+  ASSERT_TRUE(pair_->Until([&] { return source_->node().snapshots().kept() == 1; }));
+  source_->Settle();
   const std::string folder =
-      "data/storage.checkpoints/" + NamesIn(source, "data/storage.checkpoints").at(0);
-  const auto names = NamesIn(source, folder);
+      "data/storage.checkpoints/" + NamesIn(*source_, "data/storage.checkpoints").at(0);
+  const auto names = NamesIn(*source_, folder);
   const auto table = std::find_if(names.begin(), names.end(),
                                   [](const std::string& name) { return name.ends_with(".sst"); });
   ASSERT_NE(table, names.end());
-  ASSERT_TRUE(source.files().FlipBit(JoinPath(folder, *table), 8 * 1000).ok());
-  ASSERT_TRUE(pair.Until(
-      [&] { return !pair.progress.empty() && pair.last().error.code == ErrorCode::kCorruption; }));
-  EXPECT_NE(pair.last().error.detail.find(*table), std::string::npos) << pair.last().error.detail;
-  EXPECT_EQ(target.node().installed(), 0u);
-  EXPECT_EQ(DumpOf(target.node().engine(), Version(kOld)), before);
+  ASSERT_TRUE(source_->files().FlipBit(JoinPath(folder, *table), 8 * 1000).ok());
+  ASSERT_TRUE(pair_->UntilError(ErrorCode::kCorruption));
+  EXPECT_NE(pair_->last().error.detail.find(*table), std::string::npos)
+      << pair_->last().error.detail;
+  EXPECT_EQ(target_->node().installed(), 0u);
+  EXPECT_EQ(DumpOf(target_->node().engine(), Version(kOld)), before);
 }
 
 TEST_F(StorageNodeTest, AFetchThatALaterLeaderWantsFurtherBeginsAnew) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source);
-  RigPair pair(source, target, 1);
-  pair.Want();
-  ASSERT_TRUE(pair.Until([&] { return pair.bytes_sent > 20'000; }));
-  const SnapshotId id = target.node().fetch().manifest().id;
+  Meet({});
+  ASSERT_TRUE(pair_->UntilSent(20'000));
+  const SnapshotId id = target_->node().fetch().manifest().id;
   // This one it has.
-  pair.at_least = kEntries / 2;
-  pair.Want();
-  EXPECT_EQ(target.node().fetch().manifest().id, id);
-  source.ApplyTo(kEntries + 100);
-  pair.at_least = kEntries + 100;
-  pair.Want();
-  EXPECT_NE(target.node().fetch().manifest().id, id);
-  ASSERT_TRUE(pair.UntilInstalled());
-  EXPECT_GE(target.applied(), kEntries + 100);
-  target.Settle();
-  EXPECT_EQ(NamesIn(target, "data").size(), 2u);  // the engine's folder and the pointer to it
+  pair_->at_least = kEntries / 2;
+  pair_->Want();
+  EXPECT_EQ(target_->node().fetch().manifest().id, id);
+  source_->ApplyTo(kEntries + 100);
+  pair_->at_least = kEntries + 100;
+  pair_->Want();
+  EXPECT_NE(target_->node().fetch().manifest().id, id);
+  ASSERT_TRUE(pair_->UntilInstalled());
+  EXPECT_GE(target_->applied(), kEntries + 100);
+  target_->Settle();
+  EXPECT_EQ(NamesIn(*target_, "data").size(), 2u);  // the engine's folder and the pointer to it
 }
 
 TEST_F(StorageNodeTest, AHaltedReplicaIsHealedByASnapshot) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source);
-  target.ApplyTo(kOld);
+  Meet({.old = kOld});
   // A command of a later release: this replica stops there.
-  target.Receive("raftd", RequestId(),
-                 proto::Apply{{{MakeEntry(kOld + 1, std::string("\x91\x7f", 2)), {}}}});
-  target.Run();
-  ASSERT_EQ(target.node().core().health(), ErrorCode::kStorageUnavailable);
-  RigPair pair(source, target, 1);
-  ASSERT_TRUE(pair.UntilInstalled());
-  EXPECT_EQ(target.node().core().health(), ErrorCode::kOk);
-  target.ApplyTo(kEntries + 50);
+  target_->Receive("raftd", RequestId(),
+                   proto::Apply{{{MakeEntry(kOld + 1, std::string("\x91\x7f", 2)), {}}}});
+  target_->Run();
+  ASSERT_EQ(target_->node().core().health(), ErrorCode::kStorageUnavailable);
+  ASSERT_TRUE(pair_->UntilInstalled());
+  EXPECT_EQ(target_->node().core().health(), ErrorCode::kOk);
+  target_->ApplyTo(kEntries + 50);
 }
 
 TEST_F(StorageNodeTest, APointerThatCannotBeWrittenLeavesTheOldData) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source);
-  target.ApplyTo(kOld);
-  target.files().Inject({.operations = {MemoryFileSystem::Operation::kWrite},
-                         .path_suffix = "storage.current.tmp",
-                         .error = StatusCode::kNoSpace});
-  RigPair pair(source, target, 1);
-  pair.Want();
-  ASSERT_TRUE(pair.Until([&] { return !pair.progress.empty() && !pair.last().error.ok(); }));
-  EXPECT_EQ(pair.last().error.code, ErrorCode::kStorageFull);
-  EXPECT_FALSE(target.node().failed());
-  target.ApplyTo(kOld + 10);
+  Meet({.old = kOld});
+  target_->files().Inject({.operations = {MemoryFileSystem::Operation::kWrite},
+                           .path_suffix = "storage.current.tmp",
+                           .error = StatusCode::kNoSpace});
+  pair_->Want();
+  ASSERT_TRUE(pair_->UntilError());
+  EXPECT_EQ(pair_->last().error.code, ErrorCode::kStorageFull);
+  EXPECT_FALSE(target_->node().failed());
+  target_->ApplyTo(kOld + 10);
   // What was fetched is not fetched again.
-  const std::uint64_t asked = pair.bytes_asked;
-  ASSERT_TRUE(pair.UntilInstalled());
-  EXPECT_LT(pair.bytes_asked - asked, asked / 2);
-  ExpectSame(source, target);
+  const std::uint64_t asked = pair_->bytes_asked;
+  ASSERT_TRUE(pair_->UntilInstalled());
+  EXPECT_LT(pair_->bytes_asked - asked, asked / 2);
+  ExpectSame();
 }
 
 TEST_F(StorageNodeTest, APointerOfUnknownFateEndsTheProcess) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source);
-  target.ApplyTo(kOld);
-  target.Flush();
-  RigPair pair(source, target, 1);
-  pair.Want();
-  ASSERT_TRUE(
-      pair.Until([&] { return target.node().fetch().state() == SnapshotFetch::State::kComplete; }));
-  target.files().Inject(
+  Meet({.old = kOld});
+  target_->Flush();
+  pair_->Want();
+  ASSERT_TRUE(pair_->Until(
+      [&] { return target_->node().fetch().state() == SnapshotFetch::State::kComplete; }));
+  target_->files().Inject(
       {.operations = {MemoryFileSystem::Operation::kRename}, .path_suffix = "storage.current"});
-  ASSERT_TRUE(pair.Until([&] { return target.node().failed(); }));
+  ASSERT_TRUE(pair_->Until([&] { return target_->node().failed(); }));
   // Nothing is made durable any more that raftd could rely on.
-  target.Receive("raftd", RequestId(), proto::Apply{{{target.log().At(kOld + 1), {}}}});
-  target.Settle();
-  EXPECT_EQ(target.applied(), kOld);
-  target.Crash(CrashMode::kRandom);
-  ASSERT_TRUE(target.Open().ok());
-  EXPECT_TRUE(target.applied() == kOld || target.applied() == kEntries);
+  target_->Receive("raftd", RequestId(), proto::Apply{{{target_->log().At(kOld + 1), {}}}});
+  target_->Settle();
+  EXPECT_EQ(target_->applied(), kOld);
+  target_->Crash(CrashMode::kRandom);
+  ASSERT_TRUE(target_->Open().ok());
+  EXPECT_TRUE(target_->applied() == kOld || target_->applied() == kEntries);
 }
 
 TEST_F(StorageNodeTest, ACrashAtAnyCallToTheDiskLeavesTheOldDataOrTheNew) {
@@ -543,28 +483,25 @@ TEST_F(StorageNodeTest, ACrashAtAnyCallToTheDiskLeavesTheOldDataOrTheNew) {
 }
 
 TEST_F(StorageNodeTest, AnotherSnapshotMayFollow) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source);
+  Meet({});
   for (std::uint64_t round = 1; round <= 3; ++round) {
-    RigPair pair(source, target, round);
-    pair.at_least = source.applied();
+    RigPair pair(*source_, *target_, round);
+    pair.at_least = source_->applied();
     pair.Want();
-    ASSERT_TRUE(pair.Until([&] { return target.node().installed() == round; }));
-    ExpectSame(source, target);
-    source.ApplyTo(source.applied() + 300);
+    ASSERT_TRUE(pair.Until([&] { return target_->node().installed() == round; }));
+    ExpectSame();
+    source_->ApplyTo(source_->applied() + 300);
   }
-  target.Settle();
-  target.Restart();
-  target.Settle();
-  EXPECT_EQ(NamesIn(target, "data").size(), 2u);
+  target_->Settle();
+  target_->Restart();
+  target_->Settle();
+  EXPECT_EQ(NamesIn(*target_, "data").size(), 2u);
   // And it is a source itself.
   NodeRig third(1, 13);
-  NodeRig* const from = &target;
-  RigPair pair(*from, third, 9);
+  RigPair pair(*target_, third, 9);
   pair.source_id = NodeId(2);
   ASSERT_TRUE(pair.UntilInstalled());
-  ExpectSame(target, third);
+  ExpectSame(*target_, third);
 }
 
 TEST_F(StorageNodeTest, WhatIsNoWholeCheckpointIsRemovedAtTheStart) {
@@ -579,36 +516,27 @@ TEST_F(StorageNodeTest, WhatIsNoWholeCheckpointIsRemovedAtTheStart) {
 }
 
 TEST_F(StorageNodeTest, AMissingPointerIsNoNewDatabase) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source);
-  {
-    RigPair pair(source, target, 1);
-    ASSERT_TRUE(pair.UntilInstalled());
-    target.Settle();
-  }
-  target.Crash(CrashMode::kLoseUnsynced);
-  const auto pointer = ReadFile(target.files(), "data/storage.current", 100);
+  Meet({});
+  ASSERT_TRUE(pair_->UntilInstalled());
+  target_->Settle();
+  target_->Crash(CrashMode::kLoseUnsynced);
+  const auto pointer = ReadFile(target_->files(), "data/storage.current", 100);
   ASSERT_TRUE(pointer.ok());
-  ASSERT_TRUE(target.files().Remove("data/storage.current").ok());
-  EXPECT_TRUE(target.Open().IsCorruption());
+  ASSERT_TRUE(target_->files().Remove("data/storage.current").ok());
+  EXPECT_TRUE(target_->Open().IsCorruption());
   std::string damaged = *pointer;
   damaged[10] ^= 1;
-  ASSERT_TRUE(ReplaceFile(target.files(), "data/storage.current", damaged).ok());
-  EXPECT_TRUE(target.Open().IsCorruption());
-  ASSERT_TRUE(ReplaceFile(target.files(), "data/storage.current", *pointer).ok());
-  ASSERT_TRUE(target.Open().ok());
-  EXPECT_EQ(target.applied(), kEntries);
+  ASSERT_TRUE(ReplaceFile(target_->files(), "data/storage.current", damaged).ok());
+  EXPECT_TRUE(target_->Open().IsCorruption());
+  ASSERT_TRUE(ReplaceFile(target_->files(), "data/storage.current", *pointer).ok());
+  ASSERT_TRUE(target_->Open().ok());
+  EXPECT_EQ(target_->applied(), kEntries);
 }
 
 TEST_F(StorageNodeTest, TheStatusSaysWhatIsFetchedAndKept) {
-  NodeRig source(1, 11);
-  NodeRig target(2, 12);
-  Fill(source);
-  RigPair pair(source, target, 1);
-  pair.Want();
-  ASSERT_TRUE(pair.Until([&] { return pair.bytes_sent > 20'000; }));
-  target.Settle();
+  Meet({});
+  ASSERT_TRUE(pair_->UntilSent(20'000));
+  target_->Settle();
   const auto status_of = [](NodeRig& rig) {
     rig.Receive("router", RequestId(5), proto::StorageStatusQuery());
     for (auto& message : rig.Run().messages) {
@@ -616,9 +544,9 @@ TEST_F(StorageNodeTest, TheStatusSaysWhatIsFetchedAndKept) {
     }
     return proto::StorageStatus();
   };
-  EXPECT_EQ(status_of(target).installing, LogIndex(kEntries));
-  EXPECT_GT(status_of(target).installing_bytes_total, status_of(target).installing_bytes_done);
-  EXPECT_EQ(status_of(source).snapshots_kept, 1u);
+  EXPECT_EQ(status_of(*target_).installing, LogIndex(kEntries));
+  EXPECT_GT(status_of(*target_).installing_bytes_total, status_of(*target_).installing_bytes_done);
+  EXPECT_EQ(status_of(*source_).snapshots_kept, 1u);
 }
 
 }  // namespace
