@@ -26,6 +26,10 @@ Usage: scripts/cluster.sh COMMAND [--data DIR]
   Nodes are n1 to n99. Node n<i> serves HTTP on port P+i-1 and ZeroMQ clients on 7000+i-1; its raftd listens on 9000+i-1 and its
   storaged on 10500+i-1. The last three move with P: --base-port 8180 makes them 7100, 9100 and 10600.
   Everything listens on 127.0.0.1 alone.
+
+  Flags of one's own (storaged --help, raftd --help, routerd --help tell them) stand in the files DIR/storaged.flags,
+  DIR/raftd.flags and DIR/routerd.flags, one a line; a process takes them when it is started next:
+    echo --lease-reads >>data/raftd.flags; scripts/cluster.sh restart n1
 END
 }
 
@@ -114,6 +118,11 @@ pid_of() {
   echo "$pid"
 }
 
+# own_flags PROCESS: the flags in DIR/PROCESS.flags, a line each, without empty lines and those that begin with #.
+own_flags() {
+  [ ! -f "$DATA/$1.flags" ] || sed -e 's/^[[:space:]]*//; s/[[:space:]]*$//; /^#/d; /^$/d' "$DATA/$1.flags"
+}
+
 start_process() {
   local i=$1 process=$2 node=$DATA/n$1 member j named arguments=()
   named=("${MEMBERS[@]}")
@@ -130,6 +139,7 @@ start_process() {
     member+=",client=tcp://127.0.0.1:$(client_port "$j"),http=127.0.0.1:$(http_port "$j")"
     arguments+=(--member "$member")
   done
+  mapfile -t -O "${#arguments[@]}" arguments < <(own_flags "$process")
   mkdir -p "$node/run" "$node/log"
   rm -f "$(pid_file "$i" "$process")"
   # The process runs in its node's folder, so that its ipc:// sockets have short, relative names in any checkout.
@@ -567,7 +577,7 @@ command_remove() {
 
 command_wipe() {
   command_stop >/dev/null
-  rm -rf "$DATA"/n[1-9] "$DATA"/n[1-9][0-9] "$DATA"/n[1-9]*.removed* "$DATA/cluster"
+  rm -rf "$DATA"/n[1-9] "$DATA"/n[1-9][0-9] "$DATA"/n[1-9]*.removed* "$DATA/cluster" "$DATA"/{storaged,raftd,routerd}.flags
   rmdir "$DATA" 2>/dev/null || true
   say "Wiped $DATA."
 }

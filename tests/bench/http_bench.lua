@@ -1,4 +1,4 @@
--- The requests of http_bench.py, for wrk. Arguments: system (bedrock or etcd), operation (fill, put, txn or get), number of
+-- The requests of http_bench.py, for wrk. Arguments: system (etcd; any other is Bedrock), operation (fill, put, txn or get), number of
 -- keys, value size, first key to fill. fill puts the keys in order, put and get choose any; txn puts three, neighbours, in one transaction.
 
 local system, operation, keys, value, next_fill

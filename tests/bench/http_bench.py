@@ -3,7 +3,8 @@
 
 Starts a fresh cluster of its own (build it first: scripts/test.sh or scripts/cluster.sh start), in a temporary folder, on
 ports of its own, and stops it afterwards. With --peer etcd it does the same, in the same run and in alternating rounds, for
-Debian's etcd (package etcd-server), over its HTTP gateway: three members, every write fsynced by a majority, like Bedrock's.
+Debian's etcd (package etcd-server), over its HTTP gateway: three members, every write fsynced by a majority, like Bedrock's;
+with --peer lease for a second Bedrock that answers linearizable reads by a lease.
 
 Prints a JSON line a round and a table of medians. `steal` is the CPU time that the host took from this machine, in per cent:
 rounds with more than 2 % say little.
@@ -41,12 +42,13 @@ def steal_ticks():
 
 
 class Bedrock:
-    name = "bedrock"
-
-    def __init__(self, folder, nodes, base_port):
-        self.data = folder / "bedrock"
+    def __init__(self, folder, nodes, base_port, name="bedrock", raftd_flags=()):
+        self.name = name
+        self.data = folder / name
         self.nodes = nodes
         self.port = base_port
+        self.data.mkdir()
+        (self.data / "raftd.flags").write_text("".join(f"{flag}\n" for flag in raftd_flags))
 
     def cluster(self, *words):
         command = [str(ROOT / "scripts/cluster.sh"), *words, "--data", str(self.data)]
@@ -145,7 +147,8 @@ def main():
     parser.add_argument("--keys", type=int, default=100_000)
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--base-port", type=int, default=18080)
-    parser.add_argument("--peer", choices=["etcd"], help="measure this, too, in alternating rounds")
+    parser.add_argument("--peer", choices=["etcd", "lease"],
+                        help="measure this, too, in alternating rounds; lease: Bedrock whose raftds have --lease-reads")
     parser.add_argument("--folder", help="where the data go; on the disk to be measured (the temporary folder)")
     options = parser.parse_args()
 
@@ -153,6 +156,8 @@ def main():
     systems = [Bedrock(folder, options.nodes, options.base_port)]
     if options.peer == "etcd":
         systems.append(Etcd(folder, options.nodes, options.base_port))
+    if options.peer == "lease":
+        systems.append(Bedrock(folder, options.nodes, options.base_port + 20, "lease", ["--lease-reads"]))
     results = {}
     started = []
     try:

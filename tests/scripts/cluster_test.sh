@@ -51,6 +51,17 @@ check 'the data survive restarts' world "$(curl -sS "http://127.0.0.1:$PORT/get?
 refuses 'a node that does not exist' "$CLUSTER" kill n4 --data "$DATA"
 refuses 'a process that does not exist' "$CLUSTER" restart n1 etcd --data "$DATA"
 
+# Flags of one's own: a process takes them when it is started next.
+printf '%s\n' '# reads without a round of messages' '' '  --lease-reads ' '--clock-drift-per-mille=50' >"$DATA/raftd.flags"
+"$CLUSTER" restart n2 raftd --data "$DATA" >/dev/null
+flags() { tr '\0' '\n' <"/proc/$(<"$DATA/$1/run/raftd.pid")/cmdline" | grep -cxE -e '--lease-reads|--clock-drift-per-mille=50' || true; }
+check 'a restarted process has the flags' 2 "$(flags n2)"
+check 'the others have not' 0 "$(flags n3)"
+echo '--no-such-flag' >"$DATA/raftd.flags"
+refuses 'a flag that does not exist' "$CLUSTER" restart n2 raftd --data "$DATA"
+rm "$DATA/raftd.flags"
+"$CLUSTER" start --data "$DATA" >/dev/null
+
 # Members come and go; each router tells of all.
 refuses 'a name that is none' "$CLUSTER" add four --data "$DATA"
 refuses 'a node that is there' "$CLUSTER" add n2 --data "$DATA"
