@@ -13,6 +13,7 @@
 
 #include "common/env/random.h"
 #include "storaged/engine/read/iterator.h"
+#include "tests/support/map_iterator.h"
 
 namespace bedrock::txn {
 namespace {
@@ -141,33 +142,14 @@ TEST(MergedWalkTest, AgreesWithAMapAndTellsWhatItWentOver) {
 
     std::set<std::string> told;
     const auto it = Merged(base, writes, {begin, end}, std::make_unique<LetterRecorder>(&told));
-    auto at = model.end();
+    test::MapIterator at(model);
     for (int step = 0; step < 30; ++step) {
-      const std::string target = letter();
-      const std::string from = at == model.end() ? "" : at->first;
-      switch (random.Below(at == model.end() ? 4 : 8)) {
-        case 0:
-          it->SeekToFirst();
-          at = model.begin();
+      const std::string from = at.Valid() ? at.key() : "";
+      switch (test::MoveAlike(random, letter(), *it, at)) {
+        case test::Move::kSeek:
           break;
-        case 1:
-          it->SeekToLast();
-          at = model.empty() ? model.end() : std::prev(model.end());
-          break;
-        case 2:
-          it->Seek(target);
-          at = model.lower_bound(target);
-          break;
-        case 3:
-          it->SeekForPrev(target);
-          at = model.upper_bound(target);
-          at = at == model.begin() ? model.end() : std::prev(at);
-          break;
-        case 4:
-        case 5: {
-          it->Next();
-          ++at;
-          const std::string to = at == model.end() ? end : at->first;
+        case test::Move::kNext: {
+          const std::string to = at.Valid() ? at.key() : end;
           for (char c = from[0]; c <= 'z'; ++c) {
             const std::string gap = std::string(1, c) + "~";
             if (to.empty() || gap < to) {
@@ -176,10 +158,8 @@ TEST(MergedWalkTest, AgreesWithAMapAndTellsWhatItWentOver) {
           }
           break;
         }
-        default: {
-          it->Prev();
-          at = at == model.begin() ? model.end() : std::prev(at);
-          const std::string to = at == model.end() ? begin : at->first;
+        case test::Move::kPrev: {
+          const std::string to = at.Valid() ? at.key() : begin;
           for (char c = 'a'; c < from[0]; ++c) {
             const std::string gap = std::string(1, c) + "~";
             if (gap > to) {
@@ -188,11 +168,11 @@ TEST(MergedWalkTest, AgreesWithAMapAndTellsWhatItWentOver) {
           }
         }
       }
-      ASSERT_EQ(it->Valid(), at != model.end()) << "seed " << seed << " step " << step;
-      if (at == model.end()) continue;
-      ASSERT_EQ(it->key(), at->first) << "seed " << seed << " step " << step;
-      ASSERT_EQ(it->value(), at->second);
-      ASSERT_TRUE(told.contains(at->first));
+      ASSERT_EQ(it->Valid(), at.Valid()) << "seed " << seed << " step " << step;
+      if (!at.Valid()) continue;
+      ASSERT_EQ(it->key(), at.key()) << "seed " << seed << " step " << step;
+      ASSERT_EQ(it->value(), at.value());
+      ASSERT_TRUE(told.contains(at.key()));
     }
     ASSERT_TRUE(it->status().ok());
   }

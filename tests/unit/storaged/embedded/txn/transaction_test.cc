@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "../database_fixture.h"
+#include "tests/support/map_iterator.h"
 
 namespace bedrock::embedded {
 namespace {
@@ -352,40 +353,13 @@ TEST_P(TransactionTest, IteratorsAgreeWithAMap) {
     model.erase(model.begin(), model.lower_bound(begin));
     if (!end.empty()) model.erase(model.lower_bound(end), model.end());
     const auto it = transaction->NewIterator({begin, end});
-    auto at = model.end();
+    test::MapIterator at(model);
     for (int step = 0; step < 60; ++step) {
-      const std::string target = key();
-      switch (at == model.end() ? random.Below(4) : random.Below(8)) {
-        case 0:
-          it->SeekToFirst();
-          at = model.begin();
-          break;
-        case 1:
-          it->SeekToLast();
-          at = model.empty() ? model.end() : std::prev(model.end());
-          break;
-        case 2:
-          it->Seek(target);
-          at = model.lower_bound(target);
-          break;
-        case 3:
-          it->SeekForPrev(target);
-          at = model.upper_bound(target);
-          at = at == model.begin() ? model.end() : std::prev(at);
-          break;
-        case 4:
-        case 5:
-          it->Next();
-          ++at;
-          break;
-        default:
-          it->Prev();
-          at = at == model.begin() ? model.end() : std::prev(at);
-      }
-      ASSERT_EQ(it->Valid(), at != model.end()) << "seed " << seed << " step " << step;
-      if (at != model.end()) {
-        ASSERT_EQ(it->key(), at->first);
-        ASSERT_EQ(it->value(), at->second);
+      test::MoveAlike(random, key(), *it, at);
+      ASSERT_EQ(it->Valid(), at.Valid()) << "seed " << seed << " step " << step;
+      if (at.Valid()) {
+        ASSERT_EQ(it->key(), at.key());
+        ASSERT_EQ(it->value(), at.value());
       }
     }
     ASSERT_TRUE(it->status().ok());
