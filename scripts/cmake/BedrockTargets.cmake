@@ -68,6 +68,19 @@ function(bedrock_test name)
                        PROPERTIES ${environment} TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}" ${ARG_PROPERTIES})
 endfunction()
 
+# bedrock_process_test(NAME SOURCES a_test.cc … [DEPS lib …]): a bedrock_test that runs the three programs, with the
+# clusters, HTTP client and loads of tests/process. One at a time: a machine that is busy looks like a fault.
+function(bedrock_process_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS" ${ARGN})
+  bedrock_test(${name}
+    SOURCES ${ARG_SOURCES}
+    DEPS bedrock_process_rig ${ARG_DEPS}
+    TIMEOUT 300
+    LABELS process
+    PROPERTIES RUN_SERIAL TRUE)
+  add_dependencies(${name} storaged raftd routerd)
+endfunction()
+
 if(BEDROCK_FUZZERS)
   add_custom_target(fuzzers)
 endif()

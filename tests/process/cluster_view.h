@@ -31,6 +31,7 @@ inline bool WaitUntil(const std::function<bool()>& done) {
   return done();
 }
 
+/// Whether the load has `count` more acknowledgements within a minute.
 inline bool WaitForProgress(const WriteLoad& load, std::uint64_t count) {
   const std::uint64_t goal = load.acknowledged() + count;
   return WaitUntil([&] { return load.acknowledged() >= goal; });
@@ -100,6 +101,14 @@ inline std::vector<std::string> UrlsBut(const TestCluster& cluster, int without)
     if (node != without) urls.push_back(cluster.Url(node));
   }
   return urls;
+}
+
+/// Starts the nodes and then the load; gives who leads once writes go through, nobody where they do
+/// not.
+inline Leadership StartUnderLoad(TestCluster& cluster, WriteLoad& load) {
+  cluster.StartAll();
+  load.Start();
+  return WaitForProgress(load, 500) ? LeadershipAt(cluster, 1) : Leadership();
 }
 
 /// WriteLoad::VerifyThrough every node, all at once.

@@ -39,10 +39,6 @@ bool WaitForLog(const TestCluster& cluster, int node, const std::string& text) {
   return false;
 }
 
-void StartNode(TestCluster& cluster, int node) {
-  for (const Program program : kPrograms) cluster.Start(node, program);
-}
-
 void WipeNode(TestCluster& cluster, int node) {
   cluster.KillNode(node);
   fs::remove_all(cluster.NodeFolder(node));
@@ -50,13 +46,13 @@ void WipeNode(TestCluster& cluster, int node) {
 
 TEST(DiskTest, AFirstStartLongAfterTheOthersJoinsInAndAWipedDiskIsRefused) {
   TestCluster cluster;
-  StartNode(cluster, 1);
-  StartNode(cluster, 2);
+  cluster.StartNode(1);
+  cluster.StartNode(2);
   ASSERT_TRUE(cluster.WaitForWrite(1));
   for (int i = 0; i < 50; ++i) {
     ASSERT_EQ(Put(cluster, 1, "key" + std::to_string(i), "value").status, 204);
   }
-  StartNode(cluster, 3);
+  cluster.StartNode(3);
   // Its router serves at once, through the others; its log takes part once the leader has noted it.
   ASSERT_TRUE(WaitForLog(cluster, 3, "this node takes part"));
   ASSERT_TRUE(cluster.WaitForWrite(3));
@@ -64,7 +60,7 @@ TEST(DiskTest, AFirstStartLongAfterTheOthersJoinsInAndAWipedDiskIsRefused) {
 
   ASSERT_TRUE(WaitForLog(cluster, 3, kNoted));
   WipeNode(cluster, 3);
-  StartNode(cluster, 3);
+  cluster.StartNode(3);
   ASSERT_EQ(cluster.WaitForExit(3, Program::kRaftd, 30), kExitMustNotStart);
   EXPECT_TRUE(WaitForLog(cluster, 3, "under a new id"));
   // Whatever its supervisor does.
@@ -82,7 +78,7 @@ TEST(DiskTest, AWipedLeaderIsRefusedToo) {
   ASSERT_EQ(Put(cluster, leader, "key", "value").status, 204);
   ASSERT_TRUE(WaitForLog(cluster, leader, kNoted));
   WipeNode(cluster, leader);
-  StartNode(cluster, leader);
+  cluster.StartNode(leader);
   EXPECT_EQ(cluster.WaitForExit(leader, Program::kRaftd, 30), kExitMustNotStart);
   const int other = leader == 1 ? 2 : 1;
   ASSERT_TRUE(cluster.WaitForWrite(other));

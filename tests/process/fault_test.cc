@@ -175,14 +175,11 @@ class CutLinks {
 void CutTheLeader(const std::function<void(CutLinks&, int leader)>& cut) {
   CutLinks links(3);
   TestCluster& cluster = links.cluster();
-  cluster.StartAll();
-  const Leadership before = LeadershipAt(cluster, 1);
+  WriteLoad load(UrlsBut(cluster, 0), 6);
+  const Leadership before = StartUnderLoad(cluster, load);
   const int old = before.leader;
   ASSERT_NE(old, 0);
   const int other = old % 3 + 1;
-  WriteLoad load(UrlsBut(cluster, 0), 6);
-  load.Start();
-  ASSERT_TRUE(WaitForProgress(load, 500));
   const std::size_t log_before = cluster.ReadLog(old, Program::kRaftd).size();
 
   cut(links, old);

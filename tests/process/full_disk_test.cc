@@ -74,14 +74,10 @@ HttpResponse Put(HttpClient& http, const std::string& url, const std::string& ke
 
 TEST(FullDiskProcessTest, ALeaderWhoseDiskIsFullHandsLeadershipAwayAndIsWellAgainByItself) {
   TestCluster cluster(OnSmallDisks());
-  cluster.StartAll();
-  const Leadership before = LeadershipAt(cluster, 1);
-  const int full = before.leader;
+  WriteLoad load(UrlsBut(cluster, 0), 6);
+  const int full = StartUnderLoad(cluster, load).leader;
   ASSERT_NE(full, 0);
   const int other = full % 3 + 1;
-  WriteLoad load(UrlsBut(cluster, 0), 6);
-  load.Start();
-  ASSERT_TRUE(WaitForProgress(load, 500));
   // Large values, so that it does not take long until nothing is left.
   HttpClient http;
   LeaveRoomFor(cluster, full, 0);

@@ -13,15 +13,7 @@
 namespace bedrock::test {
 namespace {
 
-class InteractiveProcessTest : public testing::Test {
- protected:
-  void SetUp() override { cluster_.StartAll(); }
-
-  TestCluster cluster_;
-  Node one_{cluster_, 1};
-  Node two_{cluster_, 2};
-  Node three_{cluster_, 3};
-};
+class InteractiveProcessTest : public ThreeNodesTest {};
 
 TEST_F(InteractiveProcessTest, AnInteractiveTransactionWorksThroughAnyNode) {
   for (const std::string mode : {"optimistic", "pessimistic"}) {

@@ -11,24 +11,15 @@
 #include <thread>
 #include <vector>
 
+#include "tests/process/cluster_view.h"
 #include "tests/process/node.h"
+#include "tests/process/test_cluster.h"
 #include "tests/process/write_load.h"
 
 namespace bedrock::test {
 namespace {
 
-void PauseMs(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
-
 std::string Name(int node) { return "n" + std::to_string(node); }
-
-bool WaitFor(const std::function<bool()>& done, int seconds = 60) {
-  const std::int64_t deadline = NowMs() + seconds * 1000;
-  while (!done()) {
-    if (NowMs() > deadline) return false;
-    PauseMs(20);
-  }
-  return true;
-}
 
 /// Readers of one key that somebody counts up: linearizable, so what one has seen never goes back.
 class ReadLoad {
@@ -117,7 +108,7 @@ class MembersProcessTest : public testing::Test {
     return {};
   }
   bool WaitForRole(int at, int node, const std::string& role) const {
-    return WaitFor([&] {
+    return WaitUntil([&] {
       const Json member = Member(at, node);
       return role.empty() ? member.is_null() && View(at).is_object()
                           : member.is_object() && member["role"] == role;
@@ -126,7 +117,7 @@ class MembersProcessTest : public testing::Test {
   /// The node follows or leads, and has applied what was committed when this began.
   bool WaitUntilInStep(int node) const {
     std::uint64_t goal = 0;
-    return WaitFor([&] {
+    return WaitUntil([&] {
       const Json view = View(node);
       if (!view.is_object() || view["leader"].is_null()) return false;
       if (goal == 0) goal = view["commit_index"].get<std::uint64_t>();
@@ -161,10 +152,6 @@ class MembersProcessTest : public testing::Test {
     cluster_.Start(node, Program::kStoraged);
     cluster_.Start(node, Program::kRaftd);
     EXPECT_TRUE(WaitUntilInStep(node)) << View(node).dump();
-  }
-  static bool WaitForProgress(const WriteLoad& load, std::uint64_t count) {
-    const std::uint64_t goal = load.acknowledged() + count;
-    return WaitFor([&] { return load.acknowledged() >= goal; });
   }
   /// Writers and readers run while `act` does; none of them may notice.
   void UnderLoad(const std::vector<int>& routers, const std::vector<int>& verify_at,
@@ -286,7 +273,7 @@ TEST_F(MembersProcessTest, VotersAreDemotedAndPromotedUnderLoad) {
       EXPECT_EQ(demoted.status, 200) << demoted.body << demoted.error;
       EXPECT_EQ(Parse(demoted)["role"], "learner");
       EXPECT_TRUE(WaitForRole(at, node, "learner"));
-      EXPECT_TRUE(WaitFor([&] { return Member(at, node)["state"] == "learner"; }))
+      EXPECT_TRUE(WaitUntil([&] { return Member(at, node)["state"] == "learner"; }))
           << View(at).dump();
       EXPECT_EQ(Move(at, node).status, 400) << "a learner can't lead";
       const HttpResponse promoted = At(at).Send("POST", path + "/promote?timeout=20s");
@@ -320,7 +307,7 @@ TEST_F(MembersProcessTest, WhatCannotBeIsRefusedWithItsCode) {
   EXPECT_EQ(CodeIn(Move(other, 9)), "member_not_found");
   EXPECT_EQ(At(other).Send("POST", "/v1/cluster/members/n9/promote").status, 404);
   cluster_.KillNode(third);
-  ASSERT_TRUE(WaitFor([&] { return Member(leader, third)["state"] == "unreachable"; }));
+  ASSERT_TRUE(WaitUntil([&] { return Member(leader, third)["state"] == "unreachable"; }));
   // Two of three are left, and one of two is no majority of them.
   for (const char* what : {"", "/demote"}) {
     const HttpResponse refused = At(leader).Send(*what == 0 ? "DELETE" : "POST",
@@ -398,7 +385,7 @@ TEST_F(MembersProcessTest, ARouterThatStopsAnswersWhatItWasAskedAndTurnsAwayTheR
       }
     });
   }
-  EXPECT_TRUE(WaitFor([&] { return served > 200; }));
+  EXPECT_TRUE(WaitUntil([&] { return served > 200; }));
   stopping = true;
   EXPECT_EQ(cluster_.Stop(1, Program::kRouterd), 0);
   for (std::thread& client : clients) client.join();

@@ -55,6 +55,17 @@ class Node {
   HttpClient http_;
 };
 
+/// Three nodes that serve, and a client of each.
+class ThreeNodesTest : public testing::Test {
+ protected:
+  void SetUp() override { cluster_.StartAll(); }
+
+  TestCluster cluster_;
+  Node one_{cluster_, 1};
+  Node two_{cluster_, 2};
+  Node three_{cluster_, 3};
+};
+
 inline std::string KvOf(const std::string& id, const std::string& key) {
   return "/v1/transactions/" + id + "/kv/" + key;
 }

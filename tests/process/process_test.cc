@@ -12,22 +12,16 @@
 #include <vector>
 
 #include "common/env/random.h"
+#include "tests/process/cluster_view.h"
 #include "tests/process/http_client.h"
 #include "tests/process/test_cluster.h"
+#include "tests/process/waking_leader.h"
 #include "tests/process/write_load.h"
 
 namespace bedrock::test {
 namespace {
 
 namespace fs = std::filesystem;
-
-void PauseMs(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
-
-std::vector<std::string> Urls(const TestCluster& cluster) {
-  std::vector<std::string> urls;
-  for (int node = 1; node <= cluster.nodes(); ++node) urls.push_back(cluster.Url(node));
-  return urls;
-}
 
 HttpResponse Put(HttpClient& http, const std::string& url, const std::string& key,
                  const std::string& value) {
@@ -36,17 +30,6 @@ HttpResponse Put(HttpClient& http, const std::string& url, const std::string& ke
 
 HttpResponse Get(HttpClient& http, const std::string& url, const std::string& key) {
   return http.Send({.url = url + "/v1/kv/" + key});
-}
-
-/// Waits until the load has had `count` more acknowledgements. False: not within a minute.
-bool WaitForProgress(const WriteLoad& load, std::uint64_t count) {
-  const std::uint64_t goal = load.acknowledged() + count;
-  const std::int64_t deadline = NowMs() + 60'000;
-  while (load.acknowledged() < goal) {
-    if (NowMs() > deadline) return false;
-    PauseMs(5);
-  }
-  return true;
 }
 
 TEST(ProcessTest, WritesOnAnyNodeAreReadOnEveryNode) {
@@ -107,11 +90,7 @@ TEST(ProcessTest, LeaderNodeKilledUnderLoadLosesNothingAndWritesResume) {
   const int leader = cluster.WaitForLeader();
   ASSERT_NE(leader, 0);
   // Writers use the surviving routers: what is measured is the fail-over, not refused connections.
-  std::vector<std::string> urls;
-  for (int node = 1; node <= 3; ++node) {
-    if (node != leader) urls.push_back(cluster.Url(node));
-  }
-  WriteLoad load(urls, 64);
+  WriteLoad load(UrlsBut(cluster, leader), 64);
   load.Start();
   ASSERT_TRUE(WaitForProgress(load, 2000));
   cluster.KillNode(leader);
@@ -145,7 +124,7 @@ void KillOneAlone(Program program, bool of_leader) {
   const int leader = cluster.WaitForLeader();
   ASSERT_NE(leader, 0);
   const int victim = of_leader ? leader : leader % 3 + 1;
-  WriteLoad load(Urls(cluster), 16);
+  WriteLoad load(UrlsBut(cluster, 0), 16);
   load.Start();
   ASSERT_TRUE(WaitForProgress(load, 500));
   cluster.Kill(victim, program);
@@ -171,7 +150,7 @@ TEST(ProcessTest, LeaderRouterdKilledAlone) { KillOneAlone(Program::kRouterd, tr
 TEST(ProcessTest, AllNineKilledAtOnceLoseNothing) {
   TestCluster cluster;
   cluster.StartAll();
-  WriteLoad load(Urls(cluster), 32);
+  WriteLoad load(UrlsBut(cluster, 0), 32);
   load.Start();
   ASSERT_TRUE(WaitForProgress(load, 2000));
   for (int node = 1; node <= 3; ++node) {
@@ -194,7 +173,7 @@ TEST(ProcessTest, TwentyRandomKillRoundsLoseNothing) {
   const std::uint64_t seed = SystemEntropy();
   std::cout << "seed " << seed << "\n";
   Random random(seed);
-  WriteLoad load(Urls(cluster), 16);
+  WriteLoad load(UrlsBut(cluster, 0), 16);
   load.Start();
   for (int round = 0; round < 20; ++round) {
     ASSERT_TRUE(WaitForProgress(load, 200)) << "round " << round << ", seed " << seed;
@@ -223,38 +202,7 @@ TEST(ProcessTest, TwentyRandomKillRoundsLoseNothing) {
 TEST(ProcessTest, PausedLeaderDoesNotServeStaleReadsWhenItWakes) {
   TestCluster cluster;
   cluster.StartAll();
-  HttpClient http;
-  for (int round = 0; round < 3; ++round) {
-    const int old_leader = cluster.WaitForLeader();
-    ASSERT_NE(old_leader, 0);
-    const int other = old_leader % 3 + 1;
-    ASSERT_EQ(Put(http, cluster.Url(other), "color", "old").status, 204);
-    cluster.Signal(old_leader, Program::kRaftd, SIGSTOP);
-    // The rest elects a leader and moves on while the old one believes to lead.
-    HttpResponse put;
-    for (int attempt = 0; attempt < 10 && put.status != 204; ++attempt) {
-      put = Put(http, cluster.Url(other), "color", "new" + std::to_string(round));
-    }
-    ASSERT_EQ(put.status, 204) << put.body;
-    // Readers that ask the old leader's node wait while it sleeps, and must see the new value when
-    // it wakes.
-    std::vector<std::thread> readers;
-    for (int i = 0; i < 8; ++i) {
-      readers.emplace_back([&cluster, old_leader, round] {
-        HttpClient reader;
-        for (int n = 0; n < 20; ++n) {
-          const HttpResponse get = Get(reader, cluster.Url(old_leader), "color");
-          if (get.status == 200) {
-            EXPECT_EQ(get.body, "new" + std::to_string(round));
-          }
-        }
-      });
-    }
-    PauseMs(200);
-    cluster.Signal(old_leader, Program::kRaftd, SIGCONT);
-    for (std::thread& reader : readers) reader.join();
-    ASSERT_TRUE(cluster.WaitForWrite(old_leader));
-  }
+  ExpectNoStaleReadsFromAWakingLeader(cluster);
 }
 
 TEST(ProcessTest, ANodeOfAnotherClusterIsRefused) {
@@ -383,7 +331,7 @@ std::size_t PreVotes(const TestCluster& cluster, int node) {
 TEST(ProcessTest, APlannedStopOfTheLeadersRaftdUnderLoadCostsNoElectionTimeoutAndNoRequest) {
   TestCluster cluster;
   cluster.StartAll();
-  WriteLoad load(Urls(cluster), 16);
+  WriteLoad load(UrlsBut(cluster, 0), 16);
   load.Start();
   int smooth = 0;  // all would be, but for machines that are busy with something else
   for (int round = 0; round < 3; ++round) {

@@ -8,10 +8,10 @@
 #include <fstream>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "tests/process/node.h"
 #include "tests/process/test_cluster.h"
+#include "tests/process/waking_leader.h"
 
 namespace bedrock::test {
 namespace {
@@ -58,35 +58,7 @@ TEST(LeaseProcessTest, LeasesConfirmTheReadsOfEveryNode) {
 TEST(LeaseProcessTest, ALeaderThatSleptServesNoReadByItsOldLease) {
   TestCluster cluster(WithLeases());
   cluster.StartAll();
-  for (int round = 0; round < 3; ++round) {
-    const int old_leader = cluster.WaitForLeader();
-    ASSERT_NE(old_leader, 0);
-    Node other(cluster, old_leader % 3 + 1);
-    ASSERT_EQ(other.Put("color", "old").status, 204);
-    cluster.Signal(old_leader, Program::kRaftd, SIGSTOP);
-    const std::string fresh = "new" + std::to_string(round);
-    HttpResponse put;
-    for (int attempt = 0; attempt < 20 && put.status != 204; ++attempt) {
-      put = other.Put("color", fresh);
-    }
-    ASSERT_EQ(put.status, 204) << put.body;
-    std::vector<std::thread> readers;
-    for (int i = 0; i < 8; ++i) {
-      readers.emplace_back([&cluster, old_leader, fresh] {
-        Node reader(cluster, old_leader);
-        for (int n = 0; n < 20; ++n) {
-          const HttpResponse get = reader.Get("/v1/kv/color");
-          if (get.status == 200) {
-            EXPECT_EQ(get.body, fresh);
-          }
-        }
-      });
-    }
-    std::this_thread::sleep_for(milliseconds(200));  // so that they wait at the sleeping raftd
-    cluster.Signal(old_leader, Program::kRaftd, SIGCONT);
-    for (std::thread& reader : readers) reader.join();
-    ASSERT_TRUE(cluster.WaitForWrite(old_leader));
-  }
+  ExpectNoStaleReadsFromAWakingLeader(cluster);
 }
 
 // Off is the default: nobody promises anything, and reads go by rounds.

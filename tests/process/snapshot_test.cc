@@ -55,10 +55,6 @@ int AFollower(TestCluster& cluster) {
   return leader == 3 ? 2 : 3;
 }
 
-void StartNode(TestCluster& cluster, int node) {
-  for (const Program program : kPrograms) cluster.Start(node, program);
-}
-
 TEST(SnapshotTest, ANodeThatWasDownWhileTheLogsWereTrimmedComesBackUnderFullLoad) {
   TestCluster cluster(SmallLogs());
   cluster.StartAll();
@@ -71,7 +67,7 @@ TEST(SnapshotTest, ANodeThatWasDownWhileTheLogsWereTrimmedComesBackUnderFullLoad
   WriteLoad load(UrlsBut(cluster, down), kWriters);
   load.Start();
   ASSERT_TRUE(WaitForProgress(load, 500));
-  StartNode(cluster, down);
+  cluster.StartNode(down);
   ASSERT_TRUE(WaitUntil([&] { return HasInstalled(cluster, down); }));
   ASSERT_TRUE(WaitForProgress(load, 200));
   EXPECT_TRUE(WaitUntilCaughtUp(cluster, up, down));
@@ -83,7 +79,7 @@ TEST(SnapshotTest, ANodeThatWasDownWhileTheLogsWereTrimmedComesBackUnderFullLoad
 
   // It stays what it became, and can lead.
   cluster.KillNode(down);
-  StartNode(cluster, down);
+  cluster.StartNode(down);
   ASSERT_TRUE(cluster.WaitForWrite(down));
   cluster.KillNode(up);
   ASSERT_TRUE(cluster.WaitForWrite(down));
@@ -120,7 +116,7 @@ TEST(SnapshotTest, KillsOfEitherSideWhileItIsFetchedOnlyDelayIt) {
   const int up = down == 3 ? 2 : 3;
   cluster.KillNode(down);
   Fill(cluster, up, "key", 700);
-  StartNode(cluster, down);
+  cluster.StartNode(down);
   const auto fetching = [&] {
     const std::string log = cluster.ReadLog(down, Program::kStoraged);
     return log.find("fetching a snapshot") != std::string::npos;

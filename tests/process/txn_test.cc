@@ -19,15 +19,7 @@
 namespace bedrock::test {
 namespace {
 
-class TxnProcessTest : public testing::Test {
- protected:
-  void SetUp() override { cluster_.StartAll(); }
-
-  TestCluster cluster_;
-  Node one_{cluster_, 1};
-  Node two_{cluster_, 2};
-  Node three_{cluster_, 3};
-};
+class TxnProcessTest : public ThreeNodesTest {};
 
 TEST_F(TxnProcessTest, TransfersOnAllNodesKeepTheSumThatEveryReaderSees) {
   constexpr int kAccounts = 5;
