@@ -88,6 +88,11 @@ struct RaftStatus {
   ErrorCode storage_health = ErrorCode::kStorageUnavailable;
   std::string software;
   std::vector<MemberStatus> members;
+  // Of a leader: the newest checks of the state (StateCheck) on which a majority of the voters
+  // agreed, and where replicas differed with no majority to say who is right; 0: none, or it does
+  // not lead.
+  LogIndex checks_agreed;
+  LogIndex checks_differ;
 
   friend bool operator==(const RaftStatus&, const RaftStatus&) = default;
 };

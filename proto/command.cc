@@ -256,10 +256,11 @@ std::string EncodeCommand(const Command& command) {
 Result<Command> DecodeCommand(std::string_view encoded) {
   MsgpackReader head(encoded);
   const std::uint64_t format = head.ArraySize() > 0 ? head.Unsigned() : 0;
-  if (format > kCommandFormat && !head.failed()) {
-    return Status::Unavailable("command: of a later format than " + std::to_string(kCommandFormat) +
+  if (format > kNewestFormat && !head.failed()) {
+    return Status::Unavailable("command: of a later format than " + std::to_string(kNewestFormat) +
                                ", which this version cannot execute");
   }
+  if (format == kCheckFormat) return Status::Corruption("command: a check of the state is none");
   MsgpackReader in(encoded);
   Command command;
   WireReader(in, Bytes(), Extra::kMustBeEmpty, KnowsLater(format > 1)).Take(command);
@@ -267,6 +268,28 @@ Result<Command> DecodeCommand(std::string_view encoded) {
   if (!in.failed() && format != FormatOf(command)) in.Fail("not the format of what it holds");
   if (in.failed()) return Status::Corruption("command: " + in.FailureText());
   return command;
+}
+
+std::string EncodeCheckState(const CheckState& check) {
+  std::string encoded;
+  StringSink sink(encoded);
+  WireWriter(sink).Put(check);
+  return encoded;
+}
+
+Result<CheckState> DecodeCheckState(std::string_view encoded) {
+  MsgpackReader head(encoded);
+  const std::uint64_t format = head.ArraySize() > 0 ? head.Unsigned() : 0;
+  if (head.failed() || format != kCheckFormat) return Status::Corruption("check: of no format");
+  MsgpackReader in(encoded);
+  CheckState check;
+  WireReader(in, Bytes(), Extra::kMustBeEmpty).Take(check);
+  if (!in.failed() && !in.at_end()) in.Fail("bytes behind the check");
+  const bool bounded = check.from.size() <= kCheckFromBytesMax && check.bytes_max > 0 &&
+                       check.bytes_max <= kCheckBytesMax;
+  if (!in.failed() && !bounded) in.Fail("beyond its bounds");
+  if (in.failed()) return Status::Corruption("check: " + in.FailureText());
+  return check;
 }
 
 std::string EncodeCommandResult(const CommandResult& result) {

@@ -29,8 +29,8 @@ namespace bedrock::proto {
 //   idempotency = [ key, fingerprint ]
 //
 // Elements at the end of an array that are as if absent are not written. Fences have their seat:
-// the element is empty until they come, with format 3. A delta is zigzag coded: 0, -1, 1, -2, … are
-// 0, 1, 2, 3, …
+// the element is empty until they come, with a later format. A delta is zigzag coded: 0, -1, 1, -2,
+// … are 0, 1, 2, 3, …
 //
 // Every replica must execute a command alike, whatever release it runs, so the rule differs from
 // that of frames: a command is never executed in part. `format` is the oldest format that holds all
@@ -39,8 +39,14 @@ namespace bedrock::proto {
 // operation's fourth, for one) must be empty (nil, false, 0, or a bin, str, array or map of no
 // elements): then they mean nothing and are ignored; anything else is no command, for every release
 // alike.
+//
+// Format 3 is no command of a client's but a check of the state, which leaders propose:
+//
+//   [ 3, from, bytes max ]                                                               format 3
 
-inline constexpr std::uint64_t kCommandFormat = 2;  ///< The newest.
+inline constexpr std::uint64_t kCommandFormat = 2;  ///< The newest of a command.
+inline constexpr std::uint64_t kCheckFormat = 3;    ///< Of CheckState.
+inline constexpr std::uint64_t kNewestFormat = kCheckFormat;
 
 inline constexpr std::size_t kKeyBytesMax = 8192;
 inline constexpr std::size_t kValueBytesDefault = 1 * kMiB;  ///< Default of --max-value-bytes.
@@ -56,6 +62,8 @@ inline constexpr std::size_t kResultBytesMax = 12 * kMiB;
 inline constexpr std::size_t kResultItemsMax = 100'000;
 inline constexpr std::size_t kIdempotencyKeyBytesMax = 128;
 inline constexpr std::size_t kFingerprintBytes = 16;
+inline constexpr std::size_t kCheckBytesMax = 4 * kMiB;
+inline constexpr std::size_t kCheckFromBytesMax = kKeyBytesMax + 256;
 
 struct Condition {
   enum class Kind : std::uint8_t {
@@ -157,6 +165,21 @@ struct Command {
   friend bool operator==(const Command&, const Command&) = default;
 };
 
+/// Makes each replica hash a slice of what it holds: the newest versions of the keys from `from`
+/// on, in order, until `bytes_max` of keys and values are reached or all is done. The hash goes
+/// into the chain of hashes that each replica keeps of what it executed
+/// (storaged/core/state_chain.h), so that what was lost or changed on one of them shows at the
+/// entry that holds the check. Where the next slice begins the leader's replica says; going through
+/// all of the state is a pass.
+///
+/// Its entry has no sender who waits for a reply, and changes nothing that a client can see.
+struct CheckState {
+  std::string_view from;  ///< A key as replicas keep them; empty: a pass begins here.
+  std::uint32_t bytes_max = 0;
+
+  friend bool operator==(const CheckState&, const CheckState&) = default;
+};
+
 /// An item of a scan.
 struct Item {
   std::string key;
@@ -231,10 +254,15 @@ std::size_t EncodedCommandSize(const Command& command);
 std::string EncodeCommand(const Command& command);
 /// Checks the layout, not the bounds (that is CheckCommand's). The result borrows `encoded`.
 ///
-/// corruption: no command, and no release says otherwise. unavailable: a command of a later format
-/// than kCommandFormat: a router refuses it as kUnsupportedProtocol, a state machine that meets it
-/// in the log must stop applying until it is upgraded, never skip it.
+/// corruption: no command (a CheckState, for one), and no release says otherwise. unavailable: of a
+/// later format than kNewestFormat: a router refuses it as kUnsupportedProtocol, a state machine
+/// that meets it in the log must stop applying until it is upgraded, never skip it.
 Result<Command> DecodeCommand(std::string_view encoded);
+
+std::string EncodeCheckState(const CheckState& check);
+/// corruption: no check, or one beyond its bounds (from 0..kCheckFromBytesMax bytes, bytes_max
+/// 1..kCheckBytesMax), which does nothing on any replica. The result borrows `encoded`.
+Result<CheckState> DecodeCheckState(std::string_view encoded);
 
 /// What a session table and an idempotency record keep: the fields of CommandResult in their order,
 /// those that are as if absent left out at the end.

@@ -52,6 +52,7 @@ constexpr Row kRows[] = {
     {ErrorCode::kMemberExists, "member_exists", 409, false, kConflict},
     {ErrorCode::kUnsafeMembershipChange, "unsafe_membership_change", 409, true, kConflict},
     {ErrorCode::kMemberNotFound, "member_not_found", 404, false, kNotFound},
+    {ErrorCode::kDiverged, "diverged", 503, true, kUnavailable},
 };
 constexpr Row kUnrecognizedRow = {ErrorCode::kUnrecognized, "unrecognized", 500, false, kAborted};
 

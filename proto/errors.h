@@ -46,6 +46,7 @@ enum class ErrorCode : std::uint8_t {
   kMemberExists = 31,            ///< A node of this id is, or was, a member.
   kUnsafeMembershipChange = 32,  ///< It could cost the quorum of live voters.
   kMemberNotFound = 33,          ///< No member has this id.
+  kDiverged = 34,  ///< This replica's state differs from the others'; it has to be rebuilt.
   /// Never sent by choice: what a number that this version does not know is read as, so that a
   /// newer peer's new error fails one request and not a whole frame.
   kUnrecognized = 255,

@@ -101,6 +101,7 @@ BEDROCK_FIELDS(Idempotency, m.key, m.fingerprint);
 BEDROCK_FIELDS(Command, FormatNumber{FormatOf(m)}, m.session, m.sequence, m.low_water, m.conditions,
                m.operations, Later(m.read_version), Later(m.reads), Later(m.otherwise),
                Later(Reserved()), Later(OrNil(m.idempotency)));
+BEDROCK_FIELDS(CheckState, FormatNumber{kCheckFormat}, m.from, m.bytes_max);
 BEDROCK_FIELDS(Item, Binary(m.key), Binary(m.value), m.version);
 BEDROCK_FIELDS(OperationResult, m.found, Binary(m.value), m.version, m.items, m.count, m.more,
                Binary(m.next));
@@ -127,11 +128,16 @@ BEDROCK_FIELDS(raft::SnapshotOffer, m.term, m.index);
 BEDROCK_FIELDS(raft::SnapshotOfferReply, m.term, m.installing);
 BEDROCK_FIELDS(raft::LogClaim, m.log);
 BEDROCK_FIELDS(raft::LogVerdict, m.log, m.kind, m.empty);
+BEDROCK_FIELDS(raft::StateCheck, m.index, m.kind, m.hash);
+BEDROCK_FIELDS(raft::StateChecks, m.term, m.checks);
+BEDROCK_FIELDS(raft::StateVerdict, m.term, m.kind, m.check);
 
 BEDROCK_FIELDS(Apply::Item, m.entry.index, m.entry, Binary(m.reply_to.router), m.reply_to.request);
 BEDROCK_FIELDS(Apply, m.items);
 BEDROCK_FIELDS(ApplyProgress, m.applied, m.durable_applied, m.health, Later(m.applied_term),
-               Later(m.membership_index), Later(m.membership));
+               Later(m.membership_index), Later(m.membership), Later(m.state));
+BEDROCK_FIELDS(StateReport, m.checks, m.next, m.passes, m.diverged_at);
+BEDROCK_FIELDS(Quarantine, m.check);
 BEDROCK_FIELDS(FetchSnapshot, m.source, m.endpoint, m.at_least);
 BEDROCK_FIELDS(FetchProgress, m.error, m.installing, m.bytes_done, m.bytes_total);
 BEDROCK_FIELDS(SnapshotOpen, m.at_least, m.resume);
@@ -149,7 +155,8 @@ BEDROCK_NO_FIELDS(RaftStatusQuery);
 BEDROCK_FIELDS(MemberStatus, m.id, m.voter, m.raft, m.storage, m.client, m.http, m.role,
                m.match_index, Later(m.installing));
 BEDROCK_FIELDS(RaftStatus, m.node, m.role, m.leader, m.term, m.commit, m.applied, m.last_index,
-               m.storage_health, m.software, m.members);
+               m.storage_health, m.software, m.members, Later(m.checks_agreed),
+               Later(m.checks_differ));
 BEDROCK_FIELDS(TransferLeadership, m.to);
 BEDROCK_FIELDS(TransferLeadershipReply, m.error, m.leader, m.term);
 BEDROCK_FIELDS(ChangeMembers, m.kind, m.node, m.promote, m.raft, m.storage, m.client, m.http);
@@ -162,7 +169,8 @@ BEDROCK_NO_FIELDS(StorageStatusQuery);
 BEDROCK_FIELDS(StorageStatus, m.applied, m.durable_applied, m.health, m.detail, m.software,
                Later(m.history_from), Later(m.locks), Later(m.installing),
                Later(m.installing_bytes_done), Later(m.installing_bytes_total),
-               Later(m.snapshots_kept));
+               Later(m.snapshots_kept), Later(m.checked), Later(m.check_passes),
+               Later(m.diverged_at));
 BEDROCK_FIELDS(Query, m.command, m.min_version, m.at);
 BEDROCK_FIELDS(QueryReply, m.error, m.result, m.read_version);
 BEDROCK_FIELDS(TransactionName, m.router, m.number);
@@ -216,6 +224,10 @@ inline constexpr std::uint8_t kKind<raft::SnapshotOffer> = 25;
 template <>
 inline constexpr std::uint8_t kKind<raft::SnapshotOfferReply> = 26;
 template <>
+inline constexpr std::uint8_t kKind<raft::StateChecks> = 27;
+template <>
+inline constexpr std::uint8_t kKind<raft::StateVerdict> = 28;
+template <>
 inline constexpr std::uint8_t kKind<raft::LogClaim> = 30;
 template <>
 inline constexpr std::uint8_t kKind<raft::LogVerdict> = 31;
@@ -228,6 +240,8 @@ template <>
 inline constexpr std::uint8_t kKind<FetchSnapshot> = 34;
 template <>
 inline constexpr std::uint8_t kKind<FetchProgress> = 35;
+template <>
+inline constexpr std::uint8_t kKind<Quarantine> = 44;
 // storaged and another storaged
 template <>
 inline constexpr std::uint8_t kKind<SnapshotOpen> = 36;

@@ -53,18 +53,17 @@ struct Refusal {
 
 /// The number of a message on the wire is given in fields.h and drawn in proto/README.md, not by
 /// its position here.
-using Message =
-    std::variant<UnknownKind, Refusal, raft::VoteRequest, raft::VoteReply, raft::AppendRequest,
-                 raft::AppendReply, raft::Heartbeat, raft::HeartbeatReply, raft::ReadIndexRequest,
-                 raft::ReadIndexReply, raft::TimeoutNow, raft::SnapshotOffer,
-                 raft::SnapshotOfferReply, raft::LogClaim, raft::LogVerdict, Propose,
-                 ProposeRefused, ReadIndexQuery, ReadIndexAnswer, RaftStatusQuery, RaftStatus,
-                 TransferLeadership, TransferLeadershipReply, ChangeMembers, ChangeMembersReply,
-                 Apply, ApplyProgress, Get, GetReply, CommandReply, StorageStatusQuery,
-                 StorageStatus, Query, QueryReply, Lock, LockReply, Unlock, ClientGet,
-                 ClientGetReply, ClientWrite, ClientWriteReply, ClientQuery, ClientQueryReply,
-                 ClientTransaction, ClientTransactionReply, FetchSnapshot, FetchProgress,
-                 SnapshotOpen, SnapshotManifest, SnapshotRead, SnapshotChunk, SnapshotClose>;
+using Message = std::variant<
+    UnknownKind, Refusal, raft::VoteRequest, raft::VoteReply, raft::AppendRequest,
+    raft::AppendReply, raft::Heartbeat, raft::HeartbeatReply, raft::ReadIndexRequest,
+    raft::ReadIndexReply, raft::TimeoutNow, raft::SnapshotOffer, raft::SnapshotOfferReply,
+    raft::LogClaim, raft::LogVerdict, Propose, ProposeRefused, ReadIndexQuery, ReadIndexAnswer,
+    RaftStatusQuery, RaftStatus, TransferLeadership, TransferLeadershipReply, ChangeMembers,
+    ChangeMembersReply, Apply, ApplyProgress, Get, GetReply, CommandReply, StorageStatusQuery,
+    StorageStatus, Query, QueryReply, Lock, LockReply, Unlock, ClientGet, ClientGetReply,
+    ClientWrite, ClientWriteReply, ClientQuery, ClientQueryReply, ClientTransaction,
+    ClientTransactionReply, FetchSnapshot, FetchProgress, SnapshotOpen, SnapshotManifest,
+    SnapshotRead, SnapshotChunk, SnapshotClose, raft::StateChecks, raft::StateVerdict, Quarantine>;
 
 struct FrameHeader {
   std::uint64_t protocol = kProtocolVersion;

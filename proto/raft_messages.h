@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <variant>
 #include <vector>
@@ -163,6 +164,45 @@ struct LogVerdict {
   bool empty = false;  ///< The answering node's own log holds nothing, either.
 
   friend bool operator==(const LogVerdict&, const LogVerdict&) = default;
+};
+
+/// What a replica found where it applied a check of the state (proto::CheckState).
+struct StateCheck {
+  enum class Kind : std::uint8_t {
+    kUnknown = 0,  ///< Nothing to compare: this replica missed where the checks began.
+    kHash = 1,
+    kDamaged = 2,  ///< A part of the state can't be read here.
+  };
+  LogIndex index;  ///< Of the check's entry.
+  Kind kind = Kind::kUnknown;
+  std::uint64_t hash = 0;  ///< kHash: equal wherever the state and its history are.
+
+  friend bool operator==(const StateCheck&, const StateCheck&) = default;
+};
+
+/// So many are remembered, told and compared at a time: the newest.
+inline constexpr std::size_t kStateChecksMax = 8;
+
+/// A raftd tells its leader what its replica's newest checks gave, until that has told it a
+/// StateVerdict of the last of them. Between the shells; not one of the core's.
+struct StateChecks {
+  Term term;                       ///< The leader's.
+  std::vector<StateCheck> checks;  ///< At most kStateChecksMax, ascending.
+
+  friend bool operator==(const StateChecks&, const StateChecks&) = default;
+};
+
+/// What became of one of them.
+struct StateVerdict {
+  enum class Kind : std::uint8_t {
+    kAgreed = 0,    ///< A majority of the voters has the same hash.
+    kDiverged = 1,  ///< A majority has another one: this replica is wrong.
+  };
+  Term term;
+  Kind kind = Kind::kAgreed;
+  StateCheck check;  ///< As it was told.
+
+  friend bool operator==(const StateVerdict&, const StateVerdict&) = default;
 };
 
 /// What the core takes and gives.

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,18 +40,41 @@ struct Apply {
   friend bool operator==(const Apply&, const Apply&) = default;
 };
 
+/// How a replica's state was checked so far (CheckState), and whether it may be trusted.
+struct StateReport {
+  /// The newest at the end; at most raft::kStateChecksMax. Empty: none was applied yet.
+  std::vector<raft::StateCheck> checks;
+  Bytes next;  ///< Where the next slice begins; empty: the pass is complete, or none began.
+  std::uint64_t passes = 0;  ///< So many times all of the state was hashed.
+  LogIndex diverged_at;      ///< Quarantined for the check of this entry; 0: it is not.
+
+  friend bool operator==(const StateReport&, const StateReport&) = default;
+};
+
 /// storaged to raftd: after every Apply, after every flush, and as the answer to an empty Apply.
 struct ApplyProgress {
-  LogIndex applied;          ///< In memory.
-  LogIndex durable_applied;  ///< In its files: the log below may go.
-  ErrorCode health =
-      ErrorCode::kOk;  ///< kStorageFull or kStorageUnavailable where it cannot take writes.
+  LogIndex applied;                   ///< In memory.
+  LogIndex durable_applied;           ///< In its files: the log below may go.
+  ErrorCode health = ErrorCode::kOk;  ///< kStorageFull or kStorageUnavailable where it cannot take
+                                      ///< writes; kDiverged where what it holds is wrong.
   // As of durable_applied, together: what a log may begin behind.
   Term applied_term;          ///< Of the entry at durable_applied.
   LogIndex membership_index;  ///< Of the newest membership entry up to there; 0: there was none.
   Bytes membership;           ///< That entry's payload.
+  /// As of `applied`, where it is another than was told last, and as the answer to an empty Apply.
+  std::optional<StateReport> state;
 
   friend bool operator==(const ApplyProgress&, const ApplyProgress&) = default;
+};
+
+/// raftd to its own storaged: by what a majority of the replicas holds, this one is wrong. It
+/// serves no reads from now on, lends nobody its data, and says kDiverged, over restarts, too,
+/// until a snapshot takes the place of its data. Repeated until ApplyProgress says so. Ignored
+/// where this replica found something else at that check: then it is about other data.
+struct Quarantine {
+  raft::StateCheck check;
+
+  friend bool operator==(const Quarantine&, const Quarantine&) = default;
 };
 
 /// raftd to its own storaged: fetch a snapshot from another storaged and become what it holds.
@@ -263,6 +287,10 @@ struct StorageStatus {
   std::uint64_t installing_bytes_done = 0;
   std::uint64_t installing_bytes_total = 0;
   std::uint64_t snapshots_kept = 0;  ///< Checkpoints that others read.
+  // As in StateReport.
+  LogIndex checked;  ///< The newest check; 0: none was applied yet.
+  std::uint64_t check_passes = 0;
+  LogIndex diverged_at;
 
   friend bool operator==(const StorageStatus&, const StorageStatus&) = default;
 };

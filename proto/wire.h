@@ -55,6 +55,12 @@ constexpr std::uint8_t LastOf(ChangeMembers::Kind) {
 constexpr std::uint8_t LastOf(raft::LogVerdict::Kind) {
   return static_cast<std::uint8_t>(raft::LogVerdict::Kind::kNoMember);
 }
+constexpr std::uint8_t LastOf(raft::StateCheck::Kind) {
+  return static_cast<std::uint8_t>(raft::StateCheck::Kind::kDamaged);
+}
+constexpr std::uint8_t LastOf(raft::StateVerdict::Kind) {
+  return static_cast<std::uint8_t>(raft::StateVerdict::Kind::kDiverged);
+}
 constexpr std::uint8_t LastOf(raft::EntryKind) {
   return static_cast<std::uint8_t>(raft::EntryKind::kMembership);
 }
@@ -310,7 +316,7 @@ class WireReader {
   void Take(Reserved&) { in_.SkipEmpty(); }
   void Take(FormatNumber&) {
     const std::uint64_t format = in_.Unsigned();
-    if (format == 0 || format > kCommandFormat) in_.Fail("an unknown format");
+    if (format == 0 || format > kNewestFormat) in_.Fail("an unknown format");
   }
 
  private:

@@ -54,6 +54,8 @@ void ReadService::Receive(WaitingRead read, std::vector<Outgoing>& out) {
     AnswerError(read, std::move(error), out);
   } else if (stopped_ && stopped_->code == ErrorCode::kShuttingDown) {
     AnswerError(read, *stopped_, out);
+  } else if (refused_) {
+    AnswerError(read, *refused_, out);
   } else if (arrived_.size() >= kArrivedReadsMax ||
              arrived_bytes_ + bytes > kArrivedReadsBytesMax) {
     AnswerError(read, MakeError(ErrorCode::kOverloaded, "too many reads at once"), out);
@@ -65,6 +67,8 @@ void ReadService::Receive(WaitingRead read, std::vector<Outgoing>& out) {
 
 void ReadService::Stop(proto::Error error) { stopped_ = std::move(error); }
 
+void ReadService::RefuseAll(proto::Error error) { refused_ = std::move(error); }
+
 void ReadService::End(const proto::Error& error, std::vector<Outgoing>& out) {
   while (const auto read = waiting_.TakeAny()) AnswerError(*read, error, out);
   for (const WaitingRead& read : arrived_) AnswerError(read, error, out);
@@ -73,6 +77,7 @@ void ReadService::End(const proto::Error& error, std::vector<Outgoing>& out) {
 }
 
 void ReadService::Run(std::uint64_t now_ms, std::vector<Outgoing>& out) {
+  if (refused_) End(*refused_, out);
   AnswerWaiting(now_ms, out);
   AnswerArrived(out);
   read_bytes_ = 0;

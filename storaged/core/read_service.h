@@ -44,6 +44,8 @@ class ReadService {
   /// From here on no later version comes, and `error` says why: reads that wait for one end with
   /// it, now and later. kShuttingDown refuses all that come.
   void Stop(proto::Error error);
+  /// Nothing is read any more: all that came and comes is answered with `error`.
+  void RefuseAll(proto::Error error);
   /// Answers all that came and was not answered yet with `error`.
   void End(const proto::Error& error, std::vector<Outgoing>& out);
   /// Answers what can be answered, up to the bounds of one run.
@@ -77,6 +79,7 @@ class ReadService {
   ReadQueue waiting_;
   std::size_t read_bytes_ = 0;  // of this Run
   std::optional<proto::Error> stopped_;
+  std::optional<proto::Error> refused_;
   std::uint64_t corrupt_reads_ = 0;
   std::string last_corruption_;
 };

@@ -106,6 +106,11 @@ Result<SessionTable> SessionTable::Decode(std::string_view encoded) {
 
 std::string SessionTable::Encode() const {
   std::string out;
+  AppendTo(out);
+  return out;
+}
+
+void SessionTable::AppendTo(std::string& out) const {
   PutFixed(out, kFormat);
   PutVarint(out, time_ms_);
   PutVarint(out, clock_ms_);
@@ -122,7 +127,6 @@ std::string SessionTable::Encode() const {
       previous = sequence;
     }
   }
-  return out;
 }
 
 void SessionTable::AdvanceTime(std::uint64_t time_ms) {

@@ -44,7 +44,7 @@ inline constexpr std::uint64_t kSessionClockStepMsMax = 60'000;
 /// AdvanceTime and Enter may be repeated for the same entry without a further effect, so an entry
 /// that could not be applied yet may be tried again, also after a flush and a restart in between.
 ///
-/// In memory; encoded into each flush's client state:
+/// In memory; encoded into each flush's client state (client_state.h):
 ///
 ///   [ format u8 = 1 ][ time ms varint ][ session clock ms varint ][ sessions varint ] session …
 ///   session = [ id u64 ][ low water varint ][ last active, by session clock varint ]
@@ -70,6 +70,7 @@ class SessionTable {
   /// are no table.
   static Result<SessionTable> Decode(std::string_view encoded);
   std::string Encode() const;
+  void AppendTo(std::string& out) const;  ///< Encode's bytes.
 
   /// Drops what the time of an entry drops. A time below an earlier one counts as that one.
   void AdvanceTime(std::uint64_t time_ms);

@@ -5,6 +5,7 @@
 
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "storaged/core/client_state.h"
 #include "storaged/core/keyspace.h"
 #include "storaged/core/membership_record.h"
 
@@ -39,14 +40,15 @@ Result<std::unique_ptr<StateMachine>> StateMachine::Open(engine::Engine& engine)
   if (client_state.empty() && engine.applied().index) {
     return Status::Corruption("state machine: the engine holds data but no session table");
   }
-  auto sessions = SessionTable::Decode(client_state);
-  if (!sessions.ok()) return sessions.status().Prefixed("state machine");
+  auto state = DecodeClientState(client_state);
+  if (!state.ok()) return state.status().Prefixed("state machine");
   auto idempotency = IdempotencyStore::Open(engine);
   if (!idempotency.ok()) return idempotency.status().Prefixed("state machine");
   auto history = History::Open(engine);
   if (!history.ok()) return history.status().Prefixed("state machine");
   std::unique_ptr<StateMachine> machine(
-      new StateMachine(engine, {.sessions = std::move(sessions).value(),
+      new StateMachine(engine, {.sessions = std::move(state->sessions),
+                                .chain = std::move(state->chain),
                                 .idempotency = std::move(idempotency).value(),
                                 .history = std::move(history).value()}));
   machine->EngineProgressed();
@@ -56,6 +58,7 @@ Result<std::unique_ptr<StateMachine>> StateMachine::Open(engine::Engine& engine)
 StateMachine::StateMachine(engine::Engine& engine, Parts parts)
     : engine_(engine),
       sessions_(std::move(parts.sessions)),
+      chain_(std::move(parts.chain)),
       idempotency_(std::move(parts.idempotency)),
       history_(std::move(parts.history)),
       certifier_(engine) {}
@@ -66,7 +69,7 @@ Result<CommandResult> StateMachine::Apply(const raft::Entry& entry) {
   idempotency_.BeginEntry();
   effects_.Clear();
   if (entry.kind == raft::EntryKind::kCommand) return ApplyCommand(entry);
-  RETURN_IF_ERROR(Commit(entry));
+  RETURN_IF_ERROR(Commit(entry, ErrorCode::kOk));
   return SuccessOf(entry);
 }
 
@@ -79,12 +82,23 @@ Result<CommandResult> StateMachine::ApplyCommand(const raft::Entry& entry) {
   // Nobody who keeps the rules proposes what CheckCommand refuses; it must not reach the engine.
   if (!command.ok() ||
       !proto::CheckDecodedCommand(*command, proto::kValueBytesMax, entry.payload.size()).ok()) {
-    RETURN_IF_ERROR(Commit(entry));
-    result.code = ErrorCode::kInvalidArgument;
+    RETURN_IF_ERROR(ApplyNoCommand(entry, result));
     return result;
   }
   RETURN_IF_ERROR(Execute(*command, entry, result));
   return result;
+}
+
+Status StateMachine::ApplyNoCommand(const raft::Entry& entry, CommandResult& result) {
+  const auto check = proto::DecodeCheckState(entry.payload.view());
+  if (!check.ok()) result.code = ErrorCode::kInvalidArgument;
+  RETURN_IF_ERROR(Commit(entry, result.code));
+  if (!check.ok()) return Status::Ok();
+  // Behind the commit, which is tried again while the engine is busy.
+  const auto slice = HashSlice(engine_, *check);
+  if (!slice.ok()) slice_fault_ = slice.status();
+  chain_.AddCheck(entry.index, *check, slice);
+  return Status::Ok();
 }
 
 Status StateMachine::Execute(const proto::Command& command, const raft::Entry& entry,
@@ -93,21 +107,21 @@ Status StateMachine::Execute(const proto::Command& command, const raft::Entry& e
   auto entered = sessions_.Enter(command.session, command.sequence, command.low_water);
   if (entered.verdict == Verdict::kKnown) {
     result = *std::move(entered.reply);
-    return Commit(entry);
+    return Commit(entry, result.code);
   }
   ASSIGN_OR_RETURN(const bool known, AnswerKnown(command, result));
   if (!known && entered.verdict == Verdict::kNew) RETURN_IF_ERROR(Decide(command, result));
   if (!known && entered.verdict == Verdict::kStale) Refuse(ErrorCode::kStaleSequence, result);
   if (!known && entered.verdict == Verdict::kFull) Refuse(ErrorCode::kOverloaded, result);
-  if (entered.verdict != Verdict::kNew) return Commit(entry);
+  if (entered.verdict != Verdict::kNew) return Commit(entry, result.code);
 
   KeptReply reply(result);
   if (!sessions_.HasRoomFor(reply) || (!known && !KeepReply(command.idempotency, result))) {
     effects_.Clear();
     Refuse(ErrorCode::kOverloaded, result);
-    return Commit(entry);
+    return Commit(entry, result.code);
   }
-  RETURN_IF_ERROR(Commit(entry));
+  RETURN_IF_ERROR(Commit(entry, result.code));
   sessions_.Record(command.session, command.sequence, command.low_water, std::move(reply));
   return Status::Ok();
 }
@@ -154,7 +168,7 @@ bool StateMachine::KeepReply(const proto::Idempotency& idempotency, const Comman
                           effects_.writes);
 }
 
-Status StateMachine::Commit(const raft::Entry& entry) {
+Status StateMachine::Commit(const raft::Entry& entry, ErrorCode code) {
   const Version version(entry.index.value());
   const Version watermark = history_.After(effects_.drop_history, version);
   const bool moves = watermark != history_.watermark();
@@ -167,6 +181,7 @@ Status StateMachine::Commit(const raft::Entry& entry) {
   if (moves) history_.Moved(watermark, entry.index);
   idempotency_.Applied();
   certifier_.Add(effects_.ran, version);
+  chain_.Add(entry.index, code, effects_.writes.encoded());
   return Status::Ok();
 }
 
@@ -181,7 +196,7 @@ Result<CommandResult> StateMachine::Query(const proto::Command& command, Version
   return result;
 }
 
-void StateMachine::StartFlush() { engine_.StartFlush(sessions_.Encode()); }
+void StateMachine::StartFlush() { engine_.StartFlush(EncodeClientState(sessions_, chain_)); }
 
 void StateMachine::EngineProgressed() {
   const auto watermark = history_.TakeDurable(engine_.durable_applied().index);

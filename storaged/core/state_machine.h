@@ -14,6 +14,7 @@
 #include "storaged/core/history.h"
 #include "storaged/core/idempotency_store.h"
 #include "storaged/core/session_table.h"
+#include "storaged/core/state_chain.h"
 #include "storaged/engine/engine.h"
 
 namespace bedrock::storage {
@@ -41,7 +42,10 @@ namespace bedrock::storage {
 ///   7. the reply is recorded for the session.
 /// Whatever the result, the applied index advances; no-op entries do that alone, membership entries
 /// keep their record (membership_record.h), and all drop idempotency records whose time it is. What
-/// is refused writes nothing else.
+/// is refused writes nothing else. What each entry wrote goes into the chain of hashes that
+/// replicas are compared by (state_chain.h), and an entry that holds a check of the state hashes a
+/// slice of the keyspace into it, as of itself: a slice that can't be read is reported by the check
+/// and stops nothing.
 ///
 /// Reply kOverloaded is as if the entry were not in the log: nothing was written and nothing
 /// recorded, so another entry with the same command may still execute it, once. Where the reply
@@ -80,11 +84,15 @@ class StateMachine {
   void EngineProgressed();
 
   const SessionTable& sessions() const { return sessions_; }
+  const StateChain& chain() const { return chain_; }
+  /// What the last slice that could not be read said; ok: all could.
+  const Status& slice_fault() const { return slice_fault_; }
   const IdempotencyTotals& idempotency_totals() const { return idempotency_.totals(); }
 
  private:
   struct Parts {
     SessionTable sessions;
+    StateChain chain;
     IdempotencyStore idempotency;
     History history;
   };
@@ -102,12 +110,16 @@ class StateMachine {
   Status Certify(const proto::Command& command, proto::CommandResult& result);
   /// Adds the idempotency record to the batch. False: there is no room for it.
   bool KeepReply(const proto::Idempotency& idempotency, const proto::CommandResult& result);
-  /// Step 6: applies effects_, and what every entry does beside them.
-  Status Commit(const raft::Entry& entry);
+  /// An entry whose bytes are no command: a check of the state, or nothing at all.
+  Status ApplyNoCommand(const raft::Entry& entry, proto::CommandResult& result);
+  /// Step 6: applies effects_, and what every entry does beside them. `code` is the result's.
+  Status Commit(const raft::Entry& entry, proto::ErrorCode code);
   StateView ViewAt(Version at) const { return {engine_, certifier_, at, history_.watermark()}; }
 
   engine::Engine& engine_;
   SessionTable sessions_;
+  StateChain chain_;
+  Status slice_fault_;
   IdempotencyStore idempotency_;
   History history_;
   Certifier certifier_;

@@ -6,6 +6,8 @@
 #include <utility>
 #include <variant>
 
+#include "storaged/snapshot/data_folder.h"
+
 namespace bedrock::storage {
 namespace {
 
@@ -20,6 +22,7 @@ StorageCore::StorageCore(engine::Engine& engine, StateMachine& machine, Options 
       applier_(engine, machine),
       reads_(machine),
       locks_(engine.applied().term),
+      checked_(machine.chain().checked()),
       engine_health_(engine.health()) {}
 
 void StorageCore::Receive(std::string_view from, proto::Frame frame, std::uint64_t now_ms) {
@@ -107,6 +110,7 @@ void StorageCore::OnApply(std::string_view from, const proto::Frame& frame, Requ
                " and takes entries from its own raftd alone");
     return;
   }
+  if (apply.items.empty()) state_due_ = true;
   raftd_ = from;
   raftd_request_ = request;
   progress_due_ = true;
@@ -164,6 +168,8 @@ void StorageCore::ApplyPending(std::uint64_t now_ms) {
   const auto state_before = applier_.state();
   replies_.clear();
   applier_.Run(now_ms, replies_);
+  NoteCheck();
+  if (diverged_at_) replies_.clear();
   for (auto& reply : replies_) {
     Send(reply.to.router, reply.to.request, proto::CommandReply{std::move(reply.result)});
   }
@@ -179,6 +185,28 @@ void StorageCore::ApplyPending(std::uint64_t now_ms) {
       locks_.Stop(MakeError(ErrorCode::kStorageUnavailable, health_detail()));
     }
   }
+}
+
+void StorageCore::NoteCheck() {
+  const auto& checks = machine_.chain().checks();
+  if (checks.empty() || checks.back().index == checked_) return;
+  checked_ = checks.back().index;
+  state_due_ = progress_due_ = true;
+  if (checks.back().kind == raft::StateCheck::Kind::kDamaged) reads_.Note(machine_.slice_fault());
+}
+
+void StorageCore::Quarantine(LogIndex index) {
+  if (diverged_at_) return;
+  diverged_at_ = index;
+  state_due_ = progress_due_ = true;
+  const proto::Error error = MakeError(ErrorCode::kStorageUnavailable, health_detail());
+  reads_.RefuseAll(error);
+  locks_.Stop(error);
+}
+
+void StorageCore::QuarantineNoted() {
+  quarantine_noted_ = true;
+  state_due_ = progress_due_ = true;
 }
 
 void StorageCore::AnswerLocks(std::uint64_t now_ms) {
@@ -204,14 +232,24 @@ void StorageCore::ReportProgress() {
   // Where the membership can't be read, raftd is not told that more is durable: its log goes on
   // from where the members are known.
   reads_.Note(durable_.Follow(engine_));
-  Send(raftd_, raftd_request_,
-       proto::ApplyProgress{.applied = machine_.applied(),
-                            .durable_applied = durable_.mark().index,
-                            .health = health(),
-                            .applied_term = durable_.mark().term,
-                            .membership_index = durable_.membership().index,
-                            .membership = durable_.membership().payload});
+  proto::ApplyProgress progress{.applied = machine_.applied(),
+                                .durable_applied = durable_.mark().index,
+                                .health = health(),
+                                .applied_term = durable_.mark().term,
+                                .membership_index = durable_.membership().index,
+                                .membership = durable_.membership().payload,
+                                .state = std::nullopt};
+  if (std::exchange(state_due_, false)) progress.state = StateNow();
+  Send(raftd_, raftd_request_, std::move(progress));
   raftd_request_ = RequestId();  // it is answered; later ones come unasked
+}
+
+proto::StateReport StorageCore::StateNow() const {
+  const StateChain& chain = machine_.chain();
+  return {.checks = chain.checks(),
+          .next = Bytes::Copy(chain.next()),
+          .passes = chain.passes(),
+          .diverged_at = diverged_at_};
 }
 
 std::optional<std::uint64_t> StorageCore::NextWakeup() const {
@@ -228,7 +266,7 @@ void StorageCore::Leave(const proto::Error& error) {
 
 void StorageCore::TellProgressTo(std::string raftd) {
   raftd_ = std::move(raftd);
-  progress_due_ = true;
+  state_due_ = progress_due_ = true;
 }
 
 void StorageCore::BeginStop() {
@@ -243,6 +281,10 @@ bool StorageCore::stopped() const {
 }
 
 ErrorCode StorageCore::health() const {
+  // Whoever asked for it asks again until it will outlast a crash.
+  if (diverged_at_) {
+    return quarantine_noted_ ? ErrorCode::kDiverged : ErrorCode::kStorageUnavailable;
+  }
   if (applier_.state() == Applier::State::kHalted) return ErrorCode::kStorageUnavailable;
   switch (engine_health_.state) {
     case EngineState::kHealthy:
@@ -258,6 +300,12 @@ ErrorCode StorageCore::health() const {
 }
 
 std::string StorageCore::health_detail() const {
+  if (diverged_at_) {
+    const bool since = diverged_at_ != DataFolder::kQuarantineUnclear;
+    return "what this node holds differs from the other replicas" +
+           (since ? ", as seen at entry " + std::to_string(diverged_at_.value()) : std::string()) +
+           ": it has to be rebuilt from one of them";
+  }
   if (applier_.state() == Applier::State::kHalted) {
     return "applying stopped after " + std::to_string(machine_.applied().value()) + ": " +
            applier_.fault().ToString();
@@ -283,6 +331,9 @@ proto::StorageStatus StorageCore::StatusNow() const {
   status.installing_bytes_done = snapshots_.fetch.bytes_done;
   status.installing_bytes_total = snapshots_.fetch.bytes_total;
   status.snapshots_kept = snapshots_.kept;
+  status.checked = machine_.chain().checked();
+  status.check_passes = machine_.chain().passes();
+  status.diverged_at = diverged_at_;
   return status;
 }
 

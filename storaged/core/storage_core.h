@@ -77,6 +77,15 @@ class StorageCore {
   /// Who was told of progress by the core before this one, and is to be told by this.
   const std::string& raftd() const { return raftd_; }
   void TellProgressTo(std::string raftd);
+  /// What is held here differs from what other replicas hold, since entry `index` or before: reads
+  /// and locks are refused, results of commands kept back (the next leader's replica gives them),
+  /// and health() is kStorageUnavailable, or once that is noted on disk, kDiverged. Entries are
+  /// applied on: the log is not to wait for this one.
+  void Quarantine(LogIndex index);
+  /// A restart will know of it, too.
+  void QuarantineNoted();
+  /// 0: nothing is known to be wrong.
+  LogIndex diverged_at() const { return diverged_at_; }
   /// Starts to make durable what is applied.
   void Flush() { applier_.Flush(); }
   void Set(Snapshots snapshots) { snapshots_ = std::move(snapshots); }
@@ -90,7 +99,7 @@ class StorageCore {
   /// After BeginStop: all that was applied is durable.
   bool stopped() const;
 
-  /// kOk, kStorageFull, or kStorageUnavailable where this replica can't go on.
+  /// kOk, kStorageFull, kStorageUnavailable where this replica can't go on, or kDiverged.
   proto::ErrorCode health() const;
   /// Why it is not kOk; empty where it is.
   std::string health_detail() const;
@@ -111,7 +120,9 @@ class StorageCore {
 
   void ApplyPending(std::uint64_t now_ms);
   void AnswerLocks(std::uint64_t now_ms);
+  void NoteCheck();
   void ReportProgress();
+  proto::StateReport StateNow() const;
   /// There is work that needs no event.
   bool HasMore() const;
   proto::StorageStatus StatusNow() const;
@@ -129,6 +140,10 @@ class StorageCore {
   std::string raftd_;  // routing id of who sent the last Apply; empty: none yet
   RequestId raftd_request_;
   bool progress_due_ = false;
+  bool state_due_ = false;  // how the state's checks went is to be told with it
+  LogIndex checked_;        // the newest check that was looked at
+  LogIndex diverged_at_;
+  bool quarantine_noted_ = false;
   DurableProgress durable_;  // as raftd is told
   bool stopping_ = false;
   bool held_ = false;

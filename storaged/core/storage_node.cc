@@ -12,6 +12,8 @@ namespace {
 
 using proto::ErrorCode;
 
+constexpr std::uint64_t kNoteAgainMs = 1'000;
+
 Environment FilesOf(const Environment& environment, Executor& files) {
   Environment own = environment;
   own.executor = &files;
@@ -37,8 +39,16 @@ Result<std::unique_ptr<StorageNode>> StorageNode::Open(const Environment& enviro
   ASSIGN_OR_RETURN(DataFolder folder,
                    DataFolder::Open(*environment.file_system, options.engine.directory));
   ASSIGN_OR_RETURN(Data data, OpenData(environment, options.engine, folder.engine()));
-  return std::unique_ptr<StorageNode>(new StorageNode(
+  ASSIGN_OR_RETURN(const LogIndex quarantined_at, folder.quarantined_at());
+  // Data that hold nothing can't be wrong: they are new, in a folder of the old one's name.
+  const bool quarantined = quarantined_at && data.engine->applied().index;
+  std::unique_ptr<StorageNode> node(new StorageNode(
       environment, files, std::move(options), std::move(folder), std::move(data), std::move(wake)));
+  if (quarantined) {
+    node->core_->Quarantine(quarantined_at);
+    node->core_->QuarantineNoted();
+  }
+  return node;
 }
 
 StorageNode::StorageNode(const Environment& environment, Executor& files, Options options,
@@ -89,6 +99,10 @@ void StorageNode::ReceiveMalformed(std::string_view from, std::string_view reaso
 bool StorageNode::OnOther(std::string_view from, const proto::Frame& frame, proto::Packet& packet) {
   if (const auto* fetch = std::get_if<proto::FetchSnapshot>(&packet.message)) {
     OnFetch(from, frame, packet, *fetch);
+  } else if (const auto* quarantine = std::get_if<proto::Quarantine>(&packet.message)) {
+    OnQuarantine(from, frame, packet, *quarantine);
+  } else if (core_->diverged_at() && RefuseReader(from, packet)) {
+    return true;
   } else if (const auto* open = std::get_if<proto::SnapshotOpen>(&packet.message)) {
     source_.Open(from, packet.request, *open, now_ms_);
   } else if (const auto* read = std::get_if<proto::SnapshotRead>(&packet.message)) {
@@ -99,6 +113,60 @@ bool StorageNode::OnOther(std::string_view from, const proto::Frame& frame, prot
     return false;
   }
   return true;
+}
+
+bool StorageNode::RefuseReader(std::string_view from, const proto::Packet& packet) {
+  const proto::Error error =
+      MakeError(ErrorCode::kStorageUnavailable, "what this node holds differs from other replicas");
+  if (std::holds_alternative<proto::SnapshotOpen>(packet.message)) {
+    proto::SnapshotManifest manifest;
+    manifest.error = error;
+    out_.push_back({std::string(from), packet.request, std::move(manifest)});
+    return true;
+  }
+  if (const auto* read = std::get_if<proto::SnapshotRead>(&packet.message)) {
+    proto::SnapshotChunk chunk;
+    chunk.error = error;
+    chunk.id = read->id;
+    chunk.file = read->file;
+    chunk.offset = read->offset;
+    out_.push_back({std::string(from), packet.request, std::move(chunk)});
+    return true;
+  }
+  return false;
+}
+
+// ---- Quarantine
+
+void StorageNode::OnQuarantine(std::string_view from, const proto::Frame& frame,
+                               const proto::Packet& packet, const proto::Quarantine& quarantine) {
+  if (frame.header.node != options_.node) {
+    core_->Refuse(from, packet.request, ErrorCode::kInvalidArgument,
+                  "only a node's own raftd may judge what its storaged holds");
+    return;
+  }
+  core_->TellProgressTo(std::string(from));  // also where nothing comes of it
+  // About other data than these: what was said of them came late.
+  const raft::StateCheck& check = quarantine.check;
+  if (!machine_->chain().Gave(check) || check.kind == raft::StateCheck::Kind::kUnknown) return;
+  if (core_->diverged_at()) return;
+  core_->Quarantine(check.index);
+  NoteQuarantine();
+}
+
+void StorageNode::NoteQuarantine() {
+  note_at_ms_.reset();
+  errands_.Send([this, folder = folder_, index = core_->diverged_at()] {
+    return [this, index, status = folder.Quarantine(index)] {
+      if (core_->diverged_at() != index) return;  // a snapshot has taken the data's place
+      quarantine_fault_ = status;
+      if (status.ok()) {
+        core_->QuarantineNoted();
+      } else {
+        note_at_ms_ = now_ms_ + kNoteAgainMs;
+      }
+    };
+  });
 }
 
 void StorageNode::OnFetch(std::string_view from, const proto::Frame& frame,
@@ -142,6 +210,7 @@ bool StorageNode::Run(std::uint64_t now_ms, Output& out) {
   now_ms_ = now_ms;
   errands_.Return();
   if (install_ == Install::kPointed) Swap(now_ms, out);
+  if (note_at_ms_ && *note_at_ms_ <= now_ms) NoteQuarantine();
   if (progressed_.exchange(false, std::memory_order_acquire)) core_->EngineProgressed();
 
   std::vector<SnapshotSource::Answer> answers;
@@ -168,7 +237,7 @@ bool StorageNode::Run(std::uint64_t now_ms, Output& out) {
 
 std::optional<std::uint64_t> StorageNode::NextWakeup() const {
   auto next = core_->NextWakeup();
-  for (const auto other : {source_.NextWakeup(), fetch_.NextWakeup()}) {
+  for (const auto other : {source_.NextWakeup(), fetch_.NextWakeup(), note_at_ms_}) {
     if (other && (!next || *other < *next)) next = other;
   }
   return next;
@@ -264,10 +333,11 @@ void StorageNode::Swap(std::uint64_t now_ms, Output& out) {
   data_.machine.reset();
   data_.engine.reset();
   errands_.Send([&file_system = *environment_.file_system, old = folder_.engine(),
-                 folder = folder_.SnapshotFolder(fetch_.manifest().id)] {
+                 folder = folder_.SnapshotFolder(fetch_.manifest().id), data = folder_] {
     // What stays is removed at the next start.
     (void)RemoveFolder(file_system, old);
     (void)file_system.Remove(JoinPath(folder, kSnapshotFileName));
+    data.ForgetQuarantine();
     return [] {};
   });
   folder_.Moved(fetch_.manifest().id);
@@ -276,6 +346,8 @@ void StorageNode::Swap(std::uint64_t now_ms, Output& out) {
   engine_ = data_.engine.get();
   machine_ = data_.machine.get();
   install_ = Install::kNone;
+  quarantine_fault_ = Status::Ok();
+  note_at_ms_.reset();
   ++installed_;
   fetch_.Installed();
   StartCore();

@@ -95,6 +95,9 @@ class StorageNode {
   /// Nothing more can be made durable for certain: a restart recovers.
   bool failed() const { return failed_ || core_->engine_state() == EngineState::kFailed; }
 
+  /// Why the quarantine is not noted on disk yet; ok: it is, or there is none. It is tried again.
+  const Status& quarantine_fault() const { return quarantine_fault_; }
+
   const StorageCore& core() const { return *core_; }
   const StateMachine& machine() const { return *machine_; }
   const engine::Engine& engine() const { return *engine_; }
@@ -113,6 +116,11 @@ class StorageNode {
                                const std::string& directory);
 
   void StartCore();
+  void OnQuarantine(std::string_view from, const proto::Frame& frame, const proto::Packet& packet,
+                    const proto::Quarantine& quarantine);
+  void NoteQuarantine();
+  /// Answers what other nodes ask of a snapshot: there is none to be had here.
+  bool RefuseReader(std::string_view from, const proto::Packet& packet);
   bool OnOther(std::string_view from, const proto::Frame& frame, proto::Packet& packet);
   void OnFetch(std::string_view from, const proto::Frame& frame, const proto::Packet& packet,
                const proto::FetchSnapshot& wanted);
@@ -140,6 +148,8 @@ class StorageNode {
   std::uint64_t installed_ = 0;
   bool stopping_ = false;
   bool failed_ = false;
+  Status quarantine_fault_;
+  std::optional<std::uint64_t> note_at_ms_;  // the quarantine, again
   std::vector<Outgoing> out_;
   Errands errands_;  // last: what comes back refers to the others
 };

@@ -161,10 +161,17 @@ void StorageServer::LogChanges() {
     logged_health_ = health;
     if (health == proto::ErrorCode::kOk) {
       log::Info("storage is well again");
+    } else if (health == proto::ErrorCode::kDiverged) {
+      log::Error("this replica is quarantined: it serves nobody until it is rebuilt",
+                 {{"detail", node_->core().health_detail()}});
     } else {
       log::Error("storage takes no writes", {{"code", proto::ErrorCodeName(health)},
                                              {"detail", node_->core().health_detail()}});
     }
+  }
+  if (const Status& fault = node_->quarantine_fault(); fault.ok() == quarantine_fault_logged_) {
+    quarantine_fault_logged_ = !fault.ok();
+    if (!fault.ok()) log::Error("the quarantine is not noted on disk", {{"error", fault}});
   }
   const std::uint64_t corrupt = node_->core().corrupt_reads();
   if (corrupt == logged_corrupt_reads_) return;

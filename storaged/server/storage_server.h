@@ -106,6 +106,7 @@ class StorageServer {
   std::optional<End> end_;
   // What was logged last.
   proto::ErrorCode logged_health_ = proto::ErrorCode::kOk;
+  bool quarantine_fault_logged_ = false;
   std::uint64_t logged_corrupt_reads_ = 0;
   std::uint64_t logged_installed_ = 0;
   proto::FetchProgress logged_fetch_;

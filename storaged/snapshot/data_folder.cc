@@ -1,6 +1,8 @@
 #include "storaged/snapshot/data_folder.h"
 
+#include <charconv>
 #include <memory>
+#include <system_error>
 
 #include "common/base/status_macros.h"
 #include "common/codec/crc32c.h"
@@ -35,14 +37,20 @@ std::optional<SnapshotId> IdIn(std::string_view name, std::string_view base) {
   return SnapshotId(id);
 }
 
+std::string WithCrc(std::string_view line) { return std::string(line) + "\n" + CrcOf(line) + "\n"; }
+
+/// "LINE\nCRC\n" → LINE; none where it is damaged.
+std::optional<std::string_view> LineOf(std::string_view content) {
+  const std::string_view line = content.substr(0, content.find('\n'));
+  if (content != WithCrc(line)) return std::nullopt;
+  return line;
+}
+
 /// "NAME\nCRC\n" → NAME.
 Result<std::string> DecodePointer(std::string_view content, std::string_view base) {
-  const std::string_view name = content.substr(0, content.find('\n'));
-  if (content != std::string(name) + "\n" + CrcOf(name) + "\n" ||
-      (name != base && !IdIn(name, base))) {
-    return Status::Corruption("damaged");
-  }
-  return std::string(name);
+  const auto name = LineOf(content);
+  if (!name || (*name != base && !IdIn(*name, base))) return Status::Corruption("damaged");
+  return std::string(*name);
 }
 
 }  // namespace
@@ -103,16 +111,48 @@ std::vector<std::string> DataFolder::Replaced() const {
   return {base_};
 }
 
-Status DataFolder::WriteTemporary(std::string_view name) const {
+Status DataFolder::WriteTemporary(const std::string& path, std::string_view line) const {
   ASSIGN_OR_RETURN(const std::unique_ptr<File> file,
-                   file_system_->Open(pointer() + ".tmp", FileSystem::OpenMode::kCreate));
-  RETURN_IF_ERROR(file->WriteAt(0, std::string(name) + "\n" + CrcOf(name) + "\n"));
+                   file_system_->Open(path + ".tmp", FileSystem::OpenMode::kCreate));
+  RETURN_IF_ERROR(file->WriteAt(0, WithCrc(line)));
   return file->Sync();
+}
+
+Status DataFolder::Quarantine(LogIndex index) const {
+  const std::string path = quarantine();
+  const std::string line = std::string(NameOf(engine_)) + " " + std::to_string(index.value());
+  RETURN_IF_ERROR(WriteTemporary(path, line));
+  RETURN_IF_ERROR(file_system_->Rename(path + ".tmp", path));
+  return file_system_->SyncDirectory(ParentPath(base_));
+}
+
+void DataFolder::ForgetQuarantine() const {
+  const auto noted = file_system_->Exists(quarantine());
+  if (noted.ok() && *noted) (void)file_system_->Remove(quarantine());
+}
+
+Result<LogIndex> DataFolder::quarantined_at() const {
+  const std::string path = quarantine();
+  ASSIGN_OR_RETURN(const bool noted, file_system_->Exists(path));
+  if (!noted) return LogIndex();
+  const auto content = ReadFile(*file_system_, path, kPointerBytesMax);
+  if (!content.ok()) return kQuarantineUnclear;
+  const auto line = LineOf(*content);
+  if (!line) return kQuarantineUnclear;
+  const std::size_t space = line->find(' ');
+  if (space == std::string_view::npos) return kQuarantineUnclear;
+  if (line->substr(0, space) != NameOf(engine_)) return LogIndex();
+  std::uint64_t index = 0;
+  const std::string_view digits = line->substr(space + 1);
+  const auto end = digits.data() + digits.size();
+  const auto [rest, error] = std::from_chars(digits.data(), end, index);
+  if (error != std::errc() || rest != end || index == 0) return kQuarantineUnclear;
+  return LogIndex(index);
 }
 
 DataFolder::Pointed DataFolder::Point(SnapshotId id) const {
   const std::string folder = SnapshotFolder(id);
-  if (Status written = WriteTemporary(NameOf(folder)); !written.ok()) {
+  if (Status written = WriteTemporary(pointer(), NameOf(folder)); !written.ok()) {
     (void)file_system_->Remove(pointer() + ".tmp");
     return {Outcome::kNothing, std::move(written)};
   }

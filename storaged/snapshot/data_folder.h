@@ -21,13 +21,19 @@ namespace bedrock::storage {
 //   BASE.0123456789abcdef    a folder of that snapshot's id: being fetched, with a SNAPSHOT file in
 //                            it until BASE.current has named it the engine's
 //   BASE.checkpoints/ID      a checkpoint that other nodes read, with a SNAPSHOT file
+//   BASE.quarantine          the data in the folder that it names differ from other replicas'
 //
 //   BASE.current = name of the folder and a newline, then eight hex digits, the CRC-32C of the
 //   name, and a newline. Replacing it is the one step by which a snapshot is installed: before it
 //   the old folder counts, whatever has become of the new one; after it the new one. What does not
 //   count any more is removed later, and after a crash at the next start.
+//
+//   BASE.quarantine = name of the folder, a space, the index of the entry at which they differed in
+//   decimal, and a newline, then CRC-32C and newline as above, over all before. It says nothing of
+//   any other folder, so that installing a snapshot ends it, and goes where BASE.* is moved to.
 
-/// Knows these names and which folder counts. One thread, but Point, which may run on another.
+/// Knows these names and which folder counts. One thread, but Point and Quarantine, which may run
+/// on another.
 /// Borrows the file system.
 class DataFolder {
  public:
@@ -56,6 +62,15 @@ class DataFolder {
   };
   /// Makes the folder of snapshot `id` the engine's, durably. REQUIRES: what is in it is durable.
   Pointed Point(SnapshotId id) const;
+  /// Notes durably that the engine's data differ from other replicas' at entry `index`. May run on
+  /// another thread, like Point.
+  Status Quarantine(LogIndex index) const;
+  /// What is noted of the engine's folder; 0: nothing. A note that can't be read says that it is,
+  /// but not since when: kQuarantineUnclear.
+  Result<LogIndex> quarantined_at() const;
+  static constexpr LogIndex kQuarantineUnclear{UINT64_MAX};
+  /// The note is of a folder that doesn't count any more. Where it stays it does no harm.
+  void ForgetQuarantine() const;
   /// Point is done: the engine's folder is that one.
   void Moved(SnapshotId id) { engine_ = SnapshotFolder(id); }
 
@@ -64,7 +79,9 @@ class DataFolder {
       : file_system_(&file_system), base_(std::move(base)), engine_(base_) {}
 
   std::string pointer() const { return base_ + ".current"; }
-  Status WriteTemporary(std::string_view name) const;
+  std::string quarantine() const { return base_ + ".quarantine"; }
+  /// Makes "PATH.tmp" of a line and its checksum, durably but for its name.
+  Status WriteTemporary(const std::string& path, std::string_view line) const;
 
   FileSystem* file_system_;
   std::string base_;

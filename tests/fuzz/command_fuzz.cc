@@ -16,6 +16,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     CHECK(DecodeCommand(encoded).value() == *command);
     (void)CheckCommand(*command, kValueBytesDefault);
   }
+  if (const Result<CheckState> check = DecodeCheckState(input); check.ok()) {
+    CHECK(!DecodeCommand(input).ok());
+    CHECK(DecodeCheckState(EncodeCheckState(*check)).value() == *check);
+  }
   if (const Result<CommandResult> result = DecodeCommandResult(input); result.ok()) {
     CHECK(DecodeCommandResult(EncodeCommandResult(*result)).value() == *result);
   }

@@ -39,7 +39,7 @@ class ArbitraryMessages {
   E Enum(E last) {
     return static_cast<E>(random_.Below(static_cast<std::uint64_t>(last) + 1));
   }
-  ErrorCode Code() { return Enum(ErrorCode::kMemberNotFound); }
+  ErrorCode Code() { return Enum(ErrorCode::kDiverged); }
   Error AnError() {
     Error error;
     error.code = Code();
@@ -86,7 +86,20 @@ class ArbitraryMessages {
                                 Enum(Role::kUnreachable), AnId<LogIndex>(),
                                 Flip() ? AnId<LogIndex>() : LogIndex()});
     }
+    const std::uint64_t later = random_.Below(3);
+    if (later > 0) status.checks_agreed = AnId<LogIndex>();
+    if (later > 1) status.checks_differ = AnId<LogIndex>();
     return status;
+  }
+  raft::StateCheck ACheck() {
+    return {AnId<LogIndex>(), Enum(raft::StateCheck::Kind::kDamaged), Number()};
+  }
+  std::vector<raft::StateCheck> Checks() {
+    std::vector<raft::StateCheck> checks;
+    for (std::uint64_t i = random_.Below(raft::kStateChecksMax + 1); i > 0; --i) {
+      checks.push_back(ACheck());
+    }
+    return checks;
   }
   OperationResult AnOperationResult() {
     OperationResult result{Flip(), Text(), AnId<Version>(), {}, Number(), Flip(), Text()};
@@ -125,10 +138,11 @@ class ArbitraryMessages {
   proto::ApplyProgress Progress() {
     proto::ApplyProgress progress{AnId<LogIndex>(), AnId<LogIndex>(), Code()};
     // Each in turn is the last one that is there.
-    const std::uint64_t later = random_.Below(4);
+    const std::uint64_t later = random_.Below(5);
     if (later > 0) progress.applied_term = AnId<Term>();
     if (later > 1) progress.membership_index = AnId<LogIndex>();
     if (later > 2) progress.membership = Blob();
+    if (later > 3) progress.state = StateReport{Checks(), Blob(), Number(), AnId<LogIndex>()};
     return progress;
   }
   proto::SnapshotManifest Manifest() {
@@ -139,7 +153,33 @@ class ArbitraryMessages {
     }
     return manifest;
   }
-  /// The last kSnapshotKinds of Message, in their order.
+  proto::StorageStatus Storage() {
+    proto::StorageStatus status{AnId<LogIndex>(), AnId<LogIndex>(), Code(), Text(), Text()};
+    status.history_from = AnId<Version>();
+    const std::uint64_t later = random_.Below(6);
+    if (later > 0) status.locks = Number();
+    if (later > 1) status.installing = AnId<LogIndex>();
+    if (later > 1) status.installing_bytes_done = Number();
+    if (later > 1) status.installing_bytes_total = Number();
+    if (later > 2) status.snapshots_kept = Number();
+    if (later > 3) status.checked = AnId<LogIndex>();
+    if (later > 3) status.check_passes = Number();
+    if (later > 4) status.diverged_at = AnId<LogIndex>();
+    return status;
+  }
+  /// The last kStateKinds of Message, in their order.
+  Message MakeState(std::size_t which) {
+    switch (which) {
+      case 0:
+        return raft::StateChecks{AnId<Term>(), Checks()};
+      case 1:
+        return raft::StateVerdict{AnId<Term>(), Enum(raft::StateVerdict::Kind::kDiverged),
+                                  ACheck()};
+      default:
+        return Quarantine{ACheck()};
+    }
+  }
+  /// The kSnapshotKinds before them.
   Message MakeSnapshot(std::size_t which) {
     switch (which) {
       case 0:
@@ -162,6 +202,7 @@ class ArbitraryMessages {
 
   static constexpr std::size_t kKinds = std::variant_size_v<Message> - 1;
   static constexpr std::size_t kSnapshotKinds = 7;
+  static constexpr std::size_t kStateKinds = 3;
 
   /// Of the kind at position 1 + `which` of Message.
   Message Make(std::size_t which) {
@@ -236,10 +277,7 @@ class ArbitraryMessages {
       case 29:
         return StorageStatusQuery{};
       case 30:
-        return StorageStatus{
-            AnId<LogIndex>(),     AnId<LogIndex>(),      Code(),           Text(),   Text(),
-            AnId<Version>(),      Flip() ? Number() : 0, AnId<LogIndex>(), Number(), Number(),
-            Flip() ? Number() : 0};
+        return Storage();
       case 31:
         return Query{Blob(), AnId<Version>(), AnId<Version>()};
       case 32:
@@ -271,7 +309,8 @@ class ArbitraryMessages {
         return ClientTransactionReply{AnError(), Text(), AnId<Version>(), AnId<Version>(),
                                       AResult()};
       default:
-        return MakeSnapshot(which + kSnapshotKinds - kKinds);
+        if (which + kStateKinds >= kKinds) return MakeState(which + kStateKinds - kKinds);
+        return MakeSnapshot(which + kSnapshotKinds + kStateKinds - kKinds);
     }
   }
   Packet APacket(std::size_t which) { return {AnId<RequestId>(), SmallNumber(), Make(which)}; }

@@ -190,9 +190,9 @@ TEST(CommandTest, AnOperationWithALaterFieldIsNeverExecutedWithoutIt) {
 TEST(CommandTest, ALaterFormatIsUnsupportedNotCorrupt) {
   std::string encoded = EncodeCommand(Put("key", "value"));
   ASSERT_EQ(encoded[1], '\x01');
-  encoded[1] = '\x03';
+  encoded[1] = '\x04';
   EXPECT_TRUE(DecodeCommand(encoded).status().IsUnavailable());
-  EXPECT_TRUE(DecodeCommand("\x92\x03\xc0").status().IsUnavailable());
+  EXPECT_TRUE(DecodeCommand("\x92\x04\xc0").status().IsUnavailable());
   encoded[1] = '\0';
   EXPECT_TRUE(DecodeCommand(encoded).status().IsCorruption());
 }
@@ -245,6 +245,55 @@ TEST(CommandTest, AnElseBranchOfNothingIsNotNone) {
   command.otherwise.emplace();
   const std::string encoded = EncodeCommand(command);
   EXPECT_TRUE(DecodeCommand(encoded)->otherwise.has_value());
+}
+
+TEST(CommandTest, AStateCheckComesBackAsItWas) {
+  for (const std::string& from :
+       {std::string(), std::string("u\0key", 5), std::string(kCheckFromBytesMax, '\xff')}) {
+    for (const std::uint32_t bytes : {1U, 70'000U, static_cast<std::uint32_t>(kCheckBytesMax)}) {
+      const CheckState check{.from = from, .bytes_max = bytes};
+      const std::string encoded = EncodeCheckState(check);
+      const Result<CheckState> back = DecodeCheckState(encoded);
+      ASSERT_TRUE(back.ok()) << back.status().ToString();
+      EXPECT_EQ(*back, check);
+      for (std::size_t size = 0; size < std::min<std::size_t>(encoded.size(), 64); ++size) {
+        EXPECT_TRUE(DecodeCheckState(encoded.substr(0, size)).status().IsCorruption());
+      }
+      EXPECT_TRUE(DecodeCheckState(encoded + "x").status().IsCorruption());
+    }
+  }
+}
+
+TEST(CommandTest, AStateCheckLooksAsItAlwaysDid) {
+  const CheckState check{.from = "uk", .bytes_max = 4096};
+  EXPECT_EQ(EncodeCheckState(check), std::string("\x93\x03\xc4\x02uk\xcd\x10\x00", 9));
+}
+
+TEST(CommandTest, AStateCheckIsNoCommandAndNoCommandIsOne) {
+  // Nobody takes one for a command of a release to come, and stops at it.
+  const Result<Command> command = DecodeCommand(EncodeCheckState({.from = "u", .bytes_max = 1}));
+  EXPECT_TRUE(command.status().IsCorruption()) << command.status().ToString();
+  EXPECT_TRUE(DecodeCheckState(EncodeCommand(Put("key", "value"))).status().IsCorruption());
+  EXPECT_TRUE(DecodeCheckState("").status().IsCorruption());
+}
+
+TEST(CommandTest, AStateCheckBeyondItsBoundsIsNone) {
+  EXPECT_TRUE(
+      DecodeCheckState(EncodeCheckState({.from = {}, .bytes_max = 0})).status().IsCorruption());
+  EXPECT_TRUE(DecodeCheckState(EncodeCheckState({.from = {}, .bytes_max = kCheckBytesMax + 1}))
+                  .status()
+                  .IsCorruption());
+  const std::string from(kCheckFromBytesMax + 1, 'u');
+  EXPECT_TRUE(
+      DecodeCheckState(EncodeCheckState({.from = from, .bytes_max = 1})).status().IsCorruption());
+}
+
+TEST(CommandTest, WhatALaterReleaseAddsToAStateCheckIsNeverDropped) {
+  std::string encoded = EncodeCheckState({.from = "u", .bytes_max = 1});
+  ASSERT_EQ(encoded[0], '\x93');
+  encoded[0] = '\x94';
+  EXPECT_TRUE(DecodeCheckState(encoded + '\x05').status().IsCorruption());
+  EXPECT_TRUE(DecodeCheckState(encoded + '\xc0').ok());
 }
 
 TEST(CommandTest, TheSeatOfFencesIsEmpty) {

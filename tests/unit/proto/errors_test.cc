@@ -19,7 +19,7 @@ TEST(ErrorsTest, EveryCodeHasItsNumberNameAndStatus) {
     error.code = *code;
     EXPECT_EQ(ToStatus(error).ok(), number == 0);
   }
-  EXPECT_FALSE(ErrorCodeFromNumber(34).has_value());
+  EXPECT_FALSE(ErrorCodeFromNumber(35).has_value());
   EXPECT_FALSE(ErrorCodeFromNumber(255).has_value());
   EXPECT_FALSE(ErrorCodeFromNumber(256).has_value());
 }

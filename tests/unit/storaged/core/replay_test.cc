@@ -58,7 +58,8 @@ class LogMaker {
       case 1:
         return MakeEntry(index_, "members", raft::EntryKind::kMembership);
       case 2:
-        return MakeEntry(index_, "bytes that are no command");
+        if (random_.Chance(1, 4)) return MakeEntry(index_, "bytes that are no command");
+        return MakeEntry(index_, CheckBytes());
       case 3:
       case 4:
       case 5:
@@ -98,6 +99,13 @@ class LogMaker {
     }
     sent_.push_back(proto::EncodeCommand(command));
     return sent_.back();
+  }
+
+  /// Of a slice somewhere; now and then from the beginning.
+  std::string CheckBytes() {
+    const std::string from = random_.Chance(1, 3) ? "" : EngineKey(Key());
+    const auto bytes = static_cast<std::uint32_t>(1 + random_.Below(4'000));
+    return proto::EncodeCheckState({.from = from, .bytes_max = bytes});
   }
 
   Condition ACondition() {
@@ -228,7 +236,8 @@ class Model {
     if (entry.kind != raft::EntryKind::kCommand) return result;
     const auto command = proto::DecodeCommand(entry.payload.view());
     if (!command.ok()) {
-      result.code = ErrorCode::kInvalidArgument;
+      const bool check = proto::DecodeCheckState(entry.payload.view()).ok();
+      result.code = check ? ErrorCode::kOk : ErrorCode::kInvalidArgument;
       return result;
     }
     auto& session = sessions_[command->session.value()];
@@ -486,6 +495,7 @@ class DisturbedReplica {
         EXPECT_EQ(*results[at], result) << "replay of entry " << at + 1;
       }
       results[at] = result;
+      NoteChecks();
       Disturb();
     }
     std::vector<CommandResult> out;
@@ -512,8 +522,18 @@ class DisturbedReplica {
     return out;
   }
   std::uint64_t crashes_with_data() const { return crashes_with_data_; }
+  // What each check gave.
+  const std::map<LogIndex, raft::StateCheck>& checks() const { return checks_; }
 
  private:
+  void NoteChecks() {
+    for (const raft::StateCheck& check : machine().chain().checks()) {
+      const auto [known, is_new] = checks_.emplace(check.index, check);
+      if (!is_new) {
+        EXPECT_EQ(known->second, check) << "replay of a check";
+      }
+    }
+  }
   void Disturb() {
     if (random_.Chance(1, 40)) replica_.StartFlush();
     if (random_.Chance(1, 4)) replica_.RunOne();
@@ -525,8 +545,15 @@ class DisturbedReplica {
 
   Random random_;
   Replica replica_;
+  std::map<LogIndex, raft::StateCheck> checks_;
   std::uint64_t crashes_with_data_ = 0;
 };
+
+std::size_t HashesIn(const std::map<LogIndex, raft::StateCheck>& checks) {
+  return static_cast<std::size_t>(std::count_if(
+      checks.begin(), checks.end(),
+      [](const auto& check) { return check.second.kind == raft::StateCheck::Kind::kHash; }));
+}
 
 class ReplayTest : public ::testing::TestWithParam<std::uint64_t> {};
 
@@ -554,6 +581,9 @@ TEST_P(ReplayTest, ReplicasThatCrashAndReplayEndAlikeAndAsTheModelSays) {
   }
   EXPECT_EQ(a.machine().idempotency_totals(), b.machine().idempotency_totals());
   EXPECT_EQ(a.machine().sessions().Encode(), b.machine().sessions().Encode());
+  EXPECT_EQ(a.checks(), b.checks());
+  EXPECT_EQ(a.machine().chain(), b.machine().chain());
+  EXPECT_GT(HashesIn(a.checks()), 20u);
   EXPECT_GT(a.crashes_with_data(), 0u);
   for (std::uint64_t at = std::max<std::uint64_t>(model.watermark(), 1); at <= kEntries; ++at) {
     ASSERT_EQ(a.UserContentAt(at), model.DumpAt(at)) << "at version " << at;
@@ -564,6 +594,7 @@ TEST_P(ReplayTest, ReplicasThatCrashAndReplayEndAlikeAndAsTheModelSays) {
   EXPECT_EQ(a.AllContent(), b.AllContent());
   EXPECT_EQ(a.machine().sessions(), b.machine().sessions());
   EXPECT_EQ(a.machine().idempotency_totals(), b.machine().idempotency_totals());
+  EXPECT_EQ(a.machine().chain(), b.machine().chain());
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, ReplayTest, ::testing::Range<std::uint64_t>(1, 13));

@@ -242,7 +242,7 @@ TEST_F(StateMachineTest, AConditionThatCannotBeReadStopsThisReplicaAtTheEntry) {
 TEST_F(StateMachineTest, ACommandOfALaterFormatStopsThisReplicaAtTheEntry) {
   std::string encoded = proto::EncodeCommand(PutCommand(7, 1, "k", "1"));
   ASSERT_EQ(encoded[1], 1);
-  encoded[1] = static_cast<char>(proto::kCommandFormat + 1);
+  encoded[1] = static_cast<char>(proto::kNewestFormat + 1);
   EXPECT_TRUE(machine_->Apply(MakeEntry(1, encoded)).status().IsUnavailable());
   EXPECT_EQ(machine_->applied(), LogIndex(0));
 }

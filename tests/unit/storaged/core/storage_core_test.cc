@@ -401,7 +401,7 @@ TEST_F(StorageCoreTest, WhatIsNoQueryIsRefused) {
   Receive("router", 9, QueryOf({DropHistoryOf(1)}));
   EXPECT_EQ(RunFor<proto::QueryReply>("router", 9).error.code, ErrorCode::kInvalidArgument);
   std::string later = proto::EncodeCommand(proto::Command{});
-  later[1] = static_cast<char>(proto::kCommandFormat + 1);
+  later[1] = static_cast<char>(proto::kNewestFormat + 1);
   Receive("router", 10, proto::Query{.command = Bytes(std::move(later))});
   EXPECT_EQ(RunFor<proto::QueryReply>("router", 10).error.code, ErrorCode::kUnsupportedProtocol);
 }
