@@ -22,7 +22,7 @@ namespace bedrock::raft {
 //   members                        who takes part (membership_file.h)
 //   log/SSSSSSSSSSSSSSSS.seg       a segment in use; S: its number in hex, ascending without a gap
 //   log/NNNNNNNNNNNNNNNN.spare     zero-filled or recycled, of full size, synced; N means nothing
-//   log/NNNNNNNNNNNNNNNN.tmp       a spare, or the segment of a reset, in the making; removed at open
+//   log/NNNNNNNNNNNNNNNN.tmp       a spare, or a reset's segment, in the making; removed at open
 //
 // A segment:
 //

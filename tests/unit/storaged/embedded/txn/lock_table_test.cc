@@ -24,8 +24,7 @@ using Detect = LockTable::DetectDeadlock;
 
 constexpr LockMode kShared = LockMode::kShared;
 constexpr LockMode kExclusive = LockMode::kExclusive;
-const LockTable::Patience kPatient{.timeout_us = Waiter::kForever,
-                                       .detect_deadlock = Detect::kYes};
+const LockTable::Patience kPatient{.timeout_us = Waiter::kForever, .detect_deadlock = Detect::kYes};
 
 /// In one thread, where waiting ends at once: timed_out says that it would have waited.
 class LockTableTest : public testing::Test {
