@@ -183,6 +183,12 @@ bool WritesAny(const std::vector<Operation>& operations) {
   });
 }
 
+bool StoresNone(const std::vector<Operation>& operations) {
+  return std::none_of(operations.begin(), operations.end(), [](const Operation& operation) {
+    return operation.kind == Operation::Kind::kPut || operation.kind == Operation::Kind::kAdd;
+  });
+}
+
 bool DropsHistory(const std::vector<Operation>& operations) {
   return std::any_of(operations.begin(), operations.end(), [](const Operation& operation) {
     return operation.kind == Operation::Kind::kDropHistory;
@@ -237,6 +243,11 @@ Error CheckQuery(const Command& command, std::size_t value_bytes_max) {
 
 bool Writes(const Command& command) {
   return WritesAny(command.operations) || (command.otherwise && WritesAny(*command.otherwise));
+}
+
+bool FreesRoom(const Command& command) {
+  return Writes(command) && command.idempotency.key.empty() && StoresNone(command.operations) &&
+         (!command.otherwise || StoresNone(*command.otherwise));
 }
 
 std::size_t EncodedCommandSize(const Command& command) {

@@ -248,6 +248,10 @@ Error CheckQuery(const Command& command, std::size_t value_bytes_max);
 
 /// Whether any operation of either branch writes.
 bool Writes(const Command& command);
+/// Whether it writes, and whatever it does leaves less to be kept: each operation of either branch
+/// that writes deletes or drops history, and no idempotency key is remembered. So it may be applied
+/// where there is no room for more.
+bool FreesRoom(const Command& command);
 
 std::size_t EncodedCommandSize(const Command& command);
 /// The format number comes from what the command uses.

@@ -35,7 +35,7 @@ bool Follower::HearLeader(Node& node, NodeId from) {
   leader_ = from;
   heard_at_ = node.now;
   node.ResetTimer();
-  node.snapshot.passed = 0;
+  node.elections_passed = 0;
   node.Promise(from);
   return true;
 }

@@ -32,11 +32,13 @@ void Leader::AppendNoop(Node& node) {
                .payload = {}});
 }
 
-Proposed Leader::Propose(Node& node, std::span<const Bytes> payloads, std::uint64_t time_ms) {
+Proposed Leader::Propose(Node& node, std::span<const Bytes> payloads, std::uint64_t time_ms,
+                         FreesRoom frees_room) {
   if (hand_over_) {
     return {.refused = Refused::kMoving, .first = {}, .count = 0, .term = node.term()};
   }
-  if (node.disk_full) {
+  const bool fits = !node.disk_full && (!node.room_low || frees_room);
+  if (!fits) {
     return {.refused = Refused::kDiskFull, .first = {}, .count = 0, .term = node.term()};
   }
   const LogIndex first = node.log.last_index().Next();
@@ -59,9 +61,9 @@ Proposed Leader::Propose(Node& node, std::span<const Bytes> payloads, std::uint6
   }
   return {.refused = {}, .first = first, .count = payloads.size(), .term = node.term()};
 }
+  if (hand_over_ && node.now >= hand_over_->deadline) GiveUpHandingOver(node);
 
 bool Leader::Tick(Node& node, Jumped jumped) {
-  if (hand_over_ && node.now >= hand_over_->deadline) GiveUpHandingOver(node);
   if (jumped) DropLease();
   if (node.now >= quorum_check_at_) {
     // After a pause the answers may still be queued: give them one more round, once.

@@ -30,7 +30,8 @@ class Leader {
   /// Appends the entry that lets this term commit (R16).
   explicit Leader(Node& node);
 
-  Proposed Propose(Node& node, std::span<const Bytes> payloads, std::uint64_t time_ms);
+  Proposed Propose(Node& node, std::span<const Bytes> payloads, std::uint64_t time_ms,
+                   FreesRoom frees_room);
   /// Starts what `delta` asks for; Prepare carries it through, entry by entry.
   Reconfiguring Reconfigure(Node& node, const Delta& delta);
   Transferring Transfer(Node& node, NodeId to);
@@ -88,10 +89,10 @@ class Leader {
     bool told = false;
   };
 
-  /// Attempts to be rid of leadership while the own disk is full.
+  /// Attempts to be rid of leadership while there is no room here.
   struct GivingAway {
     NodeId last;                   ///< Who was asked last.
-    std::uint32_t attempts = 0;    ///< Since the disk filled up.
+    std::uint32_t attempts = 0;    ///< Since room ran out.
     std::uint64_t not_before = 0;  ///< In ticks.
   };
 

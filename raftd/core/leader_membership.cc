@@ -169,11 +169,11 @@ NodeId Leader::NextLiveVoter(const Node& node, NodeId after) const {
   return first;
 }
 
-/// The own disk is full (R75). Whether a follower has room shows when it is asked to stand: one
-/// that has none does not. So each is asked in turn, the furthest first, and less and less often,
-/// as each attempt in vain costs an entry.
+/// There is little room here, or none (R75). Whether a follower has room shows when it is asked to
+/// stand: one that has none does not. So each is asked in turn, the furthest first, and less and
+/// less often, as each attempt in vain costs an entry.
 void Leader::GiveAway(Node& node) {
-  if (!node.disk_full) {
+  if (!node.disk_full && !node.room_low) {
     giving_away_ = {};
     return;
   }

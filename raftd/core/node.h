@@ -55,11 +55,9 @@ struct SnapshotWish {
   LogIndex offered;  ///< A leader's log begins behind it; 0, or at most commit: nothing is missing.
   NodeId from;       ///< Whose snapshot was asked for last.
   LogIndex installing;  ///< Where the one that is being fetched ends; 0: not known.
-  /// Elections in a row that a node with a stuck state machine let pass: see Node::StandsBack.
-  std::uint32_t passed = 0;
 };
 
-/// So many elections a node with a stuck state machine lets pass.
+/// So many elections a node that could not do all that a leader should lets pass.
 inline constexpr std::uint32_t kElectionsPassed = 3;
 
 /// When this node runs for office unless it hears from a leader.
@@ -105,8 +103,10 @@ struct Node {
   Refill refill;
   SnapshotWish snapshot;
   bool disk_stalled = false;
+  bool room_low = false;   ///< There is room for what frees room, and for little else.
   bool disk_full = false;  ///< What may be written is what elections need, and no new entries.
-  std::uint64_t now = 0;   ///< In ticks.
+  std::uint32_t elections_passed = 0;  ///< In a row, by StandsBack.
+  std::uint64_t now = 0;               ///< In ticks.
   ElectionTimer timer;
   VotePromise promise;
 
@@ -139,9 +139,11 @@ struct Node {
     return MayStand() && refill.done() && !disk_stalled && (!disk_full || SoleVoter()) &&
            !(LogBehind() && log.last_index() < snapshot.offered);
   }
-  /// A node whose state machine is stuck leaves it to others to lead, but not for ever: it may be
-  /// the only one whose log can win. Asked once an election timeout.
-  bool StandsBack() { return MachineStuck() && snapshot.passed++ < kElectionsPassed; }
+  /// It could lead, but serve nothing, or take no more than deletes.
+  bool Hesitates() const { return MachineStuck() || (room_low && !SoleVoter()); }
+  /// Whoever hesitates leaves it to others to lead, but not for ever: it may be the only one whose
+  /// log can win, or one of many without room. Asked once an election timeout.
+  bool StandsBack() { return Hesitates() && elections_passed++ < kElectionsPassed; }
   /// The last entry as votes see it: one notion of it everywhere (R36), but for damage.
   LogPosition LastForVotes() const { return std::max(log.last(), refill.floor); }
 

@@ -77,7 +77,7 @@ class Raft::Impl {
 
   void Tick(std::uint64_t now);
   void Receive(NodeId from, Message message);
-  Proposed Propose(std::span<const Bytes> payloads, std::uint64_t time_ms);
+  Proposed Propose(std::span<const Bytes> payloads, std::uint64_t time_ms, FreesRoom frees_room);
   Transferring Transfer(NodeId to);
   Reconfiguring Reconfigure(const Delta& delta);
   void Read(Ticket ticket);
@@ -362,7 +362,7 @@ void Raft::Impl::OnTimeoutNow(NodeId from, const TimeoutNow& request) {
   if (follower == nullptr || follower->leader() != from || request.term != node_.term()) return;
   // One that was waited for in vain is void: the leader has added an entry since (R58). And whoever
   // may not campaign by the timer may not by this either (R11).
-  if (request.last_index != node_.log.last_index() || node_.MachineStuck()) return;
+  if (request.last_index != node_.log.last_index() || node_.Hesitates()) return;
   if (!node_.Promotable()) return;
   Run(HandOver::kYes);
   Settle();
@@ -423,12 +423,13 @@ void Raft::Impl::Receive(NodeId from, Message message) {
              message);
 }
 
-Proposed Raft::Impl::Propose(std::span<const Bytes> payloads, std::uint64_t time_ms) {
+Proposed Raft::Impl::Propose(std::span<const Bytes> payloads, std::uint64_t time_ms,
+                             FreesRoom frees_room) {
   auto* leader = std::get_if<Leader>(&role_);
   if (leader == nullptr) {
     return {.refused = Refused::kNotLeader, .first = {}, .count = 0, .term = node_.term()};
   }
-  return leader->Propose(node_, payloads, time_ms);
+  return leader->Propose(node_, payloads, time_ms, frees_room);
 }
 
 Transferring Raft::Impl::Transfer(NodeId to) {
@@ -590,6 +591,7 @@ View Raft::Impl::GetView() const {
             .uncommitted_bytes = node_.log.BytesAfter(node_.commit),
             .refilling = !node_.refill.done(),
             .disk_stalled = node_.disk_stalled,
+            .room_low = node_.room_low,
             .disk_full = node_.disk_full,
             .lease_until = 0,
             .snapshot_wanted = announced_wish_,
@@ -611,8 +613,9 @@ Raft& Raft::operator=(Raft&&) noexcept = default;
 
 void Raft::Tick(std::uint64_t now) { impl_->Tick(now); }
 void Raft::Receive(NodeId from, Message message) { impl_->Receive(from, std::move(message)); }
-Proposed Raft::Propose(std::span<const Bytes> payloads, std::uint64_t time_ms) {
-  return impl_->Propose(payloads, time_ms);
+Proposed Raft::Propose(std::span<const Bytes> payloads, std::uint64_t time_ms,
+                       FreesRoom frees_room) {
+  return impl_->Propose(payloads, time_ms, frees_room);
 }
 Transferring Raft::Transfer(NodeId to) { return impl_->Transfer(to); }
 Reconfiguring Raft::Reconfigure(const Delta& delta) { return impl_->Reconfigure(delta); }
@@ -632,6 +635,7 @@ void Raft::Fetched(NodeId follower, std::vector<Entry> entries) {
 }
 void Raft::LinkReset(NodeId member) { impl_->LinkReset(member); }
 void Raft::DiskStalled(bool stalled) { impl_->DiskStalled(stalled); }
+void Raft::RoomLow(bool low) { impl_->node().room_low = low; }
 void Raft::DiskFull(bool full) { impl_->DiskFull(full); }
 Output Raft::Poll() { return impl_->Poll(); }
 View Raft::GetView() const { return impl_->GetView(); }

@@ -12,6 +12,7 @@
 #include "bedrock/status.h"
 #include "common/base/bytes.h"
 #include "common/base/ids.h"
+#include "common/base/typed_bool.h"
 #include "common/base/units.h"
 #include "proto/raft_messages.h"
 #include "raftd/core/membership.h"
@@ -52,8 +53,11 @@ using Ticket = StrongId<struct TicketTag>;
 
 enum class Role : std::uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
 
+/// Whether a proposal makes room once it is applied: it does nothing but delete.
+using FreesRoom = TypedBool<struct FreesRoomTag>;
+
 /// Why a proposal was not taken. kMoving: leadership is being handed over, ask again when that is
-/// over. kDiskFull: this node leads, has no room, and found nobody yet who would take over.
+/// over. kDiskFull: this node leads, has no room for it, and found nobody yet who would take over.
 enum class Refused : std::uint8_t { kNotLeader, kBusy, kMoving, kDiskFull, kHalted };
 
 /// What became of the wish to hand leadership over.
@@ -201,6 +205,7 @@ struct View {
   /// Part of the log was lost or damaged and is not refilled yet: this node does not campaign.
   bool refilling = false;
   bool disk_stalled = false;
+  bool room_low = false;
   bool disk_full = false;
   /// The tick before which nobody else leads, as this leader knows from its followers' promises; 0:
   /// it has no lease.
@@ -232,8 +237,10 @@ class Raft {
   void Tick(std::uint64_t now);
   void Receive(NodeId from, Message message);
   /// Appends one entry a payload, in order, where this node leads: all of them or none. `time_ms`
-  /// is the wall clock; the stamp is the highest of it and the last entry's.
-  Proposed Propose(std::span<const Bytes> payloads, std::uint64_t time_ms);
+  /// is the wall clock; the stamp is the highest of it and the last entry's. `frees_room`: each of
+  /// them does.
+  Proposed Propose(std::span<const Bytes> payloads, std::uint64_t time_ms,
+                   FreesRoom frees_room = FreesRoom::kNo);
   /// Hands leadership to `to`, or where none is named to the voter that is furthest (or to whom it
   /// is being handed already): takes no
   /// proposals until it has stepped down or an election timeout has passed, brings the target up to
@@ -281,10 +288,15 @@ class Raft {
   /// The shell's disk has had a write waiting for an election timeout (R77) or came back. A stalled
   /// leader steps down; a stalled node does not campaign.
   void DiskStalled(bool stalled);
-  /// Room on the shell's disk runs out, or is back (R75). To be said while a few small writes (a
-  /// vote, a leader's empty entry) still fit. A full leader hands leadership to one voter after the
-  /// other, and where nobody takes it leads on, for reads alone; a full node does not campaign, but
-  /// for a lone voter; a full follower takes no entries and answers no appends.
+  /// Room for what is written gets scarce, in the log or in the state machine, or is back (R75).
+  /// While it is, a leader hands leadership to one voter after the other, and where nobody takes it
+  /// leads on, for reads and for proposals that free room. Such a node lets others stand first; a
+  /// follower takes what comes.
+  void RoomLow(bool low);
+  /// Room for the log runs out, or is back. To be said while a few small writes (a vote, a leader's
+  /// empty entry) still fit. As RoomLow, but a full leader takes no proposals at all, a full node
+  /// does not campaign, but for a lone voter, and a full follower takes no entries and answers no
+  /// appends.
   void DiskFull(bool full);
 
   Output Poll();

@@ -31,8 +31,9 @@ constexpr std::uint64_t kIdleReserveBytes = kPageBytes;
 constexpr std::uint64_t kReadBytesMax = 1 * kMiB;
 /// Entries this near in a file are fetched together: between them stand an END and padding.
 constexpr std::uint64_t kReadGapMax = 2 * kPageBytes;
-/// A segment of whose bytes this part is left is nearly full.
-constexpr std::uint64_t kLittleRoom = 8;
+/// What parts of a segment's bytes make Room::kLittle and Room::kNone, where nothing follows it.
+constexpr std::uint64_t kLittleRoomPart = 4;
+constexpr std::uint64_t kNoRoomPart = 8;
 constexpr std::uint64_t kRepairBytes = 1 * kMiB;  // of one read or write while repairing
 /// No spare in the making has it in its number: those count from 1.
 constexpr std::uint64_t kResetNameBit = std::uint64_t{1} << 63U;
@@ -88,7 +89,7 @@ class SegmentedRaftLog final : public RaftLog {
   Result<std::vector<Entry>> Read(LogIndex first, LogIndex last, std::size_t bytes_max) override;
   Status Compact(LogIndex index) override;
   Result<Scrubbed> Scrub(std::size_t bytes_max) override;
-  bool ShortOfRoom() override;
+  Room RoomLeft() override;
   std::uint64_t SizeOnDisk() const override;
   LogIndex LastBeyond(std::uint64_t bytes_max) const override;
 
@@ -909,11 +910,11 @@ Result<Scrubbed> SegmentedRaftLog::Scrub(std::size_t bytes_max) {
   return scrubber_->Step(segments_.front().number, segments_.back().number, bytes_max);
 }
 
-bool SegmentedRaftLog::ShortOfRoom() {
+Room SegmentedRaftLog::RoomLeft() {
   const std::uint64_t used = tail_ + buffer_.size() + kIdleReserveBytes;
   const std::uint64_t bytes = segments_.back().bytes;
-  const bool little = used + bytes / kLittleRoom >= bytes;
-  return little && spares_->Lacking();
+  if (used + bytes / kLittleRoomPart < bytes || !spares_->Lacking()) return Room::kEnough;
+  return used + bytes / kNoRoomPart < bytes ? Room::kLittle : Room::kNone;
 }
 
 std::uint64_t SegmentedRaftLog::SizeOnDisk() const {

@@ -23,6 +23,11 @@ struct LogOptions {
   std::uint32_t spare_segments = 1;  ///< Zero-filled ones kept ahead (R75).
 };
 
+/// What is left for the log to grow in (R75). kLittle: of the segment that is written a fourth at
+/// most, and the spare that should come after it can't be made. kNone: an eighth at most, which is
+/// for the small writes of elections; a large one may find no room.
+enum class Room : std::uint8_t { kEnough, kLittle, kNone };
+
 /// What a step of a scrub found.
 struct Scrubbed {
   /// Bytes that can't be read as they were written.
@@ -87,10 +92,8 @@ class RaftLog {
     return Scrubbed{.done = true, .damage = {}};
   }
 
-  /// Whether the next large write may find no room: little is left of the segment that is written,
-  /// and the spare that should come after it can't be made (R75). Small writes still fit. Goes on
-  /// trying to make one.
-  virtual bool ShortOfRoom() { return false; }
+  /// Goes on trying to make a spare where there is none.
+  virtual Room RoomLeft() { return Room::kEnough; }
 
   virtual std::uint64_t SizeOnDisk() const = 0;
   /// Up to here the entries would have to be compacted for the segments to take no more than

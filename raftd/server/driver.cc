@@ -112,12 +112,7 @@ Driver::Driver(const DriverOptions& options, const Recovered& recovered)
                     written_at_ms_ = clock_.MonotonicMs();
                     disk_.Probed(written_at_ms_ - started_ms);
                   },
-              .on_full =
-                  [this](LogFull full) {
-                    log_full_ = static_cast<bool>(full);
-                    core_.DiskFull(log_full_);
-                    if (full) log::Error("no room for more segments of the log");
-                  },
+              .on_room = [this](Room room) { OnRoom(room); },
               .on_failed = [this](const Status& status) { OnFailed(status); }});
   if (options_.scrub_ms > 0) scrub_at_ms_ = clock_.MonotonicMs() + options_.scrub_ms;
 }
@@ -505,7 +500,7 @@ void Driver::Tick() {
   admission_.Tick(now_ms);
   if (admission_.admitted()) core_.Tick(now_ms / options_.tick_ms);
   StartIdleSync();
-  RetryFullLog();
+  RetryLowLog();
   MeasureLog();
   ScrubLog();
 }
@@ -522,9 +517,15 @@ void Driver::StartIdleSync() {
   log_.SyncIdle();
 }
 
-void Driver::RetryFullLog() {
+void Driver::OnRoom(Room room) {
+  const Room before = std::exchange(log_room_, room);
+  if (before == Room::kEnough) log::Error("no room for more segments of the log");
+  core_.DiskFull(room == Room::kNone);
+}
+
+void Driver::RetryLowLog() {
   const std::uint64_t now_ms = clock_.MonotonicMs();
-  if (halted_ || !log_full_ || now_ms - retried_at_ms_ < kFullRetryMs) return;
+  if (halted_ || log_room_ == Room::kEnough || now_ms - retried_at_ms_ < kFullRetryMs) return;
   retried_at_ms_ = now_ms;
   log_.Retry();
 }
@@ -566,29 +567,34 @@ void Driver::OnScrubbed(const Result<Scrubbed>& scrubbed) {
 proto::ErrorCode Driver::storage_health() const {
   const View view = core_.GetView();
   if (apply_.applied().Next() < view.first_index) return proto::ErrorCode::kStorageUnavailable;
-  if (log_full_) return proto::ErrorCode::kStorageFull;
-  return apply_.Health(clock_.MonotonicMs());
+  // What can't even be read from counts for more than what can't be written to.
+  const proto::ErrorCode health = apply_.Health(clock_.MonotonicMs());
+  const bool full = health == proto::ErrorCode::kOk && log_room_ != Room::kEnough;
+  return full ? proto::ErrorCode::kStorageFull : health;
 }
 
 void Driver::WatchHealth() {
   const proto::ErrorCode health = storage_health();
   const bool disk_stalled = disk_.Stalled(clock_.MonotonicMs());
   const bool fit = health == proto::ErrorCode::kOk;
+  // A full node serves reads and takes deletes, where nobody else leads (R75).
+  const bool full = health == proto::ErrorCode::kStorageFull;
+  core_.RoomLow(full);
   if (health != std::exchange(logged_health_, health)) {
     log::Log(fit ? log::Level::kInfo : log::Level::kWarning, "storage health changed",
              {{"health", proto::ErrorCodeName(health)}});
     PushStatus();
   }
-  if (fit) tried_to_hand_over_ = false;
-  const bool stalled = disk_stalled || (!fit && !HandsOver());
+  if (fit || full) tried_to_hand_over_ = false;
+  const bool stalled = disk_stalled || (!fit && !full && !HandsOver());
   if (stalled == std::exchange(stalled_, stalled)) return;
   if (disk_stalled) log::Warning("the log's disk stalls: this node does not lead");
-  if (!stalled) log::Info("log and storage are well: this node may lead");
+  if (!stalled) log::Info("log and storage answer: this node may lead");
   core_.DiskStalled(stalled);
 }
 
-/// A leader whose storage or log takes nothing any more hands over while it still can, and steps
-/// down where nobody takes over (R75).
+/// A leader whose storage answers nothing any more hands over while it still can, and steps down
+/// where nobody takes over.
 bool Driver::HandsOver() {
   if (core_.GetView().role != Role::kLeader) return false;
   if (!std::exchange(tried_to_hand_over_, true)) core_.Transfer(NodeId());

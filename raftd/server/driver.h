@@ -80,7 +80,7 @@ struct DriverOptions {
 class Driver {
  public:
   static constexpr std::uint64_t kStopMsMax = 1000;
-  static constexpr std::uint64_t kFullRetryMs = 200;  ///< Between attempts to write to a full log.
+  static constexpr std::uint64_t kFullRetryMs = 200;  ///< Between looks for room while it is low.
   /// A scrub reads this much each time: 10 MiB/s.
   static constexpr std::size_t kScrubBytes = 1 * kMiB;
   static constexpr std::uint64_t kScrubPaceMs = 100;
@@ -146,10 +146,11 @@ class Driver {
   void EndWhereRefused();
 
   // Upkeep.
+  void OnRoom(Room room);
   void WatchHealth();
   bool HandsOver();
   void StartIdleSync();
-  void RetryFullLog();
+  void RetryLowLog();
   void MeasureLog();
   void ScrubLog();
   void OnScrubbed(const Result<Scrubbed>& scrubbed);
@@ -179,8 +180,8 @@ class Driver {
   bool idle_synced_ = true;
   std::optional<std::uint64_t> idle_started_ms_;  // an idle sync is under way
   bool stalled_ = false;                          // what the core was told last
-  bool log_full_ = false;
-  std::uint64_t retried_at_ms_ = 0;              // to write to a full log
+  Room log_room_ = Room::kEnough;
+  std::uint64_t retried_at_ms_ = 0;              // to find room in the log
   std::optional<std::uint64_t> measured_at_ms_;  // the log's size
   bool tried_to_hand_over_ = false;              // since this node became unfit to lead
   std::optional<std::uint64_t> scrub_at_ms_;     // the next step; none while one is under way

@@ -45,7 +45,7 @@ class InlineLogWriter final : public LogWriter {
   }
 
   void Retry() override {
-    if (failed_ || !full_) return;
+    if (failed_ || room_ == Room::kEnough) return;
     const std::size_t waited = waiting_.size();
     SubmitWaiting();
     if (waiting_.size() < waited) Flush();
@@ -75,8 +75,8 @@ class InlineLogWriter final : public LogWriter {
 
   void TellRoom() {
     if (failed_) return;
-    const bool full = stuck_ || log_.ShortOfRoom();
-    if (full != std::exchange(full_, full)) callbacks_.on_full(LogFull(full));
+    const Room room = stuck_ ? Room::kNone : log_.RoomLeft();
+    if (room != std::exchange(room_, room)) callbacks_.on_room(room);
   }
 
   /// False after a failure, the first of which is told.
@@ -91,8 +91,8 @@ class InlineLogWriter final : public LogWriter {
   RaftLog& log_;
   Callbacks callbacks_;
   bool failed_ = false;
-  bool full_ = false;   // as was told
-  bool stuck_ = false;  // the front of waiting_ found no room
+  Room room_ = Room::kEnough;  // as was told
+  bool stuck_ = false;         // the front of waiting_ found no room
   /// Empty unless stuck. Bounded by the core: a follower's by what a leader may have in flight to
   /// it, a leader's by Limits::uncommitted_bytes_max until it has handed over.
   std::deque<Write> waiting_;
@@ -111,7 +111,7 @@ class ThreadedLogWriter final : public LogWriter {
     inline_.Start(
         {.on_durable = [this](WriteSeq seq) { post_([this, seq] { callbacks_.on_durable(seq); }); },
          .on_idle_done = [this] { post_([this] { callbacks_.on_idle_done(); }); },
-         .on_full = [this](LogFull full) { post_([this, full] { callbacks_.on_full(full); }); },
+         .on_room = [this](Room room) { post_([this, room] { callbacks_.on_room(room); }); },
          .on_failed =
              [this](const Status& status) {
                post_([this, status] { callbacks_.on_failed(status); });

@@ -8,7 +8,6 @@
 #include "bedrock/result.h"
 #include "bedrock/status.h"
 #include "common/base/ids.h"
-#include "common/base/typed_bool.h"
 #include "common/env/executor.h"
 #include "raftd/core/raft.h"
 #include "raftd/core/types.h"
@@ -16,14 +15,12 @@
 
 namespace bedrock::raft {
 
-using LogFull = TypedBool<struct LogFullTag>;
-
 /// Carries out the driver's work on the log, in order: inline, or on a thread of its own for disks
 /// whose sync would keep heartbeats waiting. Answers come on the driver's thread; inline ones
 /// before the call returns.
 ///
 /// A failed write, sync, compaction or read is final: `on_failed` is called once, and nothing after
-/// it (R37, R68). That there is no room for another segment is no failure: on_full says so as soon
+/// it (R37, R68). That there is no room for another segment is no failure: on_room says so as soon
 /// as it shows, while small writes still fit; what does not fit waits here, in order, until Retry
 /// finds room (R75). Driver's thread only.
 class LogWriter {
@@ -31,8 +28,8 @@ class LogWriter {
   struct Callbacks {
     std::function<void(WriteSeq)> on_durable;  ///< Everything up to it is durable.
     std::function<void()> on_idle_done;        ///< A SyncIdle is done.
-    /// There may be no room for the next write, or there is room again.
-    std::function<void(LogFull)> on_full;
+    /// How much room is left has changed; kEnough at the start. kNone, too, while a write waits.
+    std::function<void(Room)> on_room;
     std::function<void(const Status&)> on_failed;
   };
   using OnRead = std::function<void(std::vector<Entry>)>;
@@ -50,7 +47,7 @@ class LogWriter {
   virtual void SyncIdle() = 0;
   virtual void Read(LogIndex first, LogIndex last, std::size_t bytes_max, OnRead on_read) = 0;
   virtual void Compact(LogIndex index) = 0;
-  /// Where the log is full: looks for room, and writes what waits for it.
+  /// Where there is not room enough: looks for it, and writes what waits for it.
   virtual void Retry() = 0;
   /// How far the log is beyond `bytes_max`, and far beyond: twice that.
   virtual void Measure(std::uint64_t bytes_max, OnMeasured on_measured) = 0;

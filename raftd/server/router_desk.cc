@@ -15,6 +15,13 @@ proto::ProposeRefused MakeRefusal(const Raft& core, proto::Error error) {
   return {.error = std::move(error), .leader = view.leader, .term = view.term};
 }
 
+constexpr const char* kDiskFull = "the leader's disk is full";
+
+bool OnlyFreesRoom(const Bytes& encoded) {
+  const auto command = proto::DecodeCommand(encoded.view());
+  return command.ok() && proto::FreesRoom(*command);
+}
+
 }  // namespace
 
 void RouterDesk::OnPropose(const std::string& from, RequestId request, std::uint32_t timeout_ms,
@@ -82,17 +89,16 @@ void RouterDesk::DropExpired(std::uint64_t now_ms) {
 }
 
 void RouterDesk::ProposeAll(const Situation& situation) {
-  std::vector<Bytes> commands;
-  commands.reserve(proposals_.size());
-  for (const Proposal& proposal : proposals_) commands.push_back(proposal.command);
+  std::vector<Bytes> commands = Commands();
   // The core takes all or none. Where it is too busy for all, the first ones still get what room
   // there is.
   std::size_t first = 0;
   std::size_t chunk = commands.size();
+  FreesRoom frees_room = FreesRoom::kNo;
   while (first < commands.size()) {
     chunk = std::min(chunk, commands.size() - first);
     const Proposed proposed =
-        core_.Propose(std::span(commands).subspan(first, chunk), situation.wall_ms);
+        core_.Propose(std::span(commands).subspan(first, chunk), situation.wall_ms, frees_room);
     if (!proposed.refused) {
       for (std::size_t i = 0; i < chunk; ++i) {
         Waiting& from = proposals_[first + i].from;
@@ -103,6 +109,11 @@ void RouterDesk::ProposeAll(const Situation& situation) {
       moving_since_ms_.reset();
     } else if (*proposed.refused == Refused::kBusy && chunk > 1) {
       chunk /= 2;
+    } else if (*proposed.refused == Refused::kDiskFull && !frees_room) {
+      RefuseWhatTakesRoom();
+      moving_since_ms_.reset();
+      commands = Commands();
+      frees_room = FreesRoom::kYes;
     } else if (MayWait(*proposed.refused, situation.now_ms)) {
       break;
     } else {
@@ -125,13 +136,28 @@ bool RouterDesk::MayWait(Refused reason, std::uint64_t now_ms) {
   return now_ms - *moving_since_ms_ < limits_.hand_over_ms;
 }
 
+std::vector<Bytes> RouterDesk::Commands() const {
+  std::vector<Bytes> commands;
+  commands.reserve(proposals_.size());
+  for (const Proposal& proposal : proposals_) commands.push_back(proposal.command);
+  return commands;
+}
+
+void RouterDesk::RefuseWhatTakesRoom() {
+  std::erase_if(proposals_, [this](const Proposal& proposal) {
+    if (OnlyFreesRoom(proposal.command)) return false;
+    Refuse(proposal.from, proto::ErrorCode::kStorageFull, kDiskFull);
+    return true;
+  });
+}
+
 void RouterDesk::RefuseRest(std::size_t first, Refused reason, const Situation& situation) {
   proto::Error error;
   if (reason == Refused::kBusy) {
     error = {.code = proto::ErrorCode::kOverloaded,
              .detail = "too many writes wait to be replicated"};
   } else if (reason == Refused::kDiskFull) {
-    error = {.code = proto::ErrorCode::kStorageFull, .detail = "the leader's disk is full"};
+    error = {.code = proto::ErrorCode::kStorageFull, .detail = kDiskFull};
   } else if (reason == Refused::kMoving) {
     error = {.code = proto::ErrorCode::kOverloaded, .detail = "leadership is being handed over"};
   } else if (situation.storage_health == proto::ErrorCode::kStorageFull &&

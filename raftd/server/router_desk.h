@@ -84,6 +84,9 @@ class RouterDesk {
   void ProposeAll(const Situation& situation);
   void Refuse(const Waiting& to, proto::ErrorCode code, const std::string& detail);
   void RefuseRest(std::size_t first, Refused reason, const Situation& situation);
+  std::vector<Bytes> Commands() const;
+  /// Keeps the proposals that only delete, as the core may take those still.
+  void RefuseWhatTakesRoom();
   /// Whether what the core refused for `reason` had better stay here: leadership is on its way, and
   /// soon it is known where to.
   bool MayWait(Refused reason, std::uint64_t now_ms);

@@ -27,7 +27,7 @@ class SlowLog final : public RaftLog {
   }
   Status Compact(LogIndex index) override { return log_->Compact(index); }
   Result<Scrubbed> Scrub(std::size_t bytes_max) override { return log_->Scrub(bytes_max); }
-  bool ShortOfRoom() override { return log_->ShortOfRoom(); }
+  Room RoomLeft() override { return log_->RoomLeft(); }
   std::uint64_t SizeOnDisk() const override { return log_->SizeOnDisk(); }
   LogIndex LastBeyond(std::uint64_t bytes_max) const override {
     return log_->LastBeyond(bytes_max);

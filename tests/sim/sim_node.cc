@@ -129,8 +129,7 @@ void SimNode::TakeUp(std::unique_ptr<raft::RaftLog> log) {
   rules_ = std::make_unique<SimRules>(*raft_, world_.options, life, world_.checkers);
   TellMachine();
   TellPressure();
-  told_full_ = low_on_space_;
-  raft_->DiskFull(told_full_);
+  TellRoom();
   RunJobs();
   Tick();
 }
@@ -266,7 +265,11 @@ void SimNode::Propose(const std::vector<std::uint64_t>& proposals, std::uint64_t
     std::uint64_t bytes = 0;
     for (const Bytes& payload : payloads) bytes += payload.size();
     const std::uint64_t wall_ms = now() / 1000 + id_.value() % 3 * kWallClocksMs;
-    const raft::Proposed proposed = raft_->Propose(payloads, wall_ms);
+    const raft::FreesRoom frees_room(told_low_ && machine_random_.Chance(1, 2));
+    const raft::Proposed proposed = raft_->Propose(payloads, wall_ms, frees_room);
+    if (told_low_ && !frees_room && !proposed.refused.has_value()) {
+      world_.checkers.Fail("a leader with little room takes what frees room", FormatNodeId(id_));
+    }
     rules_->OnProposed(proposals.size(), bytes, proposed);
     if (moving != (proposed.refused == raft::Refused::kMoving)) {
       world_.checkers.Fail("a leader takes no proposals while it hands over", FormatNodeId(id_));

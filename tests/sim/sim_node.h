@@ -150,6 +150,7 @@ class SimNode {
   void Tick();
   void CheckStall();
   void TellSpace();
+  void TellRoom();
   TimeUs TickInterval() const { return world_.options.tick_us * rate_per_mille_ / 1000; }
   raft::Limits DrawLimits();
   /// As the driver does at the end of a turn where leases are on: tells the time once more.
@@ -219,7 +220,9 @@ class SimNode {
   std::uint64_t rate_per_mille_ = 1'000;
   std::uint64_t crash_in_sync_ = 0;  ///< 0: none.
   bool low_on_space_ = false;
-  bool told_full_ = false;  ///< The core, in this life of the process.
+  bool little_is_left_ = false;  ///< Low on space, but not without any.
+  bool told_low_ = false;        ///< The core, in this life of the process.
+  bool told_full_ = false;       ///< The same.
 };
 
 }  // namespace bedrock::sim

@@ -156,6 +156,7 @@ void SimNode::RunLowOnSpace(TimeUs us) {
   if (low_on_space_ || calm_) return;
   ++world_.stats.low_spaces;
   low_on_space_ = true;
+  little_is_left_ = machine_random_.Chance(1, 2);
   Trace(Kind::kLowSpace, us);
   TellSpace();
   world_.scheduler.After(us, [this] {
@@ -166,10 +167,16 @@ void SimNode::RunLowOnSpace(TimeUs us) {
 
 void SimNode::TellSpace() {
   Run(incarnation_, Source::kProcess, [this] {
-    told_full_ = low_on_space_;
-    raft_->DiskFull(told_full_);
+    TellRoom();
     Drain();
   });
+}
+
+void SimNode::TellRoom() {
+  told_low_ = low_on_space_;
+  told_full_ = low_on_space_ && !little_is_left_;
+  raft_->RoomLow(told_low_);
+  raft_->DiskFull(told_full_);
 }
 
 void SimNode::StallDisk(TimeUs us) {

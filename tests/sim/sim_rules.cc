@@ -164,7 +164,7 @@ void SimRules::TakeOver(const View& view, const raft::Membership& members) {
 /// A voter whose log is whole, whose disk works and has room, and who needs no snapshot.
 bool SimRules::Fit(const View& view) const {
   return IsVoterOf(members_, self_) && !view.refilling && !view.disk_stalled && !view.disk_full &&
-         !view.snapshot_wanted.at_least;
+         !view.room_low && !view.snapshot_wanted.at_least;
 }
 
 void SimRules::CheckTick(const Tick& tick, const View& view) {

@@ -63,7 +63,7 @@ class SimRaftd::WatchedLog final : public raft::RaftLog {
     return real_->LastBeyond(bytes_max);
   }
   Result<raft::Scrubbed> Scrub(std::size_t bytes_max) override { return real_->Scrub(bytes_max); }
-  bool ShortOfRoom() override { return real_->ShortOfRoom(); }
+  raft::Room RoomLeft() override { return real_->RoomLeft(); }
 
  private:
   SimRaftd& raftd_;

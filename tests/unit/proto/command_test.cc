@@ -528,6 +528,31 @@ TEST(CheckQueryTest, WhatWritesIsToldFromWhatReads) {
   EXPECT_TRUE(Writes(command));
 }
 
+TEST(CommandTest, FreesRoomWhereWhateverItDoesOnlyDeletes) {
+  using Kind = Operation::Kind;
+  const auto with = [](std::vector<Kind> kinds) {
+    Command command;
+    for (const Kind kind : kinds) command.operations.push_back({.kind = kind, .key = "k"});
+    return command;
+  };
+  for (const Kind kind : {Kind::kDelete, Kind::kDeleteRange, Kind::kDropHistory}) {
+    EXPECT_TRUE(FreesRoom(with({kind})));
+    EXPECT_TRUE(FreesRoom(with({Kind::kGet, kind, Kind::kScan, Kind::kDelete})));
+  }
+  EXPECT_FALSE(FreesRoom(with({}))) << "it would take its place in the log for nothing";
+  EXPECT_FALSE(FreesRoom(with({Kind::kGet})));
+  EXPECT_FALSE(FreesRoom(with({Kind::kDelete, Kind::kPut})));
+  EXPECT_FALSE(FreesRoom(with({Kind::kAdd, Kind::kDelete})));
+  Command other = with({Kind::kDelete});
+  other.otherwise = {Operation{.kind = Kind::kPut, .key = "k"}};
+  EXPECT_FALSE(FreesRoom(other));
+  other.otherwise = {Operation{.kind = Kind::kDelete, .key = "k"}};
+  EXPECT_TRUE(FreesRoom(other));
+  Command remembered = with({Kind::kDelete});
+  remembered.idempotency.key = "once";
+  EXPECT_FALSE(FreesRoom(remembered)) << "its reply is kept";
+}
+
 TEST(CommandResultTest, ComesBackAsItWas) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     Random random(seed);

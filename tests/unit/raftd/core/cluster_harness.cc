@@ -237,9 +237,9 @@ void Cluster::Campaign(std::uint64_t id) {
   }
 }
 
-Proposed Cluster::Propose(std::uint64_t id, std::string_view payload) {
+Proposed Cluster::Propose(std::uint64_t id, std::string_view payload, FreesRoom frees_room) {
   const Bytes bytes = Bytes::Copy(payload);
-  const Proposed proposed = at(id).Propose({&bytes, 1}, 0);
+  const Proposed proposed = at(id).Propose({&bytes, 1}, 0, frees_room);
   Run(id);
   return proposed;
 }
@@ -365,6 +365,11 @@ void Cluster::Restart(std::uint64_t id) {
 
 void Cluster::DiskStalled(std::uint64_t id, bool stalled) {
   at(id).DiskStalled(stalled);
+  Run(id);
+}
+
+void Cluster::RoomLow(std::uint64_t id, bool low) {
+  at(id).RoomLow(low);
   Run(id);
 }
 

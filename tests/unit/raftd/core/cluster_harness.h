@@ -80,7 +80,8 @@ class Cluster {
   void Jump(std::uint64_t id, std::uint64_t ticks);
   /// Ticks one node, and no other, until it runs for office.
   void Campaign(std::uint64_t id);
-  Proposed Propose(std::uint64_t id, std::string_view payload);
+  Proposed Propose(std::uint64_t id, std::string_view payload,
+                   FreesRoom frees_room = FreesRoom::kNo);
   Transferring Transfer(std::uint64_t id, std::uint64_t to);
   Reconfiguring Reconfigure(std::uint64_t id, const Delta& delta);
   /// A new node that knows of nobody and waits to be taken in.
@@ -114,6 +115,7 @@ class Cluster {
   /// Up to where the node's state machine is durable, also while it is down.
   LogIndex MachineHolds(std::uint64_t id) const;
   void Pressure(std::uint64_t id, std::uint64_t over, std::uint64_t far_over);
+  void RoomLow(std::uint64_t id, bool low);
   void DiskFull(std::uint64_t id, bool full);
   /// Carries out what the core wants done.
   void Run(std::uint64_t id);

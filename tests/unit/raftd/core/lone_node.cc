@@ -30,11 +30,11 @@ void LoneNode::Receive(std::uint64_t from, Message message) {
   Run();
 }
 
-Proposed LoneNode::Propose(std::initializer_list<std::string_view> payloads,
-                           std::uint64_t time_ms) {
+Proposed LoneNode::Propose(std::initializer_list<std::string_view> payloads, std::uint64_t time_ms,
+                           FreesRoom frees_room) {
   std::vector<Bytes> bytes;
   for (std::string_view payload : payloads) bytes.push_back(Bytes::Copy(payload));
-  const Proposed proposed = raft.Propose(bytes, time_ms);
+  const Proposed proposed = raft.Propose(bytes, time_ms, frees_room);
   Run();
   return proposed;
 }
@@ -53,6 +53,11 @@ Reconfiguring LoneNode::Reconfigure(const Delta& delta) {
 
 void LoneNode::Read(std::uint64_t ticket) {
   raft.Read(Ticket(ticket));
+  Run();
+}
+
+void LoneNode::RoomLow(bool low) {
+  raft.RoomLow(low);
   Run();
 }
 

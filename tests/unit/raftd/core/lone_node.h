@@ -35,10 +35,12 @@ class LoneNode {
   void Tick(std::uint64_t ticks = 1);
   void Jump(std::uint64_t ticks);
   void Receive(std::uint64_t from, Message message);
-  Proposed Propose(std::initializer_list<std::string_view> payloads, std::uint64_t time_ms = 0);
+  Proposed Propose(std::initializer_list<std::string_view> payloads, std::uint64_t time_ms = 0,
+                   FreesRoom frees_room = FreesRoom::kNo);
   Transferring Transfer(std::uint64_t to);
   Reconfiguring Reconfigure(const Delta& delta);
   void Read(std::uint64_t ticket);
+  void RoomLow(bool low);
   void DiskFull(bool full);
   /// Writes up to `seq` are done; all of them by default.
   void Sync(std::optional<std::uint64_t> seq = {});

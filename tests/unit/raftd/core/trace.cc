@@ -264,6 +264,7 @@ std::string Describe(const View& view) {
        << " applied=" << view.applied;
   if (view.refilling) text << " refilling";
   if (view.disk_stalled) text << " disk-stalled";
+  if (view.room_low) text << " room-low";
   if (view.disk_full) text << " disk-full";
   if (view.lease_until > 0) text << " lease-until=" << view.lease_until;
   if (view.snapshot_wanted.at_least) {

@@ -161,15 +161,20 @@ TEST_F(FullDiskTest, WhereAllAreFullRoutersAreToldAndAllComeBack) {
   for (int node = 1; node <= 3; ++node) LimitDisk(node, 1000);
   WriteSome(30);
   Run(3000);
+  const int leader = Leader();
+  ASSERT_NE(leader, 0);
   TakeAnswers();
   for (int node = 1; node <= 3; ++node) {
     Ask(node, {Propose(static_cast<std::uint64_t>(1000 + node), "a")});
   }
   Run(2000);
   const auto answers = TakeAnswers();
-  for (std::uint64_t request = 1001; request <= 1003; ++request) {
-    EXPECT_EQ(AnswerTo<proto::ProposeRefused>(answers, request).error.code,
-              proto::ErrorCode::kStorageFull);
+  for (int node = 1; node <= 3; ++node) {
+    const auto refused =
+        AnswerTo<proto::ProposeRefused>(answers, static_cast<std::uint64_t>(1000 + node));
+    EXPECT_EQ(refused.error.code, node == leader ? proto::ErrorCode::kStorageFull
+                                                 : proto::ErrorCode::kNotLeader);
+    EXPECT_EQ(refused.leader, NodeId(static_cast<std::uint64_t>(leader)));
   }
   for (int node = 1; node <= 3; ++node) LimitDisk(node, {});
   ExpectAllAgree();

@@ -86,12 +86,12 @@ TEST_F(DriverTest, ALeaderWhoseStorageIsGoneStepsDownAndDoesNotStand) {
   EXPECT_FALSE(driver(old_leader).GetView().disk_stalled);
 }
 
-TEST_F(DriverTest, WithoutAnyStorageNobodyLeadsAndAFullDiskIsTheReasonGiven) {
+TEST_F(DriverTest, ALoneNodeWhoseStorageIsFullLeadsOnAndSaysWhyItTakesNothing) {
   StartCluster({.nodes = 1});
   RunUntilLeader();
   storage(1).health = proto::ErrorCode::kStorageFull;
   Run(2000);
-  EXPECT_EQ(Leader(), 0);
+  EXPECT_EQ(Leader(), 1);
   Ask(1, {Propose(1, "a")});
   Settle();
   EXPECT_EQ(AnswerTo<proto::ProposeRefused>(TakeAnswers(), 1).error.code,

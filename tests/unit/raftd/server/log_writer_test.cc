@@ -46,7 +46,7 @@ class FakeLog final : public RaftLog {
   }
   std::uint64_t SizeOnDisk() const override { return 0; }
 
-  bool ShortOfRoom() override { return short_of_room; }
+  Room RoomLeft() override { return room; }
   LogIndex LastBeyond(std::uint64_t bytes_max) const override { return LogIndex(1000 / bytes_max); }
   Result<Scrubbed> Scrub(std::size_t) override {
     calls.emplace_back("scrub");
@@ -58,7 +58,7 @@ class FakeLog final : public RaftLog {
   Status submit_status;
   Status sync_status;
   Status scrub_status;
-  bool short_of_room = false;
+  Room room = Room::kEnough;
 
  private:
   Recovered recovered_;
@@ -71,7 +71,12 @@ class LogWriterTest : public ::testing::Test {
     return {.on_durable =
                 [this](WriteSeq seq) { told_.push_back("durable " + std::to_string(seq.value())); },
             .on_idle_done = [this] { told_.emplace_back("idle done"); },
-            .on_full = [this](LogFull full) { told_.emplace_back(full ? "full" : "room"); },
+            .on_room =
+                [this](Room room) {
+                  told_.emplace_back(room == Room::kEnough   ? "room"
+                                     : room == Room::kLittle ? "little room"
+                                                             : "full");
+                },
             .on_failed = [this](const Status& status) { told_.push_back(status.ToString()); }};
   }
   std::unique_ptr<LogWriter> Threaded() {
@@ -143,15 +148,20 @@ TEST_F(LogWriterTest, WhatFindsNoRoomWaitsInOrderAndIsWrittenWhenThereIsSome) {
 TEST_F(LogWriterTest, ThatRoomRunsOutIsToldWhileWritesStillFit) {
   const auto writer = MakeInlineLogWriter(log_);
   writer->Start(Callbacks());
-  log_.short_of_room = true;
+  log_.room = Room::kLittle;
   writer->Submit(MakeWrite(1));
   writer->Flush();
   writer->Submit(MakeWrite(2));
   writer->Flush();
-  EXPECT_THAT(told_, ElementsAre("full", "durable 1", "durable 2"));
-  log_.short_of_room = false;
+  EXPECT_THAT(told_, ElementsAre("little room", "durable 1", "durable 2"));
+  log_.room = Room::kNone;
+  writer->Submit(MakeWrite(3));
+  writer->Flush();
+  EXPECT_THAT(told_, ElementsAre("little room", "durable 1", "durable 2", "full", "durable 3"));
+  log_.room = Room::kEnough;
+  told_.clear();
   writer->Retry();
-  EXPECT_THAT(told_, ElementsAre("full", "durable 1", "durable 2", "room"));
+  EXPECT_THAT(told_, ElementsAre("room"));
 }
 
 TEST_F(LogWriterTest, ALogThatFailedForLackOfRoomHasFailed) {
