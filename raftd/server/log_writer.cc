@@ -120,11 +120,11 @@ class ThreadedLogWriter final : public LogWriter {
 
   void Submit(Write write) override {
     const MutexLock lock(mutex_);
-    submitted_.push_back(std::move(write));
+    submitted_.push_back({asked_, std::move(write)});
   }
 
   void Flush() override {
-    executor_.Post(Executor::Priority::kHigh, [this] { FlushSubmitted(); });
+    executor_.Post(Executor::Priority::kHigh, [this, asked = asked_] { FlushSubmitted(asked); });
   }
 
   void SyncIdle() override {
@@ -132,8 +132,9 @@ class ThreadedLogWriter final : public LogWriter {
   }
 
   void Read(LogIndex first, LogIndex last, std::size_t bytes_max, OnRead on_read) override {
-    executor_.Post(Executor::Priority::kHigh, [this, first, last, bytes_max,
+    executor_.Post(Executor::Priority::kHigh, [this, first, last, bytes_max, asked = asked_++,
                                                on_read = std::move(on_read)]() mutable {
+      SubmitThose(asked);
       inline_.Read(first, last, bytes_max, [this, &on_read](std::vector<Entry> entries) {
         post_([on_read = std::move(on_read), entries = std::move(entries)]() mutable {
           on_read(std::move(entries));
@@ -143,7 +144,10 @@ class ThreadedLogWriter final : public LogWriter {
   }
 
   void Compact(LogIndex index) override {
-    executor_.Post(Executor::Priority::kHigh, [this, index] { inline_.Compact(index); });
+    executor_.Post(Executor::Priority::kHigh, [this, index, asked = asked_++] {
+      SubmitThose(asked);
+      inline_.Compact(index);
+    });
   }
 
   void Retry() override {
@@ -171,26 +175,42 @@ class ThreadedLogWriter final : public LogWriter {
   }
 
  private:
-  /// All that came while the last sync ran is one batch; the jobs of its other Flush calls then
-  /// find nothing.
-  void FlushSubmitted() {
-    std::vector<Write> batch;
+  struct Submitted {
+    std::uint64_t asked;  // the reads and compactions asked for before it
+    Write write;
+  };
+
+  /// Hands the log what was submitted before more than `asked` reads and compactions were asked
+  /// for: what came later may cut what the next one of them is about.
+  void SubmitThose(std::uint64_t asked) {
+    std::deque<Submitted> batch;
     {
       const MutexLock lock(mutex_);
-      batch.swap(submitted_);
+      while (!submitted_.empty() && submitted_.front().asked <= asked) {
+        batch.push_back(std::move(submitted_.front()));
+        submitted_.pop_front();
+      }
     }
-    if (batch.empty()) return;
-    for (Write& write : batch) inline_.Submit(std::move(write));
-    inline_.Flush();
+    for (Submitted& submitted : batch) inline_.Submit(std::move(submitted.write));
+    unflushed_ = unflushed_ || !batch.empty();
+  }
+
+  /// All that came while the last sync ran is one batch, but for what has to wait for a read; the
+  /// jobs of its other Flush calls then find nothing.
+  void FlushSubmitted(std::uint64_t asked) {
+    SubmitThose(asked);
+    if (std::exchange(unflushed_, false)) inline_.Flush();
   }
 
   InlineLogWriter inline_;  // the executor's, but for Start
   Executor& executor_;
   std::function<void(std::function<void()>)> post_;
-  Callbacks callbacks_;  // the driver's
+  Callbacks callbacks_;      // the driver's
+  std::uint64_t asked_ = 0;  // the driver's: reads and compactions so far
+  bool unflushed_ = false;   // the executor's: the log was handed writes since its last Flush
   Mutex mutex_;
   /// Bounded by the core: Limits::uncommitted_bytes_max and what leaders may have in flight.
-  std::vector<Write> submitted_ GUARDED_BY(mutex_);
+  std::deque<Submitted> submitted_ GUARDED_BY(mutex_);
 };
 
 }  // namespace

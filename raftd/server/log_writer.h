@@ -19,6 +19,9 @@ namespace bedrock::raft {
 /// whose sync would keep heartbeats waiting. Answers come on the driver's thread; inline ones
 /// before the call returns.
 ///
+/// Reads and compactions see the writes that were submitted before them, and none that were
+/// submitted after: those may have cut, compacted or replaced what was asked for.
+///
 /// A failed write, sync, compaction or read is final: `on_failed` is called once, and nothing after
 /// it (R37, R68). That there is no room for another segment is no failure: on_room says so as soon
 /// as it shows, while small writes still fit; what does not fit waits here, in order, until Retry

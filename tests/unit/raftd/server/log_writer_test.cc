@@ -242,6 +242,38 @@ TEST_F(LogWriterTest, ThreadedReadsAndCompactionsFollowTheWritesBeforeThem) {
   EXPECT_EQ(read[0].index, LogIndex(4));
 }
 
+// It may have been cut, compacted or replaced by then.
+TEST_F(LogWriterTest, AWriteSubmittedAfterAReadIsNotDoneBeforeIt) {
+  const auto writer = Threaded();
+  writer->Submit(MakeWrite(1));
+  writer->Flush();
+  writer->Submit(MakeWrite(2));
+  writer->Flush();
+  writer->Read(LogIndex(4), LogIndex(4), 1, [](const std::vector<Entry>&) {});
+  writer->Submit(MakeWrite(3));
+  writer->Flush();
+  writer->Compact(LogIndex(4));
+  writer->Submit(MakeWrite(4));
+  writer->Flush();
+  executor_.RunAll();
+  EXPECT_THAT(log_.calls, ElementsAre("submit 1", "submit 2", "sync", "read 4", "submit 3", "sync",
+                                      "compact 4", "submit 4", "sync"));
+  RunPosted();
+  EXPECT_THAT(told_, ElementsAre("durable 2", "durable 3", "durable 4"));
+}
+
+TEST_F(LogWriterTest, AWriteSubmittedBeforeAReadIsDoneBeforeItThoughItsFlushComesLater) {
+  const auto writer = Threaded();
+  writer->Submit(MakeWrite(1));
+  writer->Read(LogIndex(4), LogIndex(4), 1, [](const std::vector<Entry>&) {});
+  writer->Flush();
+  writer->Flush();
+  executor_.RunAll();
+  EXPECT_THAT(log_.calls, ElementsAre("submit 1", "read 4", "sync"));
+  RunPosted();
+  EXPECT_THAT(told_, ElementsAre("durable 1"));
+}
+
 TEST_F(LogWriterTest, AThreadedFailureIsTold) {
   const auto writer = Threaded();
   log_.sync_status = Status::IoError("sync");
