@@ -99,6 +99,8 @@ class SegmentedRaftLog final : public RaftLog {
   Status CheckVoteFile() const;
   Status TakeVote(const RecoveredSegments& found);
   Status TakeBeginning(const RecoveredSegments& found);
+  /// The vote file knows of a segment behind those that are there.
+  bool NewestIsGone(const RecoveredSegments& found) const;
   void TakeLoss(const RecoveredSegments& found);
   Status Repair(const RecoveredSegments& found);
   Status ZeroRest(std::uint64_t from);
@@ -260,9 +262,17 @@ Status SegmentedRaftLog::TakeBeginning(const RecoveredSegments& found) {
     }
     mark_ = index_.prev_index();
   }
+  // The vote file's mark is about the log that the newest segment belonged to. Where that is gone,
+  // it may have begun anew behind a snapshot: then what stands here is the log before, and need not
+  // have been committed.
+  if (NewestIsGone(found)) mark_ = mark_written_ = std::max(found.mark, index_.prev_index());
   mark_term_ =
       mark_ >= index_.prev_index() && mark_ <= index_.last_index() ? index_.TermAt(mark_) : Term(0);
   return Status::Ok();
+}
+
+bool SegmentedRaftLog::NewestIsGone(const RecoveredSegments& found) const {
+  return vote_file_->content().segment > found.segments.back().number;
 }
 
 Status SegmentedRaftLog::TakeVote(const RecoveredSegments& found) {
@@ -282,8 +292,8 @@ void SegmentedRaftLog::TakeLoss(const RecoveredSegments& found) {
   const VoteSlot& marks = vote_file_->content();
   const LogIndex last = index_.last_index();
   LogIndex proved = std::max({marks.proved_index, found.commit_hint, mark_});
-  if (marks.segment > found.segments.back().number)
-    proved = std::max(proved, marks.segment_prev_index.Next());
+  if (NewestIsGone(found))
+    proved = std::max({proved, marks.segment_prev_index.Next(), last.Next()});
   if (found.truncated) proved = std::max(proved, last.Next());
   if (proved > last) lost_up_to_ = std::min(proved, kIndexMax);
   damaged_ = found.damaged;

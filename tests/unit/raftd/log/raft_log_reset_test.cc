@@ -230,6 +230,25 @@ TEST_F(ResetTest, RotInItsFirstBatchIsALoss) {
   EXPECT_GT(log_->recovered().health.lost_up_to, LogIndex(50));
 }
 
+// What the vote file knows of the log that is gone says nothing of the one before it.
+TEST_F(ResetTest, WhereItIsGoneTheOldLogIsALossAndNothingInItIsCommittedForIt) {
+  Open();
+  FillLog();
+  SubmitAndSync(ResetWrite(To(25, 7), 2));
+  const std::vector<std::string> segments = Names(kSegmentSuffix);
+  ASSERT_GT(segments.size(), 1U) << "the old ones are still there";
+  ASSERT_TRUE(
+      files().Remove("raft/log/" + *std::max_element(segments.begin(), segments.end())).ok());
+  for (int life = 0; life < 3; ++life) {
+    Open();
+    const Recovered& found = log_->recovered();
+    ASSERT_EQ(found.last_index, LogIndex(30));
+    EXPECT_LE(found.commit_hint, LogIndex(20)) << "entry 25 is not the snapshot's";
+    EXPECT_GT(found.health.lost_up_to, LogIndex(30)) << "it must not vote";
+    EXPECT_EQ(found.vote, MakeVote(9, 0));
+  }
+}
+
 TEST_F(ResetTest, WhatWasLostStaysLostOverARestart) {
   Open();
   FillLog();
