@@ -61,7 +61,6 @@ Proposed Leader::Propose(Node& node, std::span<const Bytes> payloads, std::uint6
   }
   return {.refused = {}, .first = first, .count = payloads.size(), .term = node.term()};
 }
-  if (hand_over_ && node.now >= hand_over_->deadline) GiveUpHandingOver(node);
 
 bool Leader::Tick(Node& node, Jumped jumped) {
   if (jumped) DropLease();
@@ -73,6 +72,7 @@ bool Leader::Tick(Node& node, Jumped jumped) {
     quorum_check_at_ = node.now + node.limits.election_ticks_min;
     for (Peer& peer : peers_) peer.progress.recently_active = false;
   }
+  if (hand_over_ && node.now >= hand_over_->deadline) GiveUpHandingOver(node);
   if (node.now >= heartbeat_at_) {
     heartbeat_at_ = node.now + node.limits.heartbeat_ticks;
     if (reads_.RoundWanted() || node.limits.lease_reads) StartRound(node);
@@ -105,7 +105,8 @@ void Leader::DropLease() {
 std::uint64_t Leader::LeaseUntil(const Node& node) const {
   // Neither while somebody may have been asked to stand (R58, R59), nor before this node knows what
   // is committed (R50).
-  const bool excluded = hand_over_ || !TermCommitted(node) || node.commit < lease_from_;
+  const bool excluded =
+      hand_over_ || must_step_down_ || !TermCommitted(node) || node.commit < lease_from_;
   if (!node.limits.lease_reads || excluded) return 0;
   return QuorumValue(node.membership(), [&](NodeId voter) {
     if (voter == node.self) return std::numeric_limits<std::uint64_t>::max();

@@ -227,15 +227,16 @@ void Leader::SendTimeoutNow(Node& node) const {
 }
 
 void Leader::GiveUpHandingOver(Node& node) {
-  // The target may not have heard yet. Once a quorum holds one more entry, nobody votes for it any
-  // more; once it holds that itself, it does not even stand (R58).
-  if (hand_over_->told) {
-    AppendNoop(node);
-    lease_from_ = node.log.last_index();
-  }
+  const bool told = hand_over_->told;
   hand_over_.reset();
   const bool retires = MembershipIsCommitted(node) && !IsVoter(node.membership(), node.self);
   must_step_down_ = must_step_down_ || retires;
+  // Whoever does not lead on need not keep the target from it, and may have no room to.
+  if (!told || must_step_down_) return;
+  // The target may not have heard yet. Once a quorum holds one more entry, nobody votes for it any
+  // more; once it holds that itself, it does not even stand (R58).
+  AppendNoop(node);
+  lease_from_ = node.log.last_index();
 }
 
 }  // namespace bedrock::raft

@@ -228,6 +228,23 @@ TEST(DiskFullTest, ALoneVoterLeadsForReadsAlone) {
   EXPECT_EQ(restarted.GetView().role, Role::kLeader);
 }
 
+// bedrock_sim --seed 1001605, as of when the rule was written: giving up to hand over added an
+// entry that nothing needed, in the moment in which it stepped down.
+TEST(DiskFullTest, ALeaderThatLeftStepsDownWithoutOneMoreEntry) {
+  LoneNode node = MakeLeader();
+  ASSERT_EQ(node.Reconfigure({.add = {}, .promote = {}, .demote = {NodeId(1)}, .remove = {}}),
+            Reconfiguring::kStarted);
+  for (int step = 0; step < 2; ++step) {
+    for (const std::uint64_t peer : {2U, 3U}) node.AcknowledgeAll(peer);
+  }
+  ASSERT_FALSE(node.Take<TimeoutNow>().empty());
+  node.DiskFull(true);
+  const LogIndex last = node.view().last_index;
+  for (std::uint32_t tick = 0; tick < kLimits.election_ticks_min; ++tick) TickWithAll(node);
+  EXPECT_EQ(node.view().role, Role::kFollower);
+  EXPECT_EQ(node.view().last_index, last);
+}
+
 // A change of members that is under way waits for room, or for another leader.
 TEST(DiskFullTest, AJointConfigurationIsLeftOnceThereIsRoom) {
   LoneNode node = MakeLeader();

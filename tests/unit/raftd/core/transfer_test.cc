@@ -147,6 +147,19 @@ TEST(TransferTest, GivingUpBeforeTheTargetWasAskedAddsNothing) {
   EXPECT_EQ(node.view().last_index, last);
 }
 
+TEST(TransferTest, WhoStepsDownAtThatMomentAddsNothing) {
+  LoneNode node = MakeLeader();
+  node.Tick(kLimits.election_ticks_min - 1);
+  node.Receive(2, HeartbeatReply{node.term(), 0});
+  node.Tick();
+  const LogIndex last = node.view().last_index;
+  ASSERT_EQ(node.Transfer(2), Transferring::kStarted);
+  ASSERT_FALSE(node.Take<TimeoutNow>().empty());
+  node.Tick(kLimits.election_ticks_min);
+  EXPECT_EQ(node.view().role, Role::kFollower) << "no quorum answers";
+  EXPECT_EQ(node.view().last_index, last);
+}
+
 // R58: whole story. The wish comes late, and costs nobody the leader.
 TEST(TransferTest, AWishThatComesAfterItWasGivenUpIsVoid) {
   Cluster cluster({.nodes = 3, .limits = kLimits});
