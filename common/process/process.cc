@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/base/status_macros.h"
+#include "common/logging/log.h"
 
 namespace bedrock::process {
 
@@ -23,8 +24,17 @@ Status EnterDataDirectory(FileSystem& file_system, const std::string& directory)
 Result<PidFile> PidFile::Write(FileSystem& file_system, std::string_view program) {
   const std::string stem = "run/" + std::string(program);
   ASSIGN_OR_RETURN(std::unique_ptr<FileLock> lock, file_system.Lock(stem + ".lock"));
-  RETURN_IF_ERROR(ReplaceFile(file_system, stem + ".pid", std::to_string(::getpid()) + "\n"));
-  return PidFile(file_system, stem + ".pid", std::move(lock));
+  const std::string path = stem + ".pid";
+  const Status written = ReplaceFile(file_system, path, std::to_string(::getpid()) + "\n");
+  if (written.IsNoSpace()) {
+    // It is for scripts alone, and what makes room may need this process. An earlier one's id is
+    // worse than none.
+    static_cast<void>(file_system.Remove(path));
+    log::Warning("there is no room for the file with the process id", {{"error", written}});
+  } else {
+    RETURN_IF_ERROR(written);
+  }
+  return PidFile(file_system, path, std::move(lock));
 }
 
 PidFile::PidFile(FileSystem& file_system, std::string path, std::unique_ptr<FileLock> lock)

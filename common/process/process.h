@@ -21,7 +21,8 @@ inline constexpr int kExitMustNotStart = 78;  ///< Restarting can't help: an ope
 Status EnterDataDirectory(FileSystem& file_system, const std::string& directory);
 
 /// Holds run/PROGRAM.lock, so that no second one starts on the same data, and keeps the process id
-/// as a line of text in run/PROGRAM.pid. Letting go removes the pid file.
+/// as a line of text in run/PROGRAM.pid, where the disk has room for it: a node starts on a full
+/// one, too. Letting go removes the pid file.
 class PidFile {
  public:
   /// In the working directory. unavailable where another process holds the lock.

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "common/env/memory_file_system.h"
 #include "common/env/posix_file_system.h"
 
 namespace bedrock::process {
@@ -54,6 +55,17 @@ TEST_F(ProcessTest, ThePidFileHoldsThisProcessWhileItIsHeld) {
   EXPECT_EQ(*ReadFile(file_system_, "run/raftd.pid", 100), std::to_string(::getpid()) + "\n");
   held.reset();
   EXPECT_FALSE(*file_system_.Exists("run/raftd.pid"));
+}
+
+TEST_F(ProcessTest, OnAFullDiskThereIsNoPidFileButTheLock) {
+  MemoryFileSystem disk;
+  ASSERT_TRUE(disk.CreateDirectories("run").ok());
+  ASSERT_TRUE(ReplaceFile(disk, "run/raftd.pid", "1\n").ok()) << "of an earlier process";
+  disk.SetCapacity(0);
+  const Result<PidFile> held = PidFile::Write(disk, "raftd");
+  ASSERT_TRUE(held.ok()) << held.status().ToString();
+  EXPECT_FALSE(*disk.Exists("run/raftd.pid"));
+  EXPECT_TRUE(PidFile::Write(disk, "raftd").status().IsUnavailable());
 }
 
 TEST_F(ProcessTest, ASecondProcessOnTheSameDataIsUnavailable) {
