@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 #include <system_error>
-#include <vector>
 
 #include "tests/process/cluster_view.h"
 #include "tests/process/http_client.h"
@@ -103,37 +103,89 @@ TEST(FullDiskProcessTest, ALeaderWhoseDiskIsFullHandsLeadershipAwayAndIsWellAgai
   VerifyEverywhere(cluster, load);
 }
 
-TEST(FullDiskProcessTest, WhereEveryDiskIsFullWritesAreRefusedAsThatAndGoOnOnceThereIsRoom) {
-  TestCluster cluster(OnSmallDisks());
-  cluster.StartAll();
-  HttpClient http;
-  ASSERT_EQ(Put(http, cluster.Url(1), "kept", "v").status, 204);
-  for (int node = 1; node <= 3; ++node) LeaveRoomFor(cluster, node, 0);
-  int sent = 0;
-  std::vector<int> acknowledged;
-  HttpResponse refused;
-  ASSERT_TRUE(WaitUntil([&] {
-    const HttpResponse put = Put(http, cluster.Url(sent % 3 + 1), "fill/" + std::to_string(sent),
-                                 std::string(256 << 10, 'x'));
-    if (put.status == 204) acknowledged.push_back(sent);
-    if (put.status == 507) refused = put;
-    ++sent;
-    return refused.status == 507;
-  })) << "writes are not refused with 507";
-  EXPECT_EQ(Json::parse(refused.body).value("code", ""), "storage_full") << refused.body;
-  EXPECT_TRUE(AllRun(cluster)) << "a full disk ends no process";
-  // What is there can still be read, as of some time at least.
-  EXPECT_EQ(http.Send({.url = cluster.Url(1) + "/v1/kv/kept?consistency=stale"}).body, "v");
+/// All three disks are full, and writes were refused for it.
+class EveryDiskIsFullProcessTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    cluster_.StartAll();
+    ASSERT_EQ(Put(http_, cluster_.Url(1), "kept", "v").status, 204);
+    for (int node = 1; node <= 3; ++node) LeaveRoomFor(cluster_, node, 0);
+    HttpResponse refused;
+    int sent = 0;
+    ASSERT_TRUE(WaitUntil([&] {
+      const HttpResponse put = Put(http_, cluster_.Url(sent % 3 + 1),
+                                   "fill/" + std::to_string(sent), std::string(32 << 10, 'x'));
+      if (put.status == 204) filled_.insert(sent);
+      if (put.status == 507) refused = put;
+      ++sent;
+      return refused.status == 507;
+    })) << "writes are not refused with 507";
+    EXPECT_EQ(Json::parse(refused.body).value("code", ""), "storage_full") << refused.body;
+    ASSERT_GE(filled_.size(), 10U);
+  }
+  void TearDown() override { EXPECT_TRUE(AllRun(cluster_)) << "a full disk ends no process"; }
 
-  for (int node = 1; node <= 3; ++node) MakeRoom(cluster, node);
+  /// Linearizably.
+  HttpResponse Get(int node, const std::string& key) {
+    return http_.Send({.url = cluster_.Url(node) + "/v1/kv/" + key + "?timeout=5s"});
+  }
+  /// One of the values that fill the disks.
+  void ExpectDeletes(int node) {
+    const int victim = *filled_.begin();
+    const std::string key = "fill/" + std::to_string(victim);
+    const HttpResponse deleted = http_.Send(
+        {.method = "DELETE", .url = cluster_.Url(node) + "/v1/kv/" + key + "?timeout=5s"});
+    EXPECT_EQ(deleted.status, 204) << deleted.body << deleted.error;
+    filled_.erase(victim);
+    for (int at = 1; at <= 3; ++at) EXPECT_EQ(Get(at, key).status, 404) << "n" << at;
+  }
+  void ExpectReads() {
+    for (int node = 1; node <= 3; ++node) {
+      EXPECT_EQ(Get(node, "kept").body, "v") << "n" << node;
+      EXPECT_EQ(Get(node, "fill/" + std::to_string(*filled_.rbegin())).status, 200);
+    }
+  }
+  void ExpectWellAgainWithRoom() {
+    for (int node = 1; node <= 3; ++node) MakeRoom(cluster_, node);
+    for (int node = 1; node <= 3; ++node) {
+      EXPECT_TRUE(cluster_.WaitForWrite(node, kWaitSeconds)) << "n" << node << " stays full";
+    }
+    for (const int i : filled_) {
+      EXPECT_EQ(Get(2, "fill/" + std::to_string(i)).status, 200) << "write " << i << " is gone";
+    }
+  }
+
+  TestCluster cluster_{OnSmallDisks()};
+  HttpClient http_;
+  std::set<int> filled_;  ///< Acknowledged and there.
+};
+
+TEST_F(EveryDiskIsFullProcessTest, ReadsAndDeletesGoOnAndWritesOnceThereIsRoom) {
+  ExpectReads();
   for (int node = 1; node <= 3; ++node) {
-    EXPECT_TRUE(cluster.WaitForWrite(node, kWaitSeconds)) << "n" << node << " does not come back";
+    ExpectDeletes(node);
+    EXPECT_EQ(Put(http_, cluster_.Url(node), "more", "v").status, 507);
   }
-  EXPECT_TRUE(AllRun(cluster));
-  for (const int i : acknowledged) {
-    EXPECT_EQ(http.Send({.url = cluster.Url(2) + "/v1/kv/fill/" + std::to_string(i)}).status, 200)
-        << "acknowledged write " << i << " is gone";
-  }
+  // One leads on all the while: elections would only cost what room is left.
+  const Leadership leader = LeadershipAt(cluster_, 1);
+  EXPECT_TRUE(HoldsForFiveElections([&] { return LeadershipAt(cluster_, 1) == leader; }));
+  ExpectReads();
+  ExpectDeletes(1);
+  ExpectWellAgainWithRoom();
+}
+
+TEST_F(EveryDiskIsFullProcessTest, ALeaderThatIsLostIsReplacedAndReadsAndDeletesGoOn) {
+  const int lost = LeadershipAt(cluster_, 1).leader;
+  ASSERT_NE(lost, 0);
+  const int other = lost % 3 + 1;
+  cluster_.KillNode(lost);
+  ASSERT_TRUE(WaitUntil([&] { return Get(other, "kept").body == "v"; })) << "nobody leads";
+  cluster_.StartNode(lost);
+  ASSERT_TRUE(WaitUntil([&] { return Get(lost, "kept").body == "v"; }))
+      << "a node does not start on a full disk";
+  ExpectReads();
+  ExpectDeletes(lost);
+  ExpectWellAgainWithRoom();
 }
 
 }  // namespace

@@ -86,6 +86,78 @@ TEST(SnapshotTest, ANodeThatWasDownWhileTheLogsWereTrimmedComesBackUnderFullLoad
   EXPECT_EQ(StaleGet(cluster, down, "while7").body, std::string(8'000, 'h'));
 }
 
+/// What a member is, as the leader that `witness` knows says: "voter", "learner".
+std::string RoleOf(const TestCluster& cluster, int witness, int member) {
+  const Json view = ClusterAt(cluster, witness);
+  if (!view.is_object()) return "";
+  for (const Json& row : view["members"]) {
+    if (row["id"] == "n" + std::to_string(member)) return row["role"];
+  }
+  return "";
+}
+
+TEST(SnapshotTest, ANewNodeThatJoinsAfterTheLogsWereTrimmedComesBySnapshotUnderFullLoad) {
+  TestCluster cluster(SmallLogs());
+  cluster.StartAll();
+  Fill(cluster, 1, "before", 300);
+  WriteLoad load(UrlsBut(cluster, 0), kWriters);
+  load.Start();
+  ASSERT_TRUE(WaitForProgress(load, 500));
+  const int added = cluster.AddNode();
+  cluster.StartNode(added);
+  HttpClient http;
+  const HttpResponse taken_in =
+      http.Send({.method = "POST",
+                 .url = cluster.Url(2) + "/v1/cluster/members?timeout=20s",
+                 .body = cluster.MemberBody(added)});
+  ASSERT_EQ(taken_in.status, 201) << taken_in.body << taken_in.error;
+  ASSERT_TRUE(WaitUntil([&] { return HasInstalled(cluster, added); }))
+      << "its log began at the first entry: the others' were not trimmed";
+  ASSERT_TRUE(WaitUntil([&] { return RoleOf(cluster, 1, added) == "voter"; }));
+  ASSERT_TRUE(WaitForProgress(load, 300));
+  EXPECT_TRUE(WaitUntilCaughtUp(cluster, 1, added));
+  load.Stop();
+  EXPECT_EQ(load.failed(), 0u) << load.failures();
+  load.VerifyThrough(cluster.Url(added));
+  EXPECT_EQ(StaleGet(cluster, added, "before7").body, std::string(8'000, 'h'));
+
+  // It stays what it became, and counts: without one of the others three of four need it.
+  cluster.KillNode(added);
+  cluster.StartNode(added);
+  ASSERT_TRUE(cluster.WaitForWrite(added));
+  cluster.KillNode(AFollower(cluster));
+  ASSERT_TRUE(cluster.WaitForWrite(added));
+  EXPECT_EQ(StaleGet(cluster, added, "before7").body, std::string(8'000, 'h'));
+}
+
+TEST(SnapshotTest, ANewNodeThatIsKilledWhileItJoinsBySnapshotJoinsAllTheSame) {
+  ClusterOptions options = SmallLogs();
+  options.flags[Program::kStoraged].push_back("--snapshot-bytes-per-second");
+  options.flags[Program::kStoraged].push_back("1MiB");
+  TestCluster cluster(options);
+  cluster.StartAll();
+  Fill(cluster, 1, "key", 500);
+  const int added = cluster.AddNode();
+  cluster.StartNode(added);
+  HttpClient http;
+  const HttpResponse taken_in =
+      http.Send({.method = "POST",
+                 .url = cluster.Url(2) + "/v1/cluster/members?timeout=20s",
+                 .body = cluster.MemberBody(added)});
+  ASSERT_EQ(taken_in.status, 201) << taken_in.body << taken_in.error;
+  ASSERT_TRUE(WaitUntil([&] {
+    const std::string log = cluster.ReadLog(added, Program::kStoraged);
+    return log.find("fetching a snapshot") != std::string::npos;
+  }));
+  cluster.KillNode(added);
+  cluster.StartNode(added);
+  ASSERT_TRUE(WaitUntil([&] { return HasInstalled(cluster, added); }));
+  ASSERT_TRUE(WaitUntil([&] { return RoleOf(cluster, 1, added) == "voter"; }));
+  ASSERT_TRUE(cluster.WaitForWrite(added));
+  EXPECT_TRUE(WaitUntilCaughtUp(cluster, 1, added));
+  EXPECT_EQ(StaleGet(cluster, added, "key7").body, std::string(8'000, 'h'));
+}
+
 TEST(SnapshotTest, AStoragedWhoseFilesAreGoneIsFilledFromAnother) {
   TestCluster cluster(SmallLogs());
   cluster.StartAll();
