@@ -374,6 +374,10 @@ command_status() {
   if url=$(any_url); then cluster=$(view "$url") || cluster=''; fi
   if [ -n "$cluster" ]; then
     jq -r '"cluster \(.cluster_id)  leader \(.leader // "none")  term \(.term)  commit \(.commit_index)"' <<<"$cluster"
+    jq -r 'select(.replicas_differ_at) |
+      "replicas differ at entry \(.replicas_differ_at), and no majority says which one is right"' <<<"$cluster"
+    jq -r '.members[] | select(.storage == "diverged") |
+      "\(.id) diverged from the other replicas at entry \(.diverged_at) and is out of use: rebuild \(.id) brings it back"' <<<"$cluster"
   else
     say "cluster $CLUSTER_ID  (no router answers)"
   fi

@@ -43,7 +43,8 @@ bool IsPeerMessage(const proto::Message& message) {
       [](const auto& alternative) {
         using T = std::decay_t<decltype(alternative)>;
         return IsAlternative<T, Message>::value || std::is_same_v<T, LogClaim> ||
-               std::is_same_v<T, LogVerdict>;
+               std::is_same_v<T, LogVerdict> || std::is_same_v<T, StateChecks> ||
+               std::is_same_v<T, StateVerdict>;
       },
       message);
 }
@@ -103,6 +104,7 @@ Driver::Driver(const DriverOptions& options, const Recovered& recovered)
       transfers_(core_, frames_),
       members_(core_, frames_),
       snapshots_(core_, peers_, frames_),
+      divergence_(options.check_ms, core_, peers_, frames_),
       apply_(options.apply, options.clock->MonotonicMs()),
       disk_(options.election_ms_min) {
   log_.Start({.on_durable = [this](WriteSeq seq) { OnDurable(seq); },
@@ -196,6 +198,10 @@ void Driver::HandlePeerMessage(NodeId peer, Peers::Hearing heard, proto::Message
     admission_.OnClaim(peer, *claim, clock_.MonotonicMs());
   } else if (const auto* verdict = std::get_if<LogVerdict>(&message)) {
     admission_.OnVerdict(peer, *verdict);
+  } else if (const auto* checks = std::get_if<StateChecks>(&message)) {
+    divergence_.OnChecks(peer, *checks);
+  } else if (const auto* judged = std::get_if<StateVerdict>(&message)) {
+    divergence_.OnVerdict(peer, *judged);
   } else if (std::optional<Message> raft = ToRaft(message)) {
     if (!admission_.admitted()) {
       admission_.OnEarlyMessage(peer, clock_.MonotonicMs());
@@ -287,6 +293,7 @@ void Driver::HandleProgress(BootId boot, const proto::ApplyProgress& progress) {
     core_.Applied(apply_.applied(), apply_.durable_applied());
   }
   desk_.OnApplied(apply_.applied());
+  divergence_.OnProgress(progress);
 }
 
 std::optional<RestoredState> Driver::AheadOfLog(const proto::ApplyProgress& progress,
@@ -337,9 +344,13 @@ void Driver::EndTurn() {
   EndWhereRefused();
   if (halted_) return;
   WatchHealth();
-  desk_.HandOver({.now_ms = clock_.MonotonicMs(),
-                  .wall_ms = clock_.WallMs(),
-                  .storage_health = storage_health()});
+  const RouterDesk::Situation situation{.now_ms = clock_.MonotonicMs(),
+                                        .wall_ms = clock_.WallMs(),
+                                        .storage_health = storage_health()};
+  desk_.HandOver(situation);
+  divergence_.Step({.now_ms = situation.now_ms,
+                    .wall_ms = situation.wall_ms,
+                    .storage_health = situation.storage_health});
   // Reads that a lease may confirm wait for a time that was read after they came (R60).
   if (options_.core_limits.lease_reads) core_.Tick(clock_.MonotonicMs() / options_.tick_ms);
   for (int round = 0; round < kRoundsPerTurnMax && !halted_; ++round) {
@@ -632,7 +643,9 @@ proto::RaftStatus Driver::MakeStatus() const {
                            .last_index = view.last_index,
                            .storage_health = storage_health(),
                            .software = std::string(kSoftware),
-                           .members = {}};
+                           .members = {},
+                           .checks_agreed = divergence_.agreed(),
+                           .checks_differ = divergence_.differing()};
   const Membership& membership = core_.membership();
   for (const config::Member& member : peers_.known()) {
     const NodeId id = member.id;

@@ -20,6 +20,7 @@
 #include "raftd/server/admission_desk.h"
 #include "raftd/server/apply_stream.h"
 #include "raftd/server/disk_watch.h"
+#include "raftd/server/divergence_desk.h"
 #include "raftd/server/log_writer.h"
 #include "raftd/server/membership_desk.h"
 #include "raftd/server/outgoing_frames.h"
@@ -40,6 +41,8 @@ struct DriverOptions {
   /// nobody.
   std::uint64_t log_bytes_max = 1 * kGiB;
   std::uint64_t scrub_ms = 0;  ///< From one scrub of the log to the next; 0: none.
+  /// From one check of a slice of the state to the next while this node leads; 0: none.
+  std::uint64_t check_ms = 0;
   BootId boot;
   std::uint64_t seed = 0;  ///< For the election timeouts.
   LogNumber log_number;    ///< TakeLogNumber's.
@@ -114,6 +117,7 @@ class Driver {
   View GetView() const { return core_.GetView(); }
   const Membership& membership() const { return core_.membership(); }
   proto::ErrorCode storage_health() const;
+  const DivergenceDesk& divergence() const { return divergence_; }
   bool halted() const { return halted_; }
 
  private:
@@ -169,6 +173,7 @@ class Driver {
   TransferDesk transfers_;
   MembershipDesk members_;
   SnapshotDesk snapshots_;
+  DivergenceDesk divergence_;
   ApplyStream apply_;
   DiskWatch disk_;
 

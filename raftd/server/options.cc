@@ -10,6 +10,8 @@ constexpr std::uint64_t kTickMsMax = 1000;
 constexpr std::uint64_t kElectionMsMax = 600'000;
 constexpr std::uint64_t kDriftMax = 1000;
 constexpr std::uint64_t kScrubIntervalMsMin = 1000;
+constexpr std::uint64_t kCheckIntervalMsMin = 10;
+constexpr std::uint64_t kCheckIntervalMsMax = 24 * std::uint64_t{3'600'000};
 constexpr std::uint64_t kSegmentBytesMin = 64 * kKiB;
 constexpr std::uint64_t kSegmentBytesMax = 4 * kGiB;
 
@@ -39,6 +41,10 @@ Status Options::Validate() const {
   }
   if (scrub_interval_ms != 0 && scrub_interval_ms < kScrubIntervalMsMin) {
     return Status::InvalidArgument("--scrub-interval: 0 (never), or at least 1s");
+  }
+  if (check_interval_ms != 0 &&
+      (check_interval_ms < kCheckIntervalMsMin || check_interval_ms > kCheckIntervalMsMax)) {
+    return Status::InvalidArgument("--check-interval: 0 (never), or from 10ms to 24h");
   }
   if (log_writer != "inline" && log_writer != "thread") {
     return Status::InvalidArgument("--log-writer: 'inline' or 'thread'");
@@ -98,6 +104,11 @@ void AddFlags(config::FlagSet& flags, Options& options) {
                "With --lease-reads: how much faster one member's clock may run than another's, in "
                "thousandths.",
                options.clock_drift_per_mille, 0, kDriftMax);
+  flags.Group("Replicas");
+  flags.Duration("check-interval",
+                 "While this node leads: how often all replicas hash the next 512KiB of their "
+                 "state, to be compared; one that differs is quarantined. 0: never.",
+                 options.check_interval_ms);
   flags.Group("Log");
   flags.ByteSize("log-segment-bytes", "Size of a file of the log.", options.log_segment_bytes);
   flags.ByteSize("log-bytes-max",

@@ -20,6 +20,10 @@ struct CoreGauges {
   std::uint64_t indexes_leased = 0;  ///< ReadLedger counts them.
   std::uint64_t indexes_confirmed = 0;
   NodeId leader;
+  // Of this node's storaged, as it said last.
+  LogIndex checked;
+  std::uint64_t check_passes = 0;
+  LogIndex diverged_at;
 };
 
 /// The core as the fronts see it. A request ends in one Completion, which the shell hands to the

@@ -131,6 +131,11 @@ CoreGauges RouterCore::Gauges(std::uint64_t now_ms) const {
   gauges.indexes_leased = reads_.indexes_leased();
   gauges.indexes_confirmed = reads_.indexes_confirmed();
   gauges.leader = nodes_.leader(now_ms).node;
+  if (const proto::StorageStatus* storage = nodes_.OwnStorage()) {
+    gauges.checked = storage->checked;
+    gauges.check_passes = storage->check_passes;
+    gauges.diverged_at = storage->diverged_at;
+  }
   return gauges;
 }
 

@@ -49,6 +49,11 @@ std::string_view StateName(proto::Role role) {
   }
 }
 
+std::string_view StorageName(const MemberView& member) {
+  if (member.diverged_at) return "diverged";
+  return member.storage_up ? "up" : "down";
+}
+
 Json NodeJson(NodeId node) { return node ? Json(FormatNodeId(node)) : Json(nullptr); }
 
 }  // namespace
@@ -98,7 +103,8 @@ std::string ClusterBody(const ClusterView& view, ClusterId cluster, Format forma
     json["state"] = StateName(member.state);
     json["match_index"] = member.match_index.value();
     json["applied_index"] = member.applied_index.value();
-    json["storage"] = member.storage_up ? "up" : "down";
+    json["storage"] = StorageName(member);
+    if (member.diverged_at) json["diverged_at"] = member.diverged_at.value();
     json["software"] = member.software;
     members.push_back(std::move(json));
   }
@@ -107,6 +113,7 @@ std::string ClusterBody(const ClusterView& view, ClusterId cluster, Format forma
   json["leader"] = NodeJson(view.leader);
   json["term"] = view.term.value();
   json["commit_index"] = view.commit_index.value();
+  if (view.replicas_differ_at) json["replicas_differ_at"] = view.replicas_differ_at.value();
   json["members"] = std::move(members);
   return Spell(json, format);
 }

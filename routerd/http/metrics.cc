@@ -96,6 +96,15 @@ std::string Metrics::Render(const CoreGauges& core, std::size_t connections) con
   out.append(std::to_string(core.indexes_confirmed)).append("\n");
   Single("bedrock_router_leader_known", "gauge", "1 where this router knows a leader.",
          core.leader ? 1 : 0, &out);
+  Single("bedrock_state_checked_index", "gauge",
+         "Entry of the newest check by which this node's state was compared with the others'.",
+         core.checked.value(), &out);
+  Single("bedrock_state_check_passes_total", "counter",
+         "How often such checks have gone through all of this node's state.", core.check_passes,
+         &out);
+  Single("bedrock_state_diverged", "gauge",
+         "1 where this node's state differs from the others': rebuild it.",
+         core.diverged_at ? 1 : 0, &out);
   return out;
 }
 

@@ -275,7 +275,14 @@ void HttpSession::Complete(std::uint32_t number, const Completion& completion) {
 }
 
 void HttpSession::AnswerProbe(Exchange& exchange, const Completion& completion) {
-  if (completion.error.ok()) return AnswerText(exchange, 200, kText, "ready\n");
+  if (completion.error.ok()) {
+    const LogIndex diverged_at = context_.gateway->Gauges().diverged_at;
+    if (!diverged_at) return AnswerText(exchange, 200, kText, "ready\n");
+    // Requests are served all the same, by the others.
+    return AnswerText(exchange, 200, kText,
+                      "ready, but this node's replica diverged from the others at entry " +
+                          std::to_string(diverged_at.value()) + ": rebuild it\n");
+  }
   proto::Error error = completion.error;
   if (proto::HttpStatus(error.code) != 503) {
     error.code = completion.leader ? ErrorCode::kStorageUnavailable : ErrorCode::kNoLeader;

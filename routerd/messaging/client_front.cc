@@ -284,6 +284,7 @@ proto::RaftStatus ClientFront::Status() const {
     status.role = member.state;
     status.applied = member.applied_index;
     if (member.storage_up) status.storage_health = ErrorCode::kOk;
+    if (member.diverged_at) status.storage_health = ErrorCode::kDiverged;
   }
   return status;
 }

@@ -38,6 +38,7 @@ expected = [
     r"({\"key\":\"account/(ada|bob)\",\"value\":\"\d+\",\"version\":\d+}\s*){2}{\"end\":true,\"version\":\d+,\"count\":2}\s*"
     r"{\"version\":\d+,\"deleted\":1}\s*71\s*",
     r"\s*{\"version\":\d+}\s*90\s*",
+    r"\s*{\"cluster_id\":.*}\s*bedrock_state_checked_index \d+\s*bedrock_state_check_passes_total \d+\s*bedrock_state_diverged 0\s*",
 ]
 assert len(said) == len(expected), f"the page has {len(said)} blocks to run, {len(expected)} are expected"
 for block, output, pattern in zip(blocks, said, expected):

@@ -203,6 +203,7 @@ MemberView NodeTable::ViewOf(const Node& node, std::uint64_t now_ms) const {
   if (!Silent(node.storaged, now_ms)) {
     view.applied_index = node.storage.applied;
     view.storage_up = Reads(node.storage.health);
+    view.diverged_at = node.storage.diverged_at;
     if (view.software.empty()) view.software = node.storage.software;
   } else if (!Silent(node.raftd, now_ms)) {
     view.applied_index = node.raft.applied;
@@ -210,10 +211,18 @@ MemberView NodeTable::ViewOf(const Node& node, std::uint64_t now_ms) const {
   return view;
 }
 
+const proto::StorageStatus* NodeTable::OwnStorage() const {
+  const Node* node = Find(self_);
+  return node == nullptr ? nullptr : &node->storage;
+}
+
 ClusterView NodeTable::View(std::uint64_t now_ms) const {
   ClusterView cluster;
   cluster.leader = leader_.leader(now_ms).node;
   cluster.term = leader_.leader(now_ms).term;
+  if (const proto::RaftStatus* leader = LeaderStatus(now_ms)) {
+    cluster.replicas_differ_at = leader->checks_differ;
+  }
   for (const Node& node : nodes_) {
     MemberView member = ViewOf(node, now_ms);
     // What it last said of itself before a later term began: nobody leads both.

@@ -25,6 +25,9 @@ struct MemberView {
   LogIndex match_index;
   LogIndex applied_index;
   bool storage_up = false;
+  /// What it holds differs from the other replicas', as seen at this entry: it is out of use until
+  /// it is rebuilt. 0: nothing is known to be wrong.
+  LogIndex diverged_at;
   std::string software;
 };
 
@@ -32,6 +35,8 @@ struct ClusterView {
   NodeId leader;  ///< None: unknown.
   Term term;
   LogIndex commit_index;
+  /// Replicas differ at this entry, and no majority says which one is right; 0: they don't.
+  LogIndex replicas_differ_at;
   std::vector<MemberView> members;  ///< By id.
 };
 
@@ -83,6 +88,8 @@ class NodeTable {
   /// So many nodes say that their disks are full that the others can commit nothing.
   bool DisksAreFull(std::uint64_t now_ms) const;
   ClusterView View(std::uint64_t now_ms) const;
+  /// What this node's own storaged said of itself last; null where it takes no part.
+  const proto::StorageStatus* OwnStorage() const;
 
  private:
   struct Peer {

@@ -4,6 +4,7 @@
 
 #include "common/base/check.h"
 #include "proto/codec.h"
+#include "proto/command.h"
 #include "raftd/core/quorum.h"
 #include "raftd/log/log_number.h"
 #include "raftd/log/raft_log.h"
@@ -98,6 +99,7 @@ class DriverCluster::NodeUnderTest final : public Transport {
             .election_ms_min = 500,
             .log_bytes_max = cluster_.settings_.log_bytes_max,
             .scrub_ms = cluster_.settings_.scrub_ms,
+            .check_ms = cluster_.settings_.check_ms,
             .boot = BootId(boot_),
             .seed = boot_,
             .log_number = *number,
@@ -339,6 +341,10 @@ void DriverCluster::OnStorageFrame(int node, const Bytes& bytes) {
       FetchSnapshot(node, *fetch);
       continue;
     }
+    if (const auto* quarantine = std::get_if<proto::Quarantine>(&packet.message)) {
+      OnQuarantine(node, quarantine->check);
+      continue;
+    }
     for (const proto::Apply::Item& item : std::get<proto::Apply>(packet.message).items) {
       if (item.entry.index.value() != storage.last() + 1) continue;  // known, or behind a gap
       storage.applied.push_back(item);
@@ -361,7 +367,42 @@ proto::ApplyProgress DriverCluster::ProgressOf(int node) const {
     progress.membership_index = entry.index;
     progress.membership = entry.payload;
   }
+  progress.state = StateOf(node);
+  if (storage.diverged_at != 0) progress.health = proto::ErrorCode::kDiverged;
   return progress;
+}
+
+proto::StateReport DriverCluster::StateOf(int node) const {
+  const Storage& storage = storages_.at(node);
+  proto::StateReport state;
+  std::uint64_t slices = 0;
+  for (const proto::Apply::Item& item : storage.applied) {
+    const auto check = proto::DecodeCheckState(item.entry.payload.view());
+    if (!check.ok()) continue;
+    slices = check->from.empty() ? 1 : slices + 1;
+    const std::uint64_t index = item.entry.index.value();
+    const bool wrong = index >= storage.wrong_from;
+    const bool damaged = wrong && storage.damaged;
+    state.checks.push_back({.index = item.entry.index,
+                            .kind = damaged ? StateCheck::Kind::kDamaged : StateCheck::Kind::kHash,
+                            .hash = damaged ? 0 : 1'000 + index + (wrong ? storage.boot : 0)});
+    state.next = slices < 3 ? Bytes("u" + std::to_string(slices)) : Bytes();
+    if (slices == 3) ++state.passes;
+  }
+  if (state.checks.size() > kStateChecksMax) {
+    state.checks.erase(state.checks.begin(),
+                       state.checks.end() - static_cast<std::ptrdiff_t>(kStateChecksMax));
+  }
+  state.diverged_at = LogIndex(storage.diverged_at);
+  return state;
+}
+
+void DriverCluster::OnQuarantine(int node, const StateCheck& check) {
+  Storage& storage = storages_[node];
+  ++storage.quarantines;
+  const std::vector<StateCheck> checks = StateOf(node).checks;
+  const bool gave = std::find(checks.begin(), checks.end(), check) != checks.end();
+  if (gave && !storage.holds_quarantines) storage.diverged_at = check.index.value();
 }
 
 void DriverCluster::SendFromStorage(int node, const proto::Message& message) {

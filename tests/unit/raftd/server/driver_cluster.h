@@ -37,6 +37,7 @@ class DriverCluster : public testing::Test {
     std::uint64_t log_bytes_max = 1 * kGiB;
     std::uint64_t scrub_ms = 0;
     std::uint64_t segment_bytes = 256 * kKiB;
+    std::uint64_t check_ms = 0;
   };
 
   class NodeUnderTest;
@@ -54,6 +55,13 @@ class DriverCluster : public testing::Test {
     bool hold_snapshots = false;
     std::uint64_t snapshots = 0;         // installed
     std::vector<std::string> asked_for;  // "tcp://h1:2", one a FetchSnapshot
+    // Checks of the state: a pass has three. What an entry at or above `wrong_from` gives is its
+    // own.
+    std::uint64_t wrong_from = UINT64_MAX;
+    bool damaged = false;            // from there on it can't be read
+    std::uint64_t diverged_at = 0;   // as it was told
+    std::uint64_t quarantines = 0;   // so many times
+    bool holds_quarantines = false;  // they get lost
 
     std::uint64_t last() const { return applied.size(); }
   };
@@ -135,6 +143,8 @@ class DriverCluster : public testing::Test {
   void OnStorageFrame(int node, const Bytes& frame);
   void FetchSnapshot(int node, const proto::FetchSnapshot& fetch);
   proto::ApplyProgress ProgressOf(int node) const;
+  proto::StateReport StateOf(int node) const;
+  void OnQuarantine(int node, const StateCheck& check);
   void SendFromStorage(int node, const proto::Message& message);
 
   Settings settings_;

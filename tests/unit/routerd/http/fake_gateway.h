@@ -117,7 +117,7 @@ class FakeGateway : public Gateway {
     return kinds;
   }
   ClusterView Cluster() const override { return view; }
-  CoreGauges Gauges() const override { return {}; }
+  CoreGauges Gauges() const override { return gauges; }
 
   static Completion Found(const Asked& asked, const std::string& value, Version version) {
     Completion done;
@@ -165,6 +165,7 @@ class FakeGateway : public Gateway {
 
   std::vector<Asked> asked;
   ClusterView view;
+  CoreGauges gauges;
 };
 
 /// A clock that only the test moves.

@@ -88,6 +88,19 @@ TEST(JsonTest, TheClusterHasEveryFieldOfTheContract) {
      "match_index":0,"applied_index":0,"storage":"down","software":""}]})"));
 }
 
+TEST(JsonTest, ReplicasThatDifferAreNamed) {
+  ClusterView view;
+  MemberView member;
+  member.id = NodeId(3);
+  member.diverged_at = LogIndex(17);
+  view.members = {member};
+  view.replicas_differ_at = LogIndex(19);
+  const Json json = Json::parse(ClusterBody(view, ClusterId(1), Format::kJson));
+  EXPECT_EQ(json["members"][0]["storage"], "diverged");
+  EXPECT_EQ(json["members"][0]["diverged_at"], 17);
+  EXPECT_EQ(json["replicas_differ_at"], 19);
+}
+
 TEST(JsonTest, NoLeaderIsNull) {
   const Json json = Json::parse(ClusterBody(ClusterView(), ClusterId(1), Format::kJson));
   EXPECT_TRUE(json["leader"].is_null());

@@ -44,6 +44,9 @@ TEST(MetricsTest, ShowsTheCoresGauges) {
   gauges.queries_in_flight = 2;
   gauges.transactions_open = 7;
   gauges.locks_waited_for = 8;
+  gauges.checked = LogIndex(91);
+  gauges.check_passes = 9;
+  gauges.diverged_at = LogIndex(90);
   const std::string text = Metrics().Render(gauges, 6);
   EXPECT_TRUE(Has(text, "bedrock_router_reads_in_flight 3"));
   EXPECT_TRUE(Has(text, "bedrock_router_writes_in_flight 4"));
@@ -53,6 +56,9 @@ TEST(MetricsTest, ShowsTheCoresGauges) {
   EXPECT_TRUE(Has(text, "bedrock_router_queries_in_flight 2"));
   EXPECT_TRUE(Has(text, "bedrock_router_transactions_open 7"));
   EXPECT_TRUE(Has(text, "bedrock_router_locks_waited_for 8"));
+  EXPECT_TRUE(Has(text, "bedrock_state_checked_index 91"));
+  EXPECT_TRUE(Has(text, "bedrock_state_check_passes_total 9"));
+  EXPECT_TRUE(Has(text, "bedrock_state_diverged 1"));
   EXPECT_TRUE(Has(text, "bedrock_http_connections 6"));
   EXPECT_TRUE(Has(text, "bedrock_router_leader_known 0"));
   gauges.leader = NodeId(1);

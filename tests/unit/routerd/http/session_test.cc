@@ -364,6 +364,13 @@ TEST_F(SessionTest, ReadyzAsksForALinearizableReadAndTellsTheReason) {
   EXPECT_THAT(reply, HasSubstr("Retry-After: 1\r\n"));
 }
 
+TEST_F(SessionTest, ReadyzOfANodeWhoseReplicaDivergedSaysSo) {
+  gateway_.gauges.diverged_at = LogIndex(17);
+  const std::string reply = Exchange(Request("GET /readyz"), FakeGateway::Absent);
+  EXPECT_THAT(reply, StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(reply, HasSubstr("diverged from the others at entry 17"));
+}
+
 TEST_F(SessionTest, LivezNeverAsksAnyone) {
   EXPECT_THAT(Ask(Request("GET /livez")), StartsWith("HTTP/1.1 200"));
   EXPECT_TRUE(gateway_.asked.empty());

@@ -299,6 +299,17 @@ TEST_F(ClientFrontTest, AStatusQueryTellsWhatTheRouterKnows) {
   EXPECT_EQ(status.members[1].client, "tcp://h2:7000");
 }
 
+TEST_F(ClientFrontTest, AStatusQueryTellsThatTheOwnReplicaDiverged) {
+  MemberView self;
+  self.id = NodeId(1);
+  self.diverged_at = LogIndex(5);
+  gateway_.view.members = {self};
+  Send("client", {{RequestId(1), 0, proto::RaftStatusQuery{}}});
+  const auto received = Received();
+  EXPECT_EQ(As<proto::RaftStatus>(received.at("client").at(0)).storage_health,
+            ErrorCode::kDiverged);
+}
+
 TEST_F(ClientFrontTest, AChangeOfMembersIsAskedAndAnswered) {
   proto::ChangeMembers change;
   change.kind = proto::ChangeMembers::Kind::kRemove;

@@ -91,6 +91,35 @@ TEST_F(NodeTableTest, AFullDiskStillReads) {
   EXPECT_TRUE(table_.View(1000).members[0].storage_up);
 }
 
+TEST_F(NodeTableTest, AReplicaThatDivergedIsPassedOverAndShown) {
+  HearAll(1000);
+  proto::StorageStatus wrong;
+  wrong.health = proto::ErrorCode::kDiverged;
+  wrong.diverged_at = LogIndex(17);
+  wrong.check_passes = 3;
+  table_.OnStorageStatus(kN1, wrong, 1000);
+  EXPECT_EQ(table_.Choose(Daemon::kStoraged, 1000, NodeId()), kN3);
+  const ClusterView view = table_.View(1000);
+  EXPECT_FALSE(view.members[0].storage_up);
+  EXPECT_EQ(view.members[0].diverged_at, LogIndex(17));
+  EXPECT_FALSE(view.members[1].diverged_at);
+  EXPECT_FALSE(view.replicas_differ_at);
+  ASSERT_NE(table_.OwnStorage(), nullptr);
+  EXPECT_EQ(table_.OwnStorage()->check_passes, 3U);
+}
+
+TEST_F(NodeTableTest, WhereReplicasDifferTheLeaderSaysSo) {
+  HearAll(1000);
+  proto::RaftStatus status = StatusOf(kN2, proto::Role::kFollower, kN3, Term(4));
+  status.checks_differ = LogIndex(7);
+  table_.OnRaftStatus(status, 1000);
+  EXPECT_FALSE(table_.View(1000).replicas_differ_at);
+  status = StatusOf(kN3, proto::Role::kLeader, kN3, Term(4));
+  status.checks_differ = LogIndex(9);
+  table_.OnRaftStatus(status, 1000);
+  EXPECT_EQ(table_.View(1000).replicas_differ_at, LogIndex(9));
+}
+
 TEST_F(NodeTableTest, DisksAreFullWhereThoseOfAMajorityCannotTakeMore) {
   HearAll(1000);
   proto::RaftStatus full = StatusOf(kN1, proto::Role::kFollower, NodeId(), Term(4));

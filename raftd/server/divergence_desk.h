@@ -1,0 +1,111 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "common/logging/log.h"
+#include "proto/errors.h"
+#include "proto/raft_messages.h"
+#include "proto/storage_messages.h"
+#include "raftd/core/raft.h"
+#include "raftd/server/check_ledger.h"
+#include "raftd/server/outgoing_frames.h"
+#include "raftd/server/peers.h"
+
+namespace bedrock::raft {
+
+/// Has the replicas' states compared, and sees to it that one which differs is quarantined:
+///
+///   leader    proposes a check of the next slice of the state (proto::CheckState) each check_ms,
+///             while something was written since the last pass, or the pass goes on
+///   each      storaged applies it and tells what it found (StateReport); a follower passes that on
+///             to the leader (StateChecks), again and again until it has a verdict
+///   leader    compares (check_ledger.h) and answers (StateVerdict), itself, too
+///   who is    tells its storaged (Quarantine) until that says kDiverged; from then on the node
+///   wrong     does not lead, which is up to whoever watches storaged's health
+///
+/// A verdict counts only from the leader of the term, and only where the own storaged still says
+/// that it found just this: one that came late must not hurt a node that was rebuilt meanwhile.
+///
+/// Knows no socket or clock; one thread. Borrows core, peers and frames.
+class DivergenceDesk {
+ public:
+  /// Of keys and values, what one check looks at: some milliseconds.
+  static constexpr std::uint32_t kSliceBytes = 512 * 1024;
+  /// From one attempt to be heard to the next.
+  static constexpr std::uint64_t kRepeatMs = 1000;
+  /// How often it is looked at what the core has come to, where nothing else happens.
+  static constexpr std::uint64_t kLookMs = 50;
+  /// Replicas that differ with no majority for either are spoken of after so long: until then the
+  /// others may not have said what they found.
+  static constexpr std::uint64_t kDifferMs = 2000;
+
+  struct Situation {
+    std::uint64_t now_ms = 0;  ///< Monotonic.
+    std::uint64_t wall_ms = 0;
+    proto::ErrorCode storage_health = proto::ErrorCode::kOk;
+  };
+
+  /// `check_ms` 0: it proposes no checks; those of others it compares all the same.
+  DivergenceDesk(std::uint64_t check_ms, Raft& core, Peers& peers, OutgoingFrames& frames)
+      : check_ms_(check_ms), core_(core), peers_(peers), frames_(frames) {}
+
+  /// The own storaged's, of whatever life.
+  void OnProgress(const proto::ApplyProgress& progress);
+  /// `from` was heard (Peers::Hear).
+  void OnChecks(NodeId from, const StateChecks& told);
+  void OnVerdict(NodeId from, const StateVerdict& verdict);
+  /// Does what is due. Once a turn; costs next to nothing where nothing is.
+  void Step(const Situation& situation);
+
+  /// What the own storaged said last.
+  const proto::StateReport& state() const { return state_; }
+  /// While this node leads: see CheckLedger.
+  LogIndex agreed() const { return ledger_.agreed(); }
+  /// The same, once it has been so for kDifferMs.
+  LogIndex differing() const { return differing_; }
+
+ private:
+  bool Gave(const StateCheck& check) const;
+  void Follow(const View& view, const Situation& situation);
+  void Compare(const View& view, std::uint64_t now_ms);
+  void Judge(const View& view, const CheckLedger::Finding& finding, std::uint64_t now_ms);
+  void WatchDiffering(std::uint64_t now_ms);
+  void Propose(const View& view, const Situation& situation);
+  void Tell(const View& view, std::uint64_t now_ms);
+  void Quarantine(std::uint64_t now_ms);
+
+  const std::uint64_t check_ms_;
+  Raft& core_;
+  Peers& peers_;
+  OutgoingFrames& frames_;
+
+  std::optional<std::uint64_t> look_at_ms_;  // none: at once
+  proto::StateReport state_;
+  bool told_state_ = false;  // storaged has said it in this life of raftd
+  Term term_;
+  NodeId leader_;
+
+  // While this node leads.
+  CheckLedger ledger_;
+  bool compare_ = false;  // there is something new in the ledger, or the own state's is not in it
+  LogIndex differing_;
+  std::optional<std::uint64_t> differing_since_ms_;
+  std::uint64_t proposed_at_ms_ = 0;
+  LogIndex proposed_;  // the last check that was proposed; 0: none
+
+  // While it doesn't.
+  LogIndex settled_;  // the newest own check with a verdict of this leader
+  std::optional<std::uint64_t> said_at_ms_;
+
+  std::optional<StateCheck> wrong_;  // by this the own replica is to be quarantined
+  std::optional<std::uint64_t> ordered_at_ms_;
+  RequestId last_request_;
+
+  log::RateLimit differ_limit_{60'000};
+  log::RateLimit wrong_limit_{5000};
+};
+
+}  // namespace bedrock::raft
