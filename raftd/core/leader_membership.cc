@@ -181,10 +181,11 @@ void Leader::GiveAway(Node& node) {
   constexpr std::uint32_t kDoublingsMax = 6;
   const NodeId to =
       giving_away_.attempts == 0 ? FurthestVoter(node) : NextLiveVoter(node, giving_away_.last);
+  if (!to) return;  // nobody answers, or not yet
   const std::uint32_t doublings = std::min(++giving_away_.attempts, kDoublingsMax);
   giving_away_.last = to;
   giving_away_.not_before = node.now + (std::uint64_t{node.limits.election_ticks_min} << doublings);
-  if (to) Transfer(node, to);
+  Transfer(node, to);
 }
 
 /// This node is no voter of a configuration that is committed: it has done its last duty (R43).

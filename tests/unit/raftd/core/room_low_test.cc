@@ -144,6 +144,16 @@ TEST(RoomLowTest, WhereAllHaveLittleALostLeaderIsReplacedAndTheNewOneFreesRoom) 
   EXPECT_GT(cluster.view(next).commit, before);
 }
 
+// It may have been elected by one that has room, which only did not stand in time.
+TEST(RoomLowTest, ANewLeaderHandsOverAsSoonAsSomebodyAnswers) {
+  LoneNode node = LoneNode::Fresh(3, kLimits);
+  node.BecomeLeader();
+  node.RoomLow(true);
+  EXPECT_EQ(node.view().handing_over_to, NodeId()) << "nobody has answered yet";
+  node.AcknowledgeAll(3);
+  EXPECT_EQ(node.view().handing_over_to, NodeId(3));
+}
+
 // Nobody else could lead.
 TEST(RoomLowTest, ALoneVoterStandsAtOnceAndFreesRoom) {
   Raft node(NodeId(1), kLimits, LogOfTerms({1, 1}, 1, 1), 1);

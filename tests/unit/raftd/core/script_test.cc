@@ -75,8 +75,10 @@ class ScriptRunner {
       cluster_->Tick(c.Node(0), c.Number(1));
     } else if (c.name == "jump") {
       cluster_->Jump(c.Node(0), c.Number(1));
-    } else if (c.name == "propose") {
-      for (std::size_t i = 1; i < c.args.size(); ++i) Propose(c.Node(0), c.args[i]);
+    } else if (c.name == "propose" || c.name == "propose-delete") {
+      for (std::size_t i = 1; i < c.args.size(); ++i) {
+        Propose(c.Node(0), c.args[i], FreesRoom(c.name == "propose-delete"));
+      }
     } else if (c.name == "transfer") {
       Transfer(c.Node(0), c.args.size() > 1 ? c.Node(1) : 0);
     } else if (c.name == "change") {
@@ -140,6 +142,8 @@ class ScriptRunner {
       cluster_->Pressure(c.Node(0), c.Named("over", 0), c.Named("far", 0));
     } else if (c.name == "fill" || c.name == "unfill") {
       cluster_->DiskFull(c.Node(0), c.name == "fill");
+    } else if (c.name == "scarce" || c.name == "unscarce") {
+      cluster_->RoomLow(c.Node(0), c.name == "scarce");
     } else if (c.name == "disk") {
       SetDisk(c);
     } else if (c.name == "show") {
@@ -152,8 +156,8 @@ class ScriptRunner {
     return true;
   }
 
-  void Propose(std::uint64_t id, const std::string& payload) {
-    const Proposed proposed = cluster_->Propose(id, payload);
+  void Propose(std::uint64_t id, const std::string& payload, FreesRoom frees_room) {
+    const Proposed proposed = cluster_->Propose(id, payload, frees_room);
     if (proposed.refused) {
       trace_ += "refused: " + Describe(*proposed.refused) + "\n";
     } else {
