@@ -11,10 +11,11 @@
 #include "common/record/record_reader.h"
 #include "raftd/core/membership.h"
 #include "raftd/log/entry_index.h"
-#include "raftd/log/membership_file.h"
+#include "raftd/log/membership_history.h"
 #include "raftd/log/recovery.h"
 #include "raftd/log/scrubber.h"
 #include "raftd/log/segment_format.h"
+#include "raftd/log/segment_repair.h"
 #include "raftd/log/spare_pool.h"
 #include "raftd/log/vote_file.h"
 
@@ -34,7 +35,6 @@ constexpr std::uint64_t kReadGapMax = 2 * kPageBytes;
 /// What parts of a segment's bytes make Room::kLittle and Room::kNone, where nothing follows it.
 constexpr std::uint64_t kLittleRoomPart = 4;
 constexpr std::uint64_t kNoRoomPart = 8;
-constexpr std::uint64_t kRepairBytes = 1 * kMiB;  // of one read or write while repairing
 /// No spare in the making has it in its number: those count from 1.
 constexpr std::uint64_t kResetNameBit = std::uint64_t{1} << 63U;
 
@@ -70,8 +70,8 @@ class SegmentedRaftLog final : public RaftLog {
         options_(options),
         log_directory_(JoinPath(options.directory, "log")),
         vote_path_(JoinPath(options.directory, "vote")),
-        members_path_(JoinPath(options.directory, "members")),
         lock_(std::move(lock)),
+        memberships_(files_, options_),
         spares_(
             std::make_shared<SparePool>(SparePool::Options{.environment = environment,
                                                            .directory = log_directory_,
@@ -103,11 +103,6 @@ class SegmentedRaftLog final : public RaftLog {
   bool NewestIsGone(const RecoveredSegments& found) const;
   void TakeLoss(const RecoveredSegments& found);
   Status Repair(const RecoveredSegments& found);
-  Status ZeroRest(std::uint64_t from);
-  Status Rewrite(std::uint64_t from, std::uint64_t to);
-  Status TakeMemberships(const Membership& initial, const RecoveredSegments& found);
-  Status WriteMembers(const MembershipChange& base);
-  Status RememberMembership(LogIndex dropped);
   Status FillRecovered(bool torn);
 
   void CheckOrder(const Write& write) const;
@@ -146,8 +141,8 @@ class SegmentedRaftLog final : public RaftLog {
   const LogOptions options_;
   const std::string log_directory_;
   const std::string vote_path_;
-  const std::string members_path_;
   std::unique_ptr<FileLock> lock_;
+  MembershipHistory memberships_;
   std::shared_ptr<SparePool> spares_;
   Recovered recovered_;
   Status poison_;  // the first failure of a write or sync
@@ -158,7 +153,6 @@ class SegmentedRaftLog final : public RaftLog {
   LogIndex commit_hint_;
   LogIndex mark_;
   Term mark_term_;
-  std::vector<MembershipChange> memberships_;  // of the entries that are held, ascending
   std::optional<IndexRange> damaged_;
   LogIndex lost_up_to_;            // 0 once the log reached it
   std::optional<Term> lost_term_;  // of entry lost_up_to_, where it is known
@@ -200,7 +194,7 @@ Status SegmentedRaftLog::Start(const Membership& membership) {
                                 "its data and add it again under a new id");
     }
     // First who takes part, so that a log that is there always knows.
-    RETURN_IF_ERROR(WriteMembers({LogIndex(), membership}));
+    RETURN_IF_ERROR(memberships_.Write({LogIndex(), membership}));
     RETURN_IF_ERROR(VoteFile::Create(files_, vote_path_,
                                      VoteSlot{.cluster = options_.cluster, .node = options_.node}));
   }
@@ -220,7 +214,7 @@ Status SegmentedRaftLog::Start(const Membership& membership) {
     TakeLoss(found);
     RETURN_IF_ERROR(Repair(found));
   }
-  RETURN_IF_ERROR(TakeMemberships(membership, found));
+  RETURN_IF_ERROR(memberships_.Recover(membership, found));
   RETURN_IF_ERROR(FillRecovered(torn));
   scrubber_.emplace(files_, log_directory_, std::move(found.damaged_segments));
   spares_->TopUp();
@@ -310,9 +304,11 @@ Status SegmentedRaftLog::Repair(const RecoveredSegments& found) {
   // may have been read from a cache that a failed sync left behind, so they are written anew.
   RETURN_IF_ERROR(WriteVoteFile());
   RETURN_IF_ERROR(FileOf(segments_.back().number).status());
-  if (found.truncated || found.torn) RETURN_IF_ERROR(ZeroRest(tail_));
-  RETURN_IF_ERROR(Rewrite(found.proved, tail_));
-  RETURN_IF_ERROR(segments_.back().file->Sync());
+  File& file = *segments_.back().file;
+  if (found.truncated || found.torn)
+    RETURN_IF_ERROR(ZeroBytes(file, tail_, segments_.back().bytes));
+  RETURN_IF_ERROR(WriteAgain(file, found.proved, tail_));
+  RETURN_IF_ERROR(file.Sync());
   RETURN_IF_ERROR(files_.SyncDirectory(log_directory_));
   synced_ = {segments_.back().number, tail_};
   needs_proof_ = found.proved < tail_;
@@ -325,95 +321,11 @@ Status SegmentedRaftLog::Repair(const RecoveredSegments& found) {
   return Flush();
 }
 
-/// Everything from `from` to the end of the last segment becomes zero, and the file its full size.
-Status SegmentedRaftLog::ZeroRest(std::uint64_t from) {
-  Segment& segment = segments_.back();
-  std::string content(std::min(kRepairBytes, segment.bytes - from), '\0');
-  const std::string zeroes(content.size(), '\0');
-  for (std::uint64_t at = from; at < segment.bytes; at += content.size()) {
-    const std::size_t wanted = std::min<std::uint64_t>(content.size(), segment.bytes - at);
-    ASSIGN_OR_RETURN(const std::size_t n, segment.file->ReadAt(at, wanted, content.data()));
-    const std::string_view zero = std::string_view(zeroes).substr(0, wanted);
-    if (std::string_view(content).substr(0, n) == zero) continue;
-    RETURN_IF_ERROR(segment.file->WriteAt(at, zero));
-  }
-  return Status::Ok();
-}
-
-/// Writes bytes of the last segment as they stand, so that a sync covers them: what was read may
-/// have been in the cache only, with a failed sync before (R68).
-Status SegmentedRaftLog::Rewrite(std::uint64_t from, std::uint64_t to) {
-  File& file = *segments_.back().file;
-  std::string content(std::min(kRepairBytes, to - from), '\0');
-  for (std::uint64_t at = from; at < to;) {
-    ASSIGN_OR_RETURN(
-        const std::size_t n,
-        file.ReadAt(at, std::min<std::uint64_t>(content.size(), to - at), content.data()));
-    if (n == 0) break;  // padding that a truncated file lacks
-    RETURN_IF_ERROR(file.WriteAt(at, std::string_view(content).substr(0, n)));
-    at += n;
-  }
-  return Status::Ok();
-}
-
-Status SegmentedRaftLog::WriteMembers(const MembershipChange& base) {
-  return WriteMembershipFile(files_, members_path_, options_.cluster, options_.node, base);
-}
-
-Status SegmentedRaftLog::TakeMemberships(const Membership& initial,
-                                         const RecoveredSegments& found) {
-  ASSIGN_OR_RETURN(const bool known, files_.Exists(members_path_));
-  if (!known) {
-    // A log that has all its entries holds all changes of what it began with.
-    if (index_.prev_index()) {
-      return Status::Corruption(members_path_ +
-                                " is missing, so this node doesn't know who takes part: wipe its "
-                                "data and add it again under a new id");
-    }
-    RETURN_IF_ERROR(WriteMembers({LogIndex(), initial}));
-  }
-  ASSIGN_OR_RETURN(MembershipChange base,
-                   ReadMembershipFile(files_, members_path_, options_.cluster, options_.node));
-  // The file is replaced after a reset: a crash may have come between.
-  if (found.reset_membership && found.reset_membership->first > base.index) {
-    std::optional<Membership> membership = DecodeMembership(found.reset_membership->second);
-    if (!membership) return Status::Corruption("a reset holds no configuration that could be");
-    base = {found.reset_membership->first, *std::move(membership)};
-    RETURN_IF_ERROR(WriteMembers(base));
-  }
-  if (base.index < found.reset_membership_index) {
-    return Status::Corruption(log_directory_ +
-                              ": who takes part since a snapshot was installed can't be read any "
-                              "more; wipe this node's data and add it again under a new id");
-  }
-  recovered_.membership = base.membership;
-  recovered_.membership_index = base.index;
-  for (const auto& [index, bytes] : found.memberships) {
-    if (index <= base.index || index <= index_.prev_index()) continue;
-    std::optional<Membership> membership = DecodeMembership(bytes);
-    if (!membership) {
-      return Status::Corruption("entry " + std::to_string(index.value()) +
-                                " holds no configuration that could be");
-    }
-    recovered_.membership_changes.push_back({index, *membership});
-  }
-  memberships_ = recovered_.membership_changes;
-  return Status::Ok();
-}
-
-/// Before entries up to `dropped` go, the newest configuration among them is kept elsewhere.
-Status SegmentedRaftLog::RememberMembership(LogIndex dropped) {
-  const auto above =
-      std::find_if(memberships_.begin(), memberships_.end(),
-                   [dropped](const MembershipChange& change) { return change.index > dropped; });
-  if (above == memberships_.begin()) return Status::Ok();
-  RETURN_IF_ERROR(WriteMembers(*std::prev(above)));
-  memberships_.erase(memberships_.begin(), above);
-  return Status::Ok();
-}
-
 Status SegmentedRaftLog::FillRecovered(bool torn) {
   recovered_.vote = vote_;
+  recovered_.membership = memberships_.base().membership;
+  recovered_.membership_index = memberships_.base().index;
+  recovered_.membership_changes = memberships_.changes();
   recovered_.prev_index = index_.prev_index();
   recovered_.prev_term = index_.prev_term();
   recovered_.last_index = index_.last_index();
@@ -536,7 +448,7 @@ Status SegmentedRaftLog::Reset(const Write& write) {
   FinishSubmit(write);
   RETURN_IF_ERROR(WriteVoteFile());
   // Twice is better than once. Where there is no room compaction writes it, before the MARK goes.
-  const Status remembered = WriteMembers(reset.membership);
+  const Status remembered = memberships_.Write(reset.membership);
   if (!remembered.ok() && !remembered.IsNoSpace()) return Poison(remembered);
   for (const Segment& segment : old) spares_->Retire(PathOf(segment.number), segment.bytes);
   spares_->TopUp();
@@ -564,8 +476,7 @@ void SegmentedRaftLog::BecomeReset(const Write& write, const std::string& member
   synced_ = {segments_.back().number, tail_};
   segment_prev_index_ = reset.index;
   index_ = EntryIndex(reset.index, reset.term);
-  memberships_.clear();
-  if (reset.membership.index) memberships_.push_back(reset.membership);
+  memberships_.Reset(reset.membership);
   damaged_.reset();
   mark_ = mark_written_ = std::max(mark_, reset.index);
   mark_term_ = mark_ == reset.index ? reset.term : Term();
@@ -637,7 +548,7 @@ void SegmentedRaftLog::Cut(LogIndex from) {
   const Term term_before = index_.TermAt(from.Prev());
   AppendRecord(RecordType::kCut, from.value(), term_before.value());
   index_.Cut(from, term_before);
-  while (!memberships_.empty() && memberships_.back().index >= from) memberships_.pop_back();
+  memberships_.Cut(from);
   if (!damaged_) return;
   if (damaged_->first >= from) {
     damaged_.reset();
@@ -656,9 +567,7 @@ void SegmentedRaftLog::Append(const Entry& entry) {
   index_.Append(entry.term, {.segment = static_cast<std::uint32_t>(segments_.back().number),
                              .unit = static_cast<std::uint32_t>(offset / record::kAlignment),
                              .length = static_cast<std::uint32_t>(scratch_.size())});
-  if (entry.kind == EntryKind::kMembership) {
-    memberships_.push_back({entry.index, DecodeCheckedMembership(entry.payload.view())});
-  }
+  memberships_.Append(entry);
 }
 
 void SegmentedRaftLog::AppendRecord(RecordType type, std::uint64_t ordinal, std::uint64_t aux,
@@ -893,7 +802,7 @@ Status SegmentedRaftLog::Compact(LogIndex index) {
   if (index <= index_.prev_index() || !droppable(segments_.front())) return Status::Ok();
   // A cut that was only submitted must not be lost together with what it cut.
   RETURN_IF_ERROR(Flush());
-  const Status remembered = RememberMembership(index);
+  const Status remembered = memberships_.Forget(index);
   if (remembered.IsNoSpace()) return Status::Ok();  // another time
   if (!remembered.ok()) return Poison(remembered);
   // The mark is durable before anything goes: a log that begins late without it has lost segments.
