@@ -43,8 +43,8 @@ void RouterCore::Read(ReadRequest request, std::uint64_t now_ms) {
   reads_.Begin(std::move(request), now_ms, &effects_);
 }
 
-void RouterCore::Query(QueryRequest request, std::uint64_t now_ms) {
-  reads_.Begin(std::move(request), AnswersWrite::kNo, now_ms, &effects_);
+void RouterCore::Query(const QueryRequest& request, std::uint64_t now_ms) {
+  reads_.Begin(request, AnswersWrite::kNo, now_ms, &effects_);
 }
 
 void RouterCore::Write(WriteRequest request, std::uint64_t now_ms) {
@@ -62,7 +62,7 @@ void RouterCore::Write(WriteRequest request, std::uint64_t now_ms) {
   query.ticket = request.ticket;
   query.query = std::move(command);
   query.deadline_ms = request.deadline_ms;
-  reads_.Begin(std::move(query), AnswersWrite::kYes, now_ms, &effects_);
+  reads_.Begin(query, AnswersWrite::kYes, now_ms, &effects_);
 }
 
 void RouterCore::Write(const ClientCommand& request, std::uint64_t now_ms) {

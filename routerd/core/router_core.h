@@ -34,7 +34,7 @@ class RouterCore {
 
   // Each request ends in exactly one completion of some later Poll.
   void Read(ReadRequest request, std::uint64_t now_ms);
-  void Query(QueryRequest request, std::uint64_t now_ms);
+  void Query(const QueryRequest& request, std::uint64_t now_ms);
   void Write(WriteRequest request, std::uint64_t now_ms);
   void Write(const ClientCommand& request, std::uint64_t now_ms);
   void Transact(TransactionStep step, std::uint64_t now_ms);

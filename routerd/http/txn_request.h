@@ -42,7 +42,7 @@ struct TxnRequest {
 proto::Error ParseTxn(std::string_view body, Format format, std::uint64_t value_bytes_max,
                       TxnRequest* request);
 
-inline constexpr std::uint64_t kTransactionTimeoutMsMax = 5 * 60'000;
+inline constexpr std::uint64_t kTransactionTimeoutMsMax = 5 * std::uint64_t{60'000};
 inline constexpr std::uint64_t kTransactionIdleMsMax = 60'000;
 inline constexpr std::uint64_t kTransactionLockMsMax = 60'000;
 

@@ -104,9 +104,7 @@ Status RouterServer::Open(net::MessageContext& context) {
 void RouterServer::Read(ReadRequest request) {
   core_.Read(std::move(request), clock_.MonotonicMs());
 }
-void RouterServer::Query(QueryRequest request) {
-  core_.Query(std::move(request), clock_.MonotonicMs());
-}
+void RouterServer::Query(QueryRequest request) { core_.Query(request, clock_.MonotonicMs()); }
 void RouterServer::Write(WriteRequest request) {
   core_.Write(std::move(request), clock_.MonotonicMs());
 }

@@ -39,7 +39,7 @@ bool IsPassing(ErrorCode code) {
 
 /// What a change that is under way will have done.
 std::string Goal(const proto::ChangeMembers& wish) {
-  const std::string name = FormatNodeId(wish.node);
+  std::string name = FormatNodeId(wish.node);
   switch (wish.kind) {
     case Kind::kAdd:
       return name + " becomes a member";

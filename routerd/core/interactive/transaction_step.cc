@@ -29,7 +29,7 @@ TransactionWrites After(TransactionWrites writes, const std::vector<Operation>& 
   return writes;
 }
 
-Error TooMuch(std::string detail, std::uint64_t limit, std::uint64_t actual) {
+Error TooMuch(std::string_view detail, std::uint64_t limit, std::uint64_t actual) {
   Error error = MakeError(ErrorCode::kTransactionTooLarge, detail);
   error.limit = limit;
   error.actual = actual;

@@ -333,7 +333,7 @@ void TransactionTable::Ask(Transaction* transaction, std::uint64_t now_ms, Effec
   request.deadline_ms = transaction->running->deadline_ms;
   SetPhase(transaction, Phase::kQuery);
   request.ticket = AskAs(transaction);
-  reads_.Begin(std::move(request), AnswersWrite::kNo, now_ms, effects);
+  reads_.Begin(request, AnswersWrite::kNo, now_ms, effects);
 }
 
 void TransactionTable::AskUnderLocks(Transaction* transaction, std::uint64_t now_ms,

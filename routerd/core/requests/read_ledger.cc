@@ -101,8 +101,8 @@ void ReadLedger::Begin(ReadRequest request, std::uint64_t now_ms, Effects* effec
   Start(std::move(read), request.max_staleness_ms, now_ms, effects);
 }
 
-void ReadLedger::Begin(QueryRequest request, AnswersWrite answers_write, std::uint64_t now_ms,
-                       Effects* effects) {
+void ReadLedger::Begin(const QueryRequest& request, AnswersWrite answers_write,
+                       std::uint64_t now_ms, Effects* effects) {
   Error error = proto::CheckQuery(request.query, options_.value_bytes_max);
   Read read;
   if (error.ok()) {

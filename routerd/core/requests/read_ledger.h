@@ -64,7 +64,7 @@ class ReadLedger {
   ReadLedger(const CoreOptions& options, NodeTable& nodes);
 
   void Begin(ReadRequest request, std::uint64_t now_ms, Effects* effects);
-  void Begin(QueryRequest request, AnswersWrite answers_write, std::uint64_t now_ms,
+  void Begin(const QueryRequest& request, AnswersWrite answers_write, std::uint64_t now_ms,
              Effects* effects);
   /// Completes with a read index as read_version, and asks no storaged.
   void BeginIndex(const Ticket& ticket, std::uint64_t deadline_ms, std::uint64_t now_ms,

@@ -39,7 +39,7 @@ const char* NameOf(Operation::Kind kind) {
 
 /// What the condition asked for, and what it found where the result says so.
 std::string Describe(const Condition& condition, Version current) {
-  const std::string key = QuotedKey(condition.key);
+  std::string key = QuotedKey(condition.key);
   const std::string version = std::to_string(condition.version.value());
   const std::string has =
       current ? key + " has version " + std::to_string(current.value()) : key + " is absent";

@@ -84,7 +84,7 @@ void SimRouterd::Close() {
 }
 
 void SimRouterd::Read(router::ReadRequest request) { core_->Read(std::move(request), now_ms()); }
-void SimRouterd::Query(router::QueryRequest request) { core_->Query(std::move(request), now_ms()); }
+void SimRouterd::Query(router::QueryRequest request) { core_->Query(request, now_ms()); }
 void SimRouterd::Write(router::WriteRequest request) { core_->Write(std::move(request), now_ms()); }
 void SimRouterd::Write(const router::ClientCommand& request) { core_->Write(request, now_ms()); }
 void SimRouterd::Transact(router::TransactionStep step) {

@@ -22,7 +22,7 @@ class QueryTest : public TransactionTest {
     request.ticket = {Ticket::Front::kHttp, ticket};
     request.query.operations = operations;
     request.deadline_ms = now_ + timeout_ms;
-    core_.Query(std::move(request), now_);
+    core_.Query(request, now_);
   }
   void Read(std::uint64_t ticket, ReadRequest request, std::uint64_t timeout_ms = 5000) {
     request.ticket = {Ticket::Front::kHttp, ticket};
