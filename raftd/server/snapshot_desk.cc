@@ -1,7 +1,7 @@
 #include "raftd/server/snapshot_desk.h"
 
-#include <algorithm>
 #include <utility>
+#include <vector>
 
 namespace bedrock::raft {
 
@@ -41,11 +41,8 @@ void SnapshotDesk::Step(std::uint64_t now_ms) {
   if (!wanted() || !wanted_.from) return;
   if (said_at_ms_ && now_ms - *said_at_ms_ < kRepeatMs) return;
   said_at_ms_ = now_ms;
-  const std::vector<config::Member>& known = peers_.known();
-  const auto source =
-      std::find_if(known.begin(), known.end(),
-                   [this](const config::Member& member) { return member.id == wanted_.from; });
-  if (source == known.end() || source->storage.empty()) {
+  const config::Member* source = ChooseSource();
+  if (source == nullptr) {
     if (const auto repeats = trouble_limit_.Admit(now_ms)) {
       log::Error("a snapshot's source has no storage endpoint: name it in a --member flag",
                  {{"source", wanted_.from}, {"repeats", *repeats}});
@@ -53,9 +50,20 @@ void SnapshotDesk::Step(std::uint64_t now_ms) {
     return;
   }
   last_request_ = last_request_.Next();
-  frames_.ToStorage(last_request_, proto::FetchSnapshot{.source = wanted_.from,
+  frames_.ToStorage(last_request_, proto::FetchSnapshot{.source = source->id,
                                                         .endpoint = source->storage,
                                                         .at_least = wanted_.at_least});
+}
+
+const config::Member* SnapshotDesk::ChooseSource() {
+  std::vector<const config::Member*> others;
+  for (const config::Member& member : peers_.known()) {
+    if (member.storage.empty()) continue;
+    if (member.id == wanted_.from) return &member;
+    if (peers_.links().contains(member.id)) others.push_back(&member);
+  }
+  if (others.empty()) return nullptr;
+  return others[others_asked_++ % others.size()];
 }
 
 }  // namespace bedrock::raft

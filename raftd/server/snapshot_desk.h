@@ -1,9 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 
 #include "common/base/ids.h"
+#include "common/config/node_config.h"
 #include "common/logging/log.h"
 #include "proto/storage_messages.h"
 #include "raftd/core/raft.h"
@@ -36,12 +38,18 @@ class SnapshotDesk {
   LogIndex installing() const { return installing_; }
 
  private:
+  /// Who the core named. A node that waits to be taken in may not know a leader that came after its
+  /// flags were written: then one after the other of those that it knows; who has not applied
+  /// enough says so. Null: nobody is known.
+  const config::Member* ChooseSource();
+
   Raft& core_;
   Peers& peers_;
   OutgoingFrames& frames_;
   SnapshotWanted wanted_;
   std::optional<std::uint64_t> said_at_ms_;
   RequestId last_request_;
+  std::size_t others_asked_ = 0;
   LogIndex installing_;  // as the core was told
   log::RateLimit trouble_limit_{5000};
 };

@@ -23,12 +23,13 @@ Environment FilesOf(const Environment& environment, Executor& files) {
 }  // namespace
 
 Result<StorageNode::Data> StorageNode::OpenData(const Environment& environment,
-                                                const engine::EngineOptions& options,
+                                                const Options& options,
                                                 const std::string& directory) {
-  engine::EngineOptions own = options;
+  engine::EngineOptions own = options.engine;
   own.directory = directory;
   Data data;
   ASSIGN_OR_RETURN(data.engine, engine::Engine::Open(environment, own));
+  if (options.observe) data.engine = options.observe(std::move(data.engine));
   ASSIGN_OR_RETURN(data.machine, StateMachine::Open(*data.engine));
   return data;
 }
@@ -38,7 +39,7 @@ Result<std::unique_ptr<StorageNode>> StorageNode::Open(const Environment& enviro
                                                        std::function<void()> wake) {
   ASSIGN_OR_RETURN(DataFolder folder,
                    DataFolder::Open(*environment.file_system, options.engine.directory));
-  ASSIGN_OR_RETURN(Data data, OpenData(environment, options.engine, folder.engine()));
+  ASSIGN_OR_RETURN(Data data, OpenData(environment, options, folder.engine()));
   ASSIGN_OR_RETURN(const LogIndex quarantined_at, folder.quarantined_at());
   // Data that hold nothing can't be wrong: they are new, in a folder of the old one's name.
   const bool quarantined = quarantined_at && data.engine->applied().index;
@@ -258,7 +259,7 @@ void StorageNode::BeginInstall() {
   }
   install_ = Install::kTrying;
   trial_ = std::make_shared<Data>();
-  errands_.Send([this, trial = trial_, environment = environment_, options = options_.engine,
+  errands_.Send([this, trial = trial_, environment = environment_, options = options_,
                  manifest = fetch_.manifest(),
                  folder = folder_.SnapshotFolder(fetch_.manifest().id)]() mutable {
     auto opened = OpenData(environment, options, folder);

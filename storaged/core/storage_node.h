@@ -57,6 +57,10 @@ class StorageNode {
     engine::EngineOptions engine;  ///< Its directory is DataFolder's BASE.
     std::uint64_t snapshot_bytes_per_second = kSnapshotBytesPerSecond;
     std::uint64_t seed = 0;  ///< For ids of snapshots.
+    /// For simulators: stands in front of each engine that is opened, on the thread that opens it.
+    /// Null: nobody looks.
+    std::function<std::unique_ptr<engine::Engine>(std::unique_ptr<engine::Engine>)> observe =
+        nullptr;
   };
   struct Output {
     std::vector<Outgoing> messages;
@@ -112,7 +116,7 @@ class StorageNode {
 
   StorageNode(const Environment& environment, Executor& files, Options options, DataFolder folder,
               Data data, std::function<void()> wake);
-  static Result<Data> OpenData(const Environment& environment, const engine::EngineOptions& options,
+  static Result<Data> OpenData(const Environment& environment, const Options& options,
                                const std::string& directory);
 
   void StartCore();

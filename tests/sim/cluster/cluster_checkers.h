@@ -45,8 +45,21 @@ class ClusterCheckers {
   void OnQuery(NodeId node, std::string_view command, const proto::CommandResult& result,
                Version at);
   void OnReply(NodeId node, const proto::CommandResult& result);
-  /// A node took another one's state at this index.
-  void OnSnapshot(NodeId node, LogIndex applied);
+  /// A node took another one's state, which is in this engine now: later than its own was, on its
+  /// disk, and what the log says.
+  void OnSnapshot(NodeId node, const engine::Engine& engine);
+  /// Its disk was replaced by an empty one.
+  void OnWiped(NodeId node);
+  /// Something on its disk has rotted: that it can't be read is no surprise. Until it is wiped, or
+  /// found to be whole.
+  void OnRot(NodeId node) { at(node).rots = true; }
+  void OnFoundWhole(NodeId node) { at(node).rots = false; }
+  /// What its storaged has in its files.
+  LogIndex DurableOf(NodeId node) const { return nodes_.at(node.value() - 1).durable; }
+  /// It has all that was on its disk when that was replaced.
+  bool HasWhatItLost(NodeId node) const {
+    return DurableOf(node) >= nodes_.at(node.value() - 1).lost;
+  }
 
   // ---- clients
 
@@ -75,6 +88,8 @@ class ClusterCheckers {
   struct Node {
     LogIndex applied;
     LogIndex durable;
+    LogIndex lost;  ///< Was durable on a disk that was replaced.
+    bool rots = false;
   };
   struct Effect {
     std::uint64_t entry = 0;    ///< A hash.

@@ -14,6 +14,7 @@ enum Stream : std::uint64_t { kNetwork = 111, kNodes, kNemesis, kClients };
 template <typename Options, typename Visit>
 void ForEachField(Options& o, const Visit& visit) {
   visit("nodes", o.nodes);
+  visit("spares", o.spares);
   visit("tick_ms", o.tick_ms);
   visit("heartbeat_ticks", o.heartbeat_ticks);
   visit("election_ticks_min", o.election_ticks_min);
@@ -32,6 +33,7 @@ void ForEachField(Options& o, const Visit& visit) {
   visit("log_on_thread", o.log_on_thread);
   visit("load_bytes_max", o.load_bytes_max);
   visit("scrub_ms", o.scrub_ms);
+  visit("log_bytes_max", o.log_bytes_max);
   visit("probe_ms", o.probe_ms);
   visit("unresponsive_ms", o.unresponsive_ms);
   visit("memtable_bytes", o.memtable_bytes);
@@ -45,6 +47,7 @@ void ForEachField(Options& o, const Visit& visit) {
   visit("block_cache_bytes", o.block_cache_bytes);
   visit("blob_bytes_min", o.blob_bytes_min);
   visit("unflushed_entries_max", o.unflushed_entries_max);
+  visit("snapshot_bytes_per_second", o.snapshot_bytes_per_second);
   visit("write_attempt_ms", o.write_attempt_ms);
   visit("read_attempt_ms", o.read_attempt_ms);
   visit("retry_ms_min", o.retry_ms_min);
@@ -68,6 +71,7 @@ void ForEachField(Options& o, const Visit& visit) {
   visit("list_clients", o.list_clients);
   visit("counter_clients", o.counter_clients);
   visit("set_clients", o.set_clients);
+  visit("archive_clients", o.archive_clients);
   visit("keys", o.keys);
   visit("think_us_mean", o.think_us_mean);
   visit("timeout_ms", o.timeout_ms);
@@ -75,6 +79,7 @@ void ForEachField(Options& o, const Visit& visit) {
   visit("drop_history", o.drop_history);
   visit("duration_us", o.duration_us);
   visit("majority_only", o.majority_only);
+  visit("sabotage", o.sabotage);
 }
 
 template <std::size_t kCount>
@@ -164,6 +169,17 @@ void DrawClients(Random& random, ClusterOptions& o) {
   o.drop_history = OneOf<3>(random, {0, 10, 60});
 }
 
+/// Logs that are short of room, so that who is away falls behind them, and nodes that are new.
+void DrawSnapshots(Random random, ClusterOptions& o) {
+  if (random.Chance(3, 4)) {
+    o.segment_bytes = OneOf<3>(random, {16 << 10, 16 << 10, 64 << 10});
+    o.log_bytes_max = OneOf<3>(random, {1, 2, 5}) * o.segment_bytes;
+  }
+  o.spares = OneOf<4>(random, {0, 0, 1, 2});
+  o.archive_clients = random.Below(3);
+  o.snapshot_bytes_per_second = OneOf<3>(random, {100'000, 1 << 20, 64 << 20});
+}
+
 }  // namespace
 
 ClusterOptions DrawClusterOptions(std::uint64_t seed) {
@@ -178,6 +194,7 @@ ClusterOptions DrawClusterOptions(std::uint64_t seed) {
   DrawClients(random, options);
   options.duration_us = random.Between(1'500, 4'000) * 1'000;
   options.majority_only = random.Chance(1, 3) ? 1 : 0;
+  DrawSnapshots(Random(seed).Fork(kClusterSnapshotsStream), options);
   return options;
 }
 

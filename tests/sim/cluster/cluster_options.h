@@ -11,12 +11,20 @@
 
 namespace bedrock::sim {
 
+/// Faults that a product must not have; each shows once a storaged has come back with data.
+enum class Sabotage : std::uint64_t {
+  kNone,
+  kLosesChanges,  ///< It does not do what entries say.
+  kChecks,        ///< A CHECK fails when it applies one.
+};
+
 /// What one run of a whole cluster is made of, but for what its nemesis does (nemesis_plan.h). All
 /// of it is numbers, so that it can be drawn, written to a file, read back and made smaller.
 /// Probabilities are in thousandths.
 struct ClusterOptions {
   std::uint64_t seed = 0;
-  std::uint64_t nodes = 3;
+  std::uint64_t nodes = 3;   ///< That found the cluster.
+  std::uint64_t spares = 0;  ///< That wait to be taken in.
 
   // raftd.
   std::uint64_t tick_ms = 10;
@@ -37,6 +45,7 @@ struct ClusterOptions {
   std::uint64_t log_on_thread = 1;  ///< 0: each sync keeps the loop waiting.
   std::uint64_t load_bytes_max = 1 << 20;
   std::uint64_t scrub_ms = 0;
+  std::uint64_t log_bytes_max = std::uint64_t{1} << 30;  ///< Of what is kept for who is away.
   std::uint64_t probe_ms = 100;
   std::uint64_t unresponsive_ms = 400;
 
@@ -52,6 +61,7 @@ struct ClusterOptions {
   std::uint64_t block_cache_bytes = 64 << 10;
   std::uint64_t blob_bytes_min = 0;
   std::uint64_t unflushed_entries_max = 1'000'000;
+  std::uint64_t snapshot_bytes_per_second = 64 << 20;
 
   // routerd.
   std::uint64_t write_attempt_ms = 200;
@@ -85,6 +95,7 @@ struct ClusterOptions {
   std::uint64_t list_clients = 2;
   std::uint64_t counter_clients = 1;
   std::uint64_t set_clients = 1;
+  std::uint64_t archive_clients = 0;
   std::uint64_t keys = 4;  ///< Of each family.
   TimeUs think_us_mean = 20'000;
   std::uint64_t timeout_ms = 1'000;
@@ -94,7 +105,10 @@ struct ClusterOptions {
   TimeUs duration_us = 4'000'000;  ///< Of the phase with faults.
   /// In the second phase only a majority is healed; the others are gone, deaf or dumb for ever.
   std::uint64_t majority_only = 0;
+  /// What is broken on purpose, for tests of this simulator alone (Sabotage); never drawn.
+  std::uint64_t sabotage = 0;
 
+  std::uint64_t machines() const { return nodes + spares; }
   raft::Limits RaftLimits() const;
   engine::EngineOptions Engine() const;
   /// "name value" lines, as ParseOption takes them.
@@ -120,5 +134,6 @@ struct ClusterStreams {
 /// Names of the sub-streams that are drawn from before a run begins.
 inline constexpr std::uint64_t kClusterOptionsStream = 101;
 inline constexpr std::uint64_t kClusterPlanStream = 102;
+inline constexpr std::uint64_t kClusterSnapshotsStream = 103;
 
 }  // namespace bedrock::sim

@@ -19,20 +19,12 @@ using Kind = NemesisAction::Kind;
 namespace {
 
 constexpr std::uint64_t kLastReaderNumber = 1'000;
-/// Asks for transfers of leadership and changes of members, as an operator's tool would.
-constexpr std::uint64_t kOperatorNumber = 1'001;
 
 CrashMode ModeOf(std::uint64_t number) {
   const bool known = number <= static_cast<std::uint64_t>(CrashMode::kRandom) &&
                      number != static_cast<std::uint64_t>(CrashMode::kProcessOnly);
   return known ? static_cast<CrashMode>(number) : CrashMode::kRandom;
 }
-
-/// Hears what comes of its wishes, and does nothing about it.
-class Operator final : public FrameReceiver {
- public:
-  void OnParcel(const Parcel& /*parcel*/) override {}
-};
 
 }  // namespace
 
@@ -43,16 +35,16 @@ ClusterSim::ClusterSim(ClusterScript script, PrintTrace print)
       trace_(print),
       checkers_(options_),
       network_(options_, streams_.network, scheduler_, trace_),
-      world_{options_, scheduler_, trace_, checkers_, stats_, network_},
-      in_core_(options_.nodes, true) {
-  for (std::uint64_t i = 1; i <= options_.nodes; ++i) {
+      world_{options_, scheduler_, trace_, checkers_, stats_, network_} {
+  for (std::uint64_t i = 1; i <= options_.machines(); ++i) {
     machines_.push_back(std::make_unique<SimMachine>(NodeId(i), world_, streams_.nodes.Fork(i)));
   }
   AddClients();
-  operator_ = std::make_unique<Operator>();
-  const Address to_operator{NodeId(kOperatorNumber), Program::kClient};
-  network_.Add(to_operator, operator_.get());
-  network_.Attach(to_operator, "operator");
+  operator_ = std::make_unique<SimOperator>(world_, machines_, streams_.nemesis.Fork(1),
+                                            [this](NodeId node) {
+                                              for (const auto& client : clients_)
+                                                client->AddRouter(node);
+                                            });
 }
 
 ClusterSim::~ClusterSim() = default;
@@ -68,10 +60,13 @@ void ClusterSim::AddClients() {
   add(options_.list_clients, NewListClient);
   add(options_.counter_clients, NewCounterClient);
   add(options_.set_clients, NewSetClient);
+  add(options_.archive_clients, NewArchiveClient);
 }
 
 ClusterResult ClusterSim::Run() {
-  for (const auto& machine : machines_) machine->Start();
+  for (const auto& machine : machines_) {
+    if (machine->plugged()) machine->Start();
+  }
   for (const auto& client : clients_) client->Start();
   RunFaults();
   if (!failed()) RunHealed();
@@ -140,27 +135,16 @@ void ClusterSim::RunFaults() {
   RunUntil(options_.duration_us, [] { return false; });
 }
 
-const SimMachine* ClusterSim::FindLeader() const {
-  const SimMachine* found = nullptr;
-  for (const auto& machine : machines_) {
-    const auto view = machine->raftd().view();
-    const bool counts = in_core_[machine->id().value() - 1];
-    if (!counts || !view || view->role != raft::Role::kLeader) continue;
-    if (found == nullptr || view->term > found->raftd().view()->term) found = machine.get();
-  }
-  return found;
-}
-
 SimMachine& ClusterSim::Target(std::uint64_t node) {
-  if (node >= 1 && node <= options_.nodes) return *machines_[node - 1];
-  const SimMachine* leader = FindLeader();
+  if (node >= 1 && node <= machines_.size()) return *machines_[node - 1];
+  const SimMachine* leader = FindLeader(machines_);
   if (leader != nullptr) return *machines_[leader->id().value() - 1];
   return *machines_[streams_.nemesis.Below(machines_.size())];
 }
 
 void ClusterSim::SetLinks(std::uint64_t from_mask, std::uint64_t to_mask, bool cut) {
-  for (std::uint64_t from = 0; from < options_.nodes; ++from) {
-    for (std::uint64_t to = 0; to < options_.nodes; ++to) {
+  for (std::uint64_t from = 0; from < machines_.size(); ++from) {
+    for (std::uint64_t to = 0; to < machines_.size(); ++to) {
       const bool named = (from_mask >> from & 1) != 0 && (to_mask >> to & 1) != 0;
       if (from == to || !named) continue;
       if (cut) {
@@ -186,9 +170,15 @@ void ClusterSim::Carry(const NemesisAction& action) {
       for (const auto& machine : machines_) machine->PowerCut(ModeOf(action.a), action.b);
       return;
     case Kind::kTransfer:
-      return Transfer(NodeId(action.a));
+      return operator_->Transfer(NodeId(action.a));
     case Kind::kMembers:
-      return ChangeMembers(Target(action.a).id(), action.b);
+      return operator_->Change(Target(action.a),
+                               static_cast<proto::ChangeMembers::Kind>(1 + (action.b + 2) % 3));
+    case Kind::kCrashFetch:
+      for (const auto& machine : machines_) machine->storaged().ArmFetchCrash(action.a, action.b);
+      return;
+    case Kind::kJoin:
+      return operator_->TakeIn();
     default:
       return CarryOut(action, Target(action.a));
   }
@@ -217,37 +207,19 @@ void ClusterSim::CarryOut(const NemesisAction& action, SimMachine& target) {
       return target.FailSync(action.b % 2);
     case Kind::kWallClock:
       return target.JumpWallClock(action.b);
+    case Kind::kReplace:
+      return operator_->Replace(target);
+    case Kind::kRestart:
+      return target.RestartInOrder(action.b);
+    case Kind::kRebuild:
+      return operator_->Rebuild(target, action.b);
+    case Kind::kRot:
+      return operator_->LetRot(target, action.b, action.c);
     case Kind::kReset:
       return network_.Reset(target.id(), Target(action.b).id());
     default:
       return;
   }
-}
-
-void ClusterSim::AskLeader(const proto::Message& message) {
-  const SimMachine* leader = FindLeader();
-  if (leader == nullptr) return;
-  proto::FrameWriter writer({.cluster = kSimCluster});
-  writer.Add(RequestId(1), 0, message);
-  network_.Send({.from = {NodeId(kOperatorNumber), Program::kClient},
-                 .to = leader->raftd().address(),
-                 .door = Door::kListener,
-                 .sender = "operator",
-                 .frame = Bytes(writer.Finish())});
-}
-
-void ClusterSim::Transfer(NodeId to) {
-  ++stats_.transfers;
-  AskLeader(proto::TransferLeadership{to});
-}
-
-void ClusterSim::ChangeMembers(NodeId node, std::uint64_t change) {
-  ++stats_.member_changes;
-  proto::ChangeMembers message;
-  message.kind = static_cast<proto::ChangeMembers::Kind>(1 + (change + 2) % 3);
-  message.node = node;
-  if (message.kind == proto::ChangeMembers::Kind::kRemove) Target(node.value()).AllowRemoval();
-  AskLeader(message);
 }
 
 // ---- The second phase
@@ -256,7 +228,8 @@ void ClusterSim::ChangeMembers(NodeId node, std::uint64_t change) {
 /// nobody can tell it from one that was wiped, and no majority of the rest comes about.
 bool ClusterSim::EverybodyIsNoted() const {
   return std::all_of(machines_.begin(), machines_.end(), [this](const auto& machine) {
-    return static_cast<bool>(checkers_.raft().DurableLog(machine->id()).first);
+    return !machine->plugged() ||
+           static_cast<bool>(checkers_.raft().DurableLog(machine->id()).first);
   });
 }
 
@@ -264,33 +237,38 @@ void ClusterSim::Heal() {
   trace_.Add(scheduler_.now(), ClusterTrace::Kind::kPhase, {}, 2);
   healed_ = true;
   SetLinks(UINT64_MAX, UINT64_MAX, false);
-  std::vector<std::size_t> order(machines_.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  if (options_.majority_only != 0 && EverybodyIsNoted()) {
-    for (std::size_t i = order.size(); i > 1; --i) {
-      std::swap(order[i - 1], order[streams_.nemesis.Below(i)]);
-    }
-    for (std::size_t i = order.size() / 2 + 1; i < order.size(); ++i) in_core_[order[i]] = false;
-  }
-  std::vector<NodeId> routers;
-  for (const auto& machine : machines_) {
-    if (in_core_[machine->id().value() - 1]) {
-      routers.push_back(machine->id());
-    } else {
-      SendAway(*machine);
-    }
-  }
+  if (options_.majority_only != 0 && EverybodyIsNoted() && operator_->AllIsWell()) SendSomeAway();
+  operator_->Calm();
   network_.Calm();
   for (const auto& machine : machines_) machine->Calm();
   for (const auto& client : clients_) {
-    client->UseRouters(routers);
+    client->UseRouters(Routers());
     client->Stop();
   }
+}
+
+std::vector<NodeId> ClusterSim::Routers() const {
+  std::vector<NodeId> routers;
+  for (const auto& machine : machines_) {
+    if (machine->plugged() && !machine->away()) routers.push_back(machine->id());
+  }
+  return routers;
+}
+
+/// All but a majority. Who founds is a member then, and nobody else (nemesis_plan.cc).
+void ClusterSim::SendSomeAway() {
+  std::vector<std::size_t> order(options_.nodes);
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  for (std::size_t i = order.size(); i > 1; --i) {
+    std::swap(order[i - 1], order[streams_.nemesis.Below(i)]);
+  }
+  for (std::size_t i = order.size() / 2 + 1; i < order.size(); ++i) SendAway(*machines_[order[i]]);
 }
 
 /// For ever: gone, or deaf (so a leader that goes on leading would keep the others from electing
 /// one that can commit), or dumb.
 void ClusterSim::SendAway(SimMachine& outsider) {
+  outsider.SendAway();
   const std::uint64_t fate = streams_.nemesis.Below(3);
   if (fate == 0) outsider.StopForEver();
   for (const auto& machine : machines_) {
@@ -319,21 +297,22 @@ bool ClusterSim::Answered() const {
 /// One leader, no change of members under way, and every member's log and storaged end where its
 /// do. Who was removed is of no interest, but its router serves on.
 bool ClusterSim::Converged() const {
-  const SimMachine* leader = FindLeader();
-  if (leader == nullptr) return false;
+  const SimMachine* leader = FindLeader(machines_);
+  if (leader == nullptr || !operator_->idle()) return false;
   const raft::View goal = *leader->raftd().view();
   const raft::Membership& members = *leader->raftd().membership();
   if (goal.commit != goal.last_index || goal.handing_over_to) return false;
   if (!raft::IsSettled(members) || !members.promoting.empty()) return false;
   return std::all_of(machines_.begin(), machines_.end(), [&](const auto& machine) {
-    if (!in_core_[machine->id().value() - 1]) return true;
+    if (machine->away()) return true;
     if (!raft::IsMember(members, machine->id())) return machine->routerd().idle();
     const auto view = machine->raftd().view();
     return view && machine->raftd().life() == SimProcess::Life::kUp &&
            machine->storaged().life() == SimProcess::Life::kUp &&
            machine->routerd().life() == SimProcess::Life::kUp && machine->routerd().idle() &&
-           view->term == goal.term && view->last_index == goal.last_index &&
-           view->commit == goal.last_index && machine->storaged().applied() == goal.last_index;
+           !machine->storage_rots() && view->term == goal.term &&
+           view->last_index == goal.last_index && view->commit == goal.last_index &&
+           machine->storaged().applied() == goal.last_index;
   });
 }
 
@@ -356,8 +335,8 @@ void ClusterSim::RunHealed() {
   if (failed()) return;
   std::vector<ClusterCheckers::Replica> replicas;
   for (const auto& machine : machines_) {
-    const bool counts = in_core_[machine->id().value() - 1] &&
-                        raft::IsMember(*FindLeader()->raftd().membership(), machine->id());
+    const bool counts = !machine->away() &&
+                        raft::IsMember(*FindLeader(machines_)->raftd().membership(), machine->id());
     if (counts) replicas.push_back(*machine->storaged().replica());
   }
   checkers_.OnConverged(replicas);
@@ -367,11 +346,7 @@ void ClusterSim::ReadAll() {
   clients_.push_back(NewLastReader(kLastReaderNumber, world_, histories_,
                                    streams_.clients.Fork(kLastReaderNumber)));
   SimClient& reader = *clients_.back();
-  std::vector<NodeId> routers;
-  for (const auto& machine : machines_) {
-    if (in_core_[machine->id().value() - 1]) routers.push_back(machine->id());
-  }
-  reader.UseRouters(routers);
+  reader.UseRouters(Routers());
   bool begun = false;
   reader.Start();
   RunUntil(HealedBound(), [&] {

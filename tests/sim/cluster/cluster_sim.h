@@ -16,6 +16,7 @@
 #include "tests/sim/cluster/nemesis_plan.h"
 #include "tests/sim/cluster/sim_client.h"
 #include "tests/sim/cluster/sim_machine.h"
+#include "tests/sim/cluster/sim_operator.h"
 #include "tests/sim/sim_scheduler.h"
 
 namespace bedrock::sim {
@@ -53,22 +54,19 @@ class ClusterSim {
   void Carry(const NemesisAction& action);
   void CarryOut(const NemesisAction& action, SimMachine& target);
   void SetLinks(std::uint64_t from_mask, std::uint64_t to_mask, bool cut);
-  void Transfer(NodeId to);
-  void ChangeMembers(NodeId node, std::uint64_t change);
-  /// As an operator's tool, to the raftd that leads.
-  void AskLeader(const proto::Message& message);
 
   bool EverybodyIsNoted() const;
   void Heal();
+  void SendSomeAway();
   void SendAway(SimMachine& outsider);
+  /// Of those who are not away.
+  std::vector<NodeId> Routers() const;
   void RunHealed();
   TimeUs HealedBound() const;
   bool Answered() const;
   bool Converged() const;
   void ReadAll();
 
-  /// Who leads in the highest term, by what raftds say of themselves; null: nobody.
-  const SimMachine* FindLeader() const;
   SimMachine& Target(std::uint64_t node);
 
   const ClusterScript script_;
@@ -81,10 +79,9 @@ class ClusterSim {
   FrameNetwork network_;
   const ClusterWorld world_;
   Histories histories_;
-  std::vector<std::unique_ptr<SimMachine>> machines_;
+  SimMachines machines_;
   std::vector<std::unique_ptr<SimClient>> clients_;
-  std::unique_ptr<FrameReceiver> operator_;
-  std::vector<bool> in_core_;  ///< Healed in the second phase.
+  std::unique_ptr<SimOperator> operator_;
   bool healed_ = false;
 };
 

@@ -57,7 +57,7 @@ TEST(ClusterSimTest, SeedsDiffer) {
 /// A simulator whose faults never happen passes everything.
 TEST(ClusterSimTest, EveryKindOfFaultHappensAndWorkGetsDone) {
   ClusterStats sum;
-  for (std::uint64_t seed = 2001; seed <= 2040; ++seed) {
+  for (std::uint64_t seed = 2001; seed <= 2080; ++seed) {
     const ClusterResult result = RunCluster(DrawScript(seed), PrintTrace::kNo);
     ASSERT_TRUE(result.ok) << result.failure;
     sum.Add(result.stats);
@@ -83,6 +83,16 @@ TEST(ClusterSimTest, EveryKindOfFaultHappensAndWorkGetsDone) {
   EXPECT_GT(sum.cuts, 20u);
   EXPECT_GT(sum.transfers, 10u);
   EXPECT_GT(sum.joints, 1u);
+  EXPECT_GT(sum.joined, 3u);
+  EXPECT_GT(sum.replaced, 0u);
+  EXPECT_GT(sum.restarts, 10u);
+  EXPECT_GT(sum.rebuilt, 3u);
+  EXPECT_GT(sum.rotten_bits, 0u);
+  EXPECT_GT(sum.rot_found, 0u);
+  EXPECT_GT(sum.fetches, 10u);
+  EXPECT_GT(sum.fetches_broken, 0u);
+  EXPECT_GT(sum.fetch_crashes, 0u);
+  EXPECT_GT(sum.snapshots, 5u);
   EXPECT_GT(sum.flushes, 100u);
   EXPECT_GT(sum.recoveries, 30u);
   EXPECT_GT(sum.replayed, 3'000u);

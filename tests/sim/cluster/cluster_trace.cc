@@ -98,6 +98,29 @@ class Teller {
     out_ << "StorageStatus applied=" << m.applied.value();
     Tell(m.health);
   }
+  void operator()(const proto::FetchSnapshot& m) {
+    out_ << "FetchSnapshot from=" << m.source.value() << " at_least=" << m.at_least.value();
+  }
+  void operator()(const proto::FetchProgress& m) {
+    out_ << "FetchProgress installing=" << m.installing.value() << ' ' << m.bytes_done << " of "
+         << m.bytes_total;
+    Tell(m.error);
+  }
+  void operator()(const proto::SnapshotOpen& m) {
+    out_ << "SnapshotOpen at_least=" << m.at_least.value() << " resume=" << m.resume.value();
+  }
+  void operator()(const proto::SnapshotManifest& m) {
+    out_ << "SnapshotManifest id=" << m.id.value() << " index=" << m.index.value()
+         << " files=" << m.files.size();
+    Tell(m.error);
+  }
+  void operator()(const proto::SnapshotRead& m) {
+    out_ << "SnapshotRead file=" << m.file << " offset=" << m.offset << " bytes=" << m.bytes;
+  }
+  void operator()(const proto::SnapshotChunk& m) {
+    out_ << "SnapshotChunk file=" << m.file << " offset=" << m.offset << " bytes=" << m.data.size();
+    Tell(m.error);
+  }
   void operator()(const proto::LockReply& m) {
     out_ << "LockReply read=" << m.read_version.value();
     Tell(m.error.code);

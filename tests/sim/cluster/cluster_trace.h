@@ -56,7 +56,7 @@ class ClusterTrace {
     kSnapshot,  ///< storaged took another one's state, at an index.
   };
   /// Why a process ended.
-  enum class End : std::uint8_t { kKilled, kPowerCut, kDisk, kForEver };
+  enum class End : std::uint8_t { kKilled, kPowerCut, kDisk, kForEver, kInOrder, kRebuilt };
 
   static constexpr std::size_t kKept = 300;
 

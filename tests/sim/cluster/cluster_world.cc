@@ -1,5 +1,8 @@
 #include "tests/sim/cluster/cluster_world.h"
 
+#include <charconv>
+#include <functional>
+#include <map>
 #include <sstream>
 
 namespace bedrock::sim {
@@ -31,7 +34,17 @@ void ForEachField(Stats& s, const Visit& visit) {
   visit("transfers", s.transfers);
   visit("member_changes", s.member_changes);
   visit("joints", s.joints);
+  visit("joined", s.joined);
+  visit("replaced", s.replaced);
+  visit("restarts", s.restarts);
+  visit("rebuilt", s.rebuilt);
+  visit("rotten_bits", s.rotten_bits);
+  visit("rot_found", s.rot_found);
   visit("flushes", s.flushes);
+  visit("fetches", s.fetches);
+  visit("fetches_broken", s.fetches_broken);
+  visit("fetch_crashes", s.fetch_crashes);
+  visit("snapshots", s.snapshots);
   visit("recoveries", s.recoveries);
   visit("replayed", s.replayed);
   visit("undecided", s.undecided);
@@ -39,11 +52,41 @@ void ForEachField(Stats& s, const Visit& visit) {
 
 }  // namespace
 
+config::Member SimMember(NodeId node) {
+  const std::string host = "h" + std::to_string(node.value());
+  return {.id = node,
+          .raft = "tcp://" + host + ":1",
+          .storage = "tcp://" + host + ":2",
+          .client = "tcp://" + host + ":3",
+          .http = host + ":4"};
+}
+
+std::vector<config::Member> SimFlagMembers(const ClusterOptions& options, NodeId self) {
+  std::vector<config::Member> members;
+  for (std::uint64_t i = 1; i <= options.nodes; ++i) members.push_back(SimMember(NodeId(i)));
+  if (self.value() > options.nodes) members.push_back(SimMember(self));
+  return members;
+}
+
 void ClusterStats::Add(const ClusterStats& other) {
   std::vector<std::uint64_t> more;
   ForEachField(other, [&more](const char*, std::uint64_t value) { more.push_back(value); });
   auto next = more.begin();
   ForEachField(*this, [&next](const char*, std::uint64_t& value) { value += *next++; });
+}
+
+ClusterStats ClusterStats::Parse(const std::string& text) {
+  std::map<std::string, std::uint64_t, std::less<>> values;
+  std::istringstream words(text);
+  for (std::string word; words >> word;) {
+    const std::size_t equals = word.find('=');
+    if (equals == std::string::npos) continue;
+    std::uint64_t& value = values[word.substr(0, equals)];
+    std::from_chars(word.data() + equals + 1, word.data() + word.size(), value);
+  }
+  ClusterStats stats;
+  ForEachField(stats, [&values](const char* name, std::uint64_t& value) { value = values[name]; });
+  return stats;
 }
 
 std::string ClusterStats::ToString() const {

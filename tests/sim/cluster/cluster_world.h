@@ -2,8 +2,10 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "common/base/ids.h"
+#include "common/config/node_config.h"
 #include "tests/sim/cluster/cluster_checkers.h"
 #include "tests/sim/cluster/cluster_options.h"
 #include "tests/sim/cluster/cluster_trace.h"
@@ -37,13 +39,25 @@ struct ClusterStats {
   std::uint64_t transfers = 0;
   std::uint64_t member_changes = 0;  ///< Asked for.
   std::uint64_t joints = 0;          ///< Joint configurations that were committed.
+  std::uint64_t joined = 0;          ///< Nodes that were taken in.
+  std::uint64_t replaced = 0;        ///< Nodes that were gone and were removed.
+  std::uint64_t restarts = 0;        ///< In order, to their end.
+  std::uint64_t rebuilt = 0;         ///< Storageds that began anew without their data.
+  std::uint64_t rotten_bits = 0;     ///< On disks that are in use.
+  std::uint64_t rot_found = 0;       ///< By whom it concerned, before the second phase.
   std::uint64_t flushes = 0;
-  std::uint64_t recoveries = 0;  ///< Engines that were opened and held something.
-  std::uint64_t replayed = 0;    ///< Entries that a replica applied again.
-  std::uint64_t undecided = 0;   ///< Histories that were too hard to judge.
+  std::uint64_t fetches = 0;         ///< Snapshots that were begun to be fetched, each life anew.
+  std::uint64_t fetches_broken = 0;  ///< By the end of the process that fetched.
+  std::uint64_t fetch_crashes = 0;   ///< Of those: by a crash that was meant for it.
+  std::uint64_t snapshots = 0;       ///< That took the place of a node's own state.
+  std::uint64_t recoveries = 0;      ///< Engines that were opened and held something.
+  std::uint64_t replayed = 0;        ///< Entries that a replica applied again.
+  std::uint64_t undecided = 0;       ///< Histories that were too hard to judge.
 
   void Add(const ClusterStats& other);
   std::string ToString() const;
+  /// Takes back what ToString gives; what is unknown or missing counts as 0.
+  static ClusterStats Parse(const std::string& text);
 };
 
 /// What all parts of a run share. Borrowed.
@@ -57,5 +71,10 @@ struct ClusterWorld {
 };
 
 inline constexpr ClusterId kSimCluster{77};
+
+/// A node as flags and configurations describe it.
+config::Member SimMember(NodeId node);
+/// Those who found the cluster, and this node.
+std::vector<config::Member> SimFlagMembers(const ClusterOptions& options, NodeId self);
 
 }  // namespace bedrock::sim

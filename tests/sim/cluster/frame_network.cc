@@ -50,7 +50,8 @@ bool FrameNetwork::Ordered(const Parcel& parcel) {
 }
 
 bool FrameNetwork::MayBeDoubled(const Parcel& parcel) {
-  return parcel.from.program == Program::kRaftd && parcel.to.program == Program::kRaftd;
+  return parcel.from.program == parcel.to.program &&
+         (parcel.from.program == Program::kRaftd || parcel.from.program == Program::kStoraged);
 }
 
 /// From node to node: over a network that breaks. Clients are near everybody.

@@ -40,12 +40,13 @@ class FrameReceiver {
   virtual void OnParcel(const Parcel& parcel) = 0;
 };
 
-/// Carries frames between processes. What raftds say to each other may be lost, doubled, late and
-/// out of order: their protocol promises to stand that. What goes between a router and another
-/// node's raftd or storaged may be all that but doubled: a router takes a refusal for the only
-/// answer to what it sent, as over TCP it is. Within a node, between routers, and to and from
-/// clients frames keep their order, too, and are lost only where a process ends or a connection
-/// breaks: a transaction's step that came late or twice would be another step.
+/// Carries frames between processes. What raftds say to each other, and storageds that read and
+/// give snapshots, may be lost, doubled, late and out of order: their protocols promise to stand
+/// that. What goes between a router and another node's raftd or storaged may be all that but
+/// doubled: a router takes a refusal for the only answer to what it sent, as over TCP it is. Within
+/// a node, between routers, and to and from clients frames keep their order, too, and are lost only
+/// where a process ends or a connection breaks: a transaction's step that came late or twice would
+/// be another step.
 ///
 /// Links between nodes can be cut one way or both. One thread.
 class FrameNetwork {

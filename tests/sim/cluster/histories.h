@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "tests/checker/history.h"
@@ -31,6 +32,8 @@ struct Histories {
   checker::History lists;
   std::uint64_t appends = 0;
   std::map<std::string, Counter> counters;
+  static constexpr std::string_view kArchive = "v";
+  std::vector<std::uint64_t> archived;  ///< What is in the archive for certain.
 };
 
 }  // namespace bedrock::sim

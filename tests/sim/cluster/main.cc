@@ -8,6 +8,7 @@
 #include "common/config/flags.h"
 #include "tests/sim/cluster/cluster_sim.h"
 #include "tests/sim/cluster/minimise.h"
+#include "tests/sim/cluster/run_apart.h"
 #include "tests/support/seeds.h"
 
 namespace bedrock::sim {
@@ -31,16 +32,16 @@ void Save(const Wishes& wishes, const ClusterScript& script) {
 }
 
 ClusterResult RunScripted(const Wishes& wishes, const ClusterScript& script) {
-  ClusterResult result = RunCluster(script, PrintTrace(wishes.trace));
+  // What becomes of a run that a CHECK ends must be heard of where it is to be kept.
+  const bool apart = !wishes.trace && (wishes.minimise || !wishes.save.empty());
+  ClusterResult result = apart ? RunApart(script) : RunCluster(script, PrintTrace(wishes.trace));
   if (result.ok) return result;
   if (!wishes.minimise) {
     Save(wishes, script);
     return result;
   }
   std::cout << "fails by: " << result.invariant << "\nmaking it smaller…\n";
-  Minimised least = Minimise(script, kMinimiseRunsMax, [](const ClusterScript& smaller) {
-    return RunCluster(smaller, PrintTrace::kNo);
-  });
+  Minimised least = Minimise(script, kMinimiseRunsMax, RunApart);
   std::cout << "after " << least.runs << " runs: " << script.plan.size() << " actions became "
             << least.script.plan.size() << ", " << script.options.nodes << " nodes "
             << least.script.options.nodes << "\n";

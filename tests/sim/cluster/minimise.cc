@@ -62,9 +62,10 @@ class Minimiser {
 
   void LeaveOutClients() {
     using Field = std::uint64_t ClusterOptions::*;
-    constexpr std::array<Field, 4> kFields = {
+    constexpr std::array<Field, 5> kFields = {
         &ClusterOptions::register_clients, &ClusterOptions::list_clients,
-        &ClusterOptions::counter_clients, &ClusterOptions::set_clients};
+        &ClusterOptions::counter_clients, &ClusterOptions::set_clients,
+        &ClusterOptions::archive_clients};
     for (const Field field : kFields) {
       while (best_.script.options.*field > 0) {
         ClusterScript smaller = best_.script;
@@ -80,10 +81,14 @@ class Minimiser {
   }
 
   void LeaveOutNodes() {
-    while (best_.script.options.nodes > 1) {
-      ClusterScript smaller = best_.script;
-      --smaller.options.nodes;
-      if (!Try(smaller)) break;
+    for (std::uint64_t ClusterOptions::*const count :
+         {&ClusterOptions::spares, &ClusterOptions::nodes}) {
+      const std::uint64_t least = count == &ClusterOptions::nodes ? 1 : 0;
+      while (best_.script.options.*count > least) {
+        ClusterScript smaller = best_.script;
+        --(smaller.options.*count);
+        if (!Try(smaller)) break;
+      }
     }
   }
 

@@ -9,6 +9,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/values.h"
 #include "common/env/memory_file_system.h"
+#include "storaged/snapshot/fetch.h"
 
 namespace bedrock::sim {
 
@@ -24,6 +25,10 @@ constexpr std::uint64_t kCrashPointCallsMax = 20;
 /// The bytes that a full disk still takes.
 constexpr std::uint64_t kFullDiskRoomMax = 20'000;
 constexpr std::uint64_t kWallJumpMsMax = 30'000;
+constexpr auto kFetchStageOpening =
+    static_cast<std::uint64_t>(storage::SnapshotFetch::State::kOpening);
+constexpr auto kFetchStageComplete =
+    static_cast<std::uint64_t>(storage::SnapshotFetch::State::kComplete);
 
 struct ActionText {
   std::string_view name;
@@ -46,21 +51,37 @@ constexpr std::array<ActionText, NemesisAction::kKinds> kActionTexts = {{
     {"wall_clock", {"node", "ms"}},
     {"reset", {"node", "peer"}},
     {"members", {"node", "change"}},
+    {"crash_fetch", {"stage", "calls"}},
+    {"join", {}},
+    {"replace", {"node"}},
+    {"restart", {"node", "program"}},
+    {"rebuild", {"node", "down_us"}},
+    {"rot", {"node", "disk", "draw"}},
 }};
 
 /// How often each kind is drawn in this run; in half of the runs a kind does not come at all.
 using Weights = std::array<std::uint64_t, NemesisAction::kKinds>;
 
 Weights DrawWeights(Random& random, const ClusterOptions& options) {
-  constexpr Weights kMost = {10, 4, 8, 10, 6, 2, 8, 6, 3, 2, 3, 6, 2, 4, 6};
+  constexpr Weights kMost = {10, 4, 8, 10, 6, 2, 8, 6, 3, 2, 3, 6, 2, 4, 6, 8, 6, 6, 6, 12, 12};
   Weights weights{};
   for (std::size_t i = 0; i < weights.size(); ++i) {
     weights.at(i) = random.Chance(1, 2) ? 0 : random.Between(1, kMost.at(i));
   }
   // Who is healed in the end has to be a majority of whatever the members are then.
-  if (options.majority_only != 0) weights.at(static_cast<std::size_t>(Kind::kMembers)) = 0;
+  const auto at = [&weights](Kind kind) -> std::uint64_t& {
+    return weights.at(static_cast<std::size_t>(kind));
+  };
+  if (options.majority_only != 0) at(Kind::kMembers) = at(Kind::kJoin) = at(Kind::kReplace) = 0;
+  if (options.spares == 0) at(Kind::kJoin) = 0;
+  // Nobody may be missed while voters go at somebody's wish (SimOperator).
+  if (random.Chance(1, 2)) {
+    at(Kind::kMembers) = 0;
+  } else {
+    at(Kind::kReplace) = at(Kind::kRebuild) = at(Kind::kRot) = 0;
+  }
   // Whatever is cut is healed now and then.
-  weights.at(static_cast<std::size_t>(Kind::kHealAll)) = random.Between(1, 12);
+  at(Kind::kHealAll) = random.Between(1, 12);
   return weights;
 }
 
@@ -100,7 +121,7 @@ NemesisAction DrawAction(Random& random, const ClusterOptions& options, Kind kin
   using CrashMode = MemoryFileSystem::CrashMode;
   NemesisAction action{.kind = kind};
   // Leaders are worth more attention than their number gets.
-  action.a = random.Chance(1, 3) ? 0 : 1 + random.Below(options.nodes);
+  action.a = random.Chance(1, 3) ? 0 : 1 + random.Below(options.machines());
   const std::uint64_t mode = static_cast<std::uint64_t>(
       random.Chance(1, 2)
           ? CrashMode::kRandom
@@ -108,8 +129,8 @@ NemesisAction DrawAction(Random& random, const ClusterOptions& options, Kind kin
   switch (kind) {
     case Kind::kCut:
     case Kind::kHeal:
-      action.a = AnyMask(random, options.nodes);
-      action.b = AnyMask(random, options.nodes);
+      action.a = AnyMask(random, options.machines());
+      action.b = AnyMask(random, options.machines());
       break;
     case Kind::kHealAll:
       action.a = 0;
@@ -151,11 +172,32 @@ NemesisAction DrawAction(Random& random, const ClusterOptions& options, Kind kin
       action.b = random.Below(kWallJumpMsMax);
       break;
     case Kind::kReset:
-      action.b = 1 + random.Below(options.nodes);
+      action.b = 1 + random.Below(options.machines());
       break;
     case Kind::kMembers:
       // Mostly back and forth; who was removed never comes again.
       action.b = random.Chance(1, 8) ? 3 : random.Between(1, 2);
+      break;
+    case Kind::kCrashFetch:
+      // Mostly while it becomes the node's data.
+      action.a = random.Chance(1, 2) ? kFetchStageComplete
+                                     : random.Between(kFetchStageOpening, kFetchStageComplete);
+      action.b = random.Between(1, kCrashPointCallsMax);
+      break;
+    case Kind::kJoin:
+      action.a = 0;
+      break;
+    case Kind::kReplace:
+      break;
+    case Kind::kRestart:
+      action.b = random.Chance(2, 3) ? kAllPrograms : random.Below(kAllPrograms);
+      break;
+    case Kind::kRebuild:
+      action.b = down;
+      break;
+    case Kind::kRot:
+      action.b = kStorageDisk;
+      action.c = random.Next() >> 1U;
       break;
   }
   return action;
@@ -177,7 +219,7 @@ NemesisPlan DrawPlan(const ClusterOptions& options) {
     NemesisAction action = DrawAction(random, options, kind, DrawExponential(random, down_mean));
     action.at = at;
     if (kind == Kind::kCut) {
-      DrawCut(random, options.nodes, plan, action);
+      DrawCut(random, options.machines(), plan, action);
     } else {
       plan.push_back(action);
     }
@@ -250,7 +292,8 @@ Result<ClusterScript> ClusterScript::Parse(std::string_view text) {
       script.plan.push_back(*action);
     }
   }
-  if (script.options.nodes == 0 || script.options.nodes > 32) {
+  if (script.options.nodes == 0 || script.options.nodes > 32 || script.options.spares > 31 ||
+      script.options.machines() > 32) {
     return Status::InvalidArgument("from 1 to 32 nodes");
   }
   const Status limits = raft::ValidateLimits(script.options.RaftLimits());

@@ -31,8 +31,16 @@ struct NemesisAction {
     kWallClock,    ///< A node's wall clock jumps.
     kReset,        ///< What is under way between two nodes is lost.
     kMembers,      ///< A voter becomes a learner, a learner a voter, or a member goes.
+    /// Each node dies in the middle of the nth change of its storaged's disk after its fetch of a
+    /// snapshot has reached a stage (SnapshotFetch::State), the next time that it does.
+    kCrashFetch,
+    kJoin,     ///< A node that was not there before is taken in.
+    kReplace,  ///< A node is gone for ever; it is removed, and another one taken in.
+    kRestart,  ///< One process, or all of a node, end in order and start again.
+    kRebuild,  ///< A node's storaged loses its data and starts again.
+    kRot,      ///< A bit of a file of a node's disk turns over.
   };
-  static constexpr std::size_t kKinds = 15;
+  static constexpr std::size_t kKinds = 21;
 
   TimeUs at = 0;
   Kind kind = Kind::kHealAll;

@@ -29,6 +29,8 @@ class SimClient : public FrameReceiver {
   bool idle() const { return !busy_; }
   /// From now on only these routers are asked.
   void UseRouters(std::vector<NodeId> routers) { routers_ = std::move(routers); }
+  /// From now on also this one.
+  void AddRouter(NodeId router) { routers_.push_back(router); }
 
   void OnParcel(const Parcel& parcel) final;
 
@@ -148,6 +150,9 @@ std::unique_ptr<SimClient> NewCounterClient(std::uint64_t number, const ClusterW
 /// Transactions that look at a range before they add to it or empty it.
 std::unique_ptr<SimClient> NewSetClient(std::uint64_t number, const ClusterWorld& world,
                                         Histories& histories, Random random);
+/// Keys that are written once, and read by everybody who does so.
+std::unique_ptr<SimClient> NewArchiveClient(std::uint64_t number, const ClusterWorld& world,
+                                            Histories& histories, Random random);
 /// Reads, in the end, everything that the histories are about, and puts it into them.
 std::unique_ptr<SimClient> NewLastReader(std::uint64_t number, const ClusterWorld& world,
                                          Histories& histories, Random random);

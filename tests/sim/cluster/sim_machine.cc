@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 namespace bedrock::sim {
 
@@ -14,8 +15,27 @@ namespace {
 
 constexpr std::uint64_t kWallMsAtStart = 1'700'000'000'000;
 constexpr TimeUs kDownUsMean = 50'000;
+/// Between the first read of storaged that meets damage and somebody who does something about it.
+constexpr TimeUs kRebuildUsMean = 200'000;
 constexpr std::array<Program, kProgramsOfNode> kPrograms = {Program::kRaftd, Program::kStoraged,
                                                             Program::kRouterd};
+
+/// All files below a folder, by path, with their sizes.
+void FindFiles(MemoryFileSystem& files, const std::string& folder,
+               std::vector<std::pair<std::string, std::uint64_t>>& found) {
+  auto names = files.List(folder.empty() ? "/" : folder);
+  if (!names.ok()) return;
+  std::sort(names->begin(), names->end());
+  for (const std::string& name : *names) {
+    const std::string path = JoinPath(folder, name);
+    const auto size = files.FileSize(path);
+    if (size.ok()) {
+      found.emplace_back(path, *size);
+    } else {
+      FindFiles(files, path, found);
+    }
+  }
+}
 
 }  // namespace
 
@@ -26,6 +46,7 @@ SimMachine::SimMachine(NodeId id, const ClusterWorld& world, const Random& rando
       raftd_({id, Program::kRaftd}, world, *this, random.Fork(2)),
       storaged_({id, Program::kStoraged}, world, *this, random.Fork(3)),
       routerd_({id, Program::kRouterd}, world, *this, random.Fork(4)) {
+  plugged_ = id.value() <= world.options.nodes;
   const std::uint64_t skew = world.options.clock_skew_per_mille;
   rate_per_mille_ = random_.Between(1000 - skew, 1000 + skew);
   wall_offset_ms_ = kWallMsAtStart + random_.Below(world.options.wall_skew_ms + 1);
@@ -61,8 +82,13 @@ void SimMachine::Start() {
 }
 
 void SimMachine::StartOne(Program program) {
-  if (gone_ || (program == Program::kRaftd && raftd_.refused())) return;
+  if (!present() || (program == Program::kRaftd && raftd_.refused())) return;
   process(program).Start();
+}
+
+void SimMachine::PlugIn() {
+  plugged_ = true;
+  Start();
 }
 
 void SimMachine::StartLater(Program program, TimeUs delay) {
@@ -80,11 +106,45 @@ void SimMachine::EndProcess(Program program, CrashMode mode, End why, Manner man
   // The files die first: what destructors do must not reach them.
   if (const auto number = DiskOf(program)) {
     Disk& disk = disks_.at(*number);
-    if (dies.up() || mode != CrashMode::kProcessOnly) disk.files.Crash(random_, mode);
+    if (dies.up() || mode != CrashMode::kProcessOnly) disk.files->Crash(random_, mode);
     disk.sync_fails = false;
     disk.was_full = full_;
   }
   dies.End(manner);
+  // Who is killed in the middle of a restart comes back, and the others with it.
+  if (why != End::kInOrder && !restarting_.empty()) EndRestart(DrawDown());
+}
+
+// ---- Restarts in order, as scripts/cluster.sh does them
+
+void SimMachine::RestartInOrder(std::uint64_t program) {
+  if (!present() || calm_ || !restarting_.empty()) return;
+  // The router first: what it was asked for is answered while the others still run.
+  for (const Program each : {Program::kRouterd, Program::kRaftd, Program::kStoraged}) {
+    const bool meant = program >= kAllPrograms || program == static_cast<std::uint64_t>(each);
+    if (meant && process(each).up()) restarting_.push_back(each);
+  }
+  stopping_ = 0;
+  StopNext();
+}
+
+void SimMachine::StopNext() {
+  while (stopping_ < restarting_.size() && !process(restarting_[stopping_]).up()) ++stopping_;
+  if (stopping_ < restarting_.size()) return process(restarting_[stopping_]).BeginStop();
+  if (!restarting_.empty()) ++world_.stats.restarts;
+  EndRestart(0);
+}
+
+void SimMachine::OnStopped(Program program) {
+  EndProcess(program, CrashMode::kProcessOnly, End::kInOrder, Manner::kTold);
+  const bool meant =
+      std::find(restarting_.begin(), restarting_.end(), program) != restarting_.end();
+  // Else the restart that it was part of was broken off.
+  return meant ? StopNext() : StartLater(program, DrawDown());
+}
+
+void SimMachine::EndRestart(TimeUs delay) {
+  for (const Program each : std::exchange(restarting_, {})) StartLater(each, delay);
 }
 
 void SimMachine::Kill(Program program, TimeUs down_us) {
@@ -95,7 +155,7 @@ void SimMachine::Kill(Program program, TimeUs down_us) {
 }
 
 void SimMachine::PowerCut(CrashMode mode, TimeUs down_us) {
-  if (gone_) return;
+  if (!present()) return;
   ++world_.stats.power_cuts;
   for (const Program program : kPrograms) {
     EndProcess(program, mode, End::kPowerCut, Manner::kQuietly);
@@ -105,9 +165,13 @@ void SimMachine::PowerCut(CrashMode mode, TimeUs down_us) {
 
 void SimMachine::AfterStep(SimProcess& done) {
   if (world_.checkers.failed()) return;
-  if (disks_[kRaftDisk].files.crashed() || disks_[kStorageDisk].files.crashed()) {
+  if (disks_[kRaftDisk].files->crashed() || disks_[kStorageDisk].files->crashed()) {
     ++world_.stats.crash_points;
     PowerCut(CrashMode::kRandom, DrawDown());
+    return;
+  }
+  if (done.stopped()) {
+    OnStopped(done.address().program);
     return;
   }
   if (!done.doomed()) return;
@@ -117,6 +181,12 @@ void SimMachine::AfterStep(SimProcess& done) {
   }
   const auto number = DiskOf(done.address().program);
   const Disk* disk = number ? &disks_.at(*number) : nullptr;
+  if (disk != nullptr && disk->rots && !disk->sync_fails && !disk->was_full && !full_) {
+    // It can't serve what it finds: an operator has to see to it.
+    if (!disk->rot_found) ++world_.stats.rot_found;
+    RebuildStorage(DrawDown());
+    return;
+  }
   if (disk == nullptr || (!disk->sync_fails && !disk->was_full && !full_)) {
     world_.checkers.Fail("processes live on disks that work",
                          FormatAddress(done.address()) + ": " + done.doom());
@@ -134,8 +204,8 @@ void SimMachine::AfterStep(SimProcess& done) {
 }
 
 void SimMachine::ArmCrashPoint(std::uint64_t disk, std::uint64_t calls) {
-  MemoryFileSystem& files = disks_.at(disk).files;
-  if (calm_ || gone_ || files.crashed()) return;
+  MemoryFileSystem& files = *disks_.at(disk).files;
+  if (calm_ || !present() || files.crashed()) return;
   files.CrashAtMutation(files.mutations() + calls);
 }
 
@@ -161,30 +231,30 @@ TimeUs SimMachine::DrawSync(std::uint64_t disk) {
 }
 
 void SimMachine::Fill(std::uint64_t room, TimeUs us) {
-  if (full_ || calm_ || gone_) return;
+  if (full_ || calm_ || !present()) return;
   ++world_.stats.full_disks;
   full_ = true;
   for (Disk& disk : disks_) {
-    const std::uint64_t free = disk.files.FreeSpace("/").value_or(0);
-    disk.files.SetCapacity(MemoryFileSystem::kUnlimited - free + room);
+    const std::uint64_t free = disk.files->FreeSpace("/").value_or(0);
+    disk.files->SetCapacity(MemoryFileSystem::kUnlimited - free + room);
     disk.was_full = true;
   }
   world_.scheduler.After(us, [this] {
     full_ = false;
-    for (Disk& disk : disks_) disk.files.SetCapacity(MemoryFileSystem::kUnlimited);
+    for (Disk& disk : disks_) disk.files->SetCapacity(MemoryFileSystem::kUnlimited);
   });
 }
 
 void SimMachine::FailSync(std::uint64_t number) {
   Disk& disk = disks_.at(number);
-  if (calm_ || gone_ || disk.files.crashed()) return;
+  if (calm_ || !present() || disk.files->crashed()) return;
   ++world_.stats.failed_syncs;
   disk.sync_fails = true;
-  disk.files.Inject({.operations = {MemoryFileSystem::Operation::kSync},
-                     .path_suffix = "",
-                     .nth = 1,
-                     .forever = MemoryFileSystem::Forever::kNo,
-                     .error = StatusCode::kIoError});
+  disk.files->Inject({.operations = {MemoryFileSystem::Operation::kSync},
+                      .path_suffix = "",
+                      .nth = 1,
+                      .forever = MemoryFileSystem::Forever::kNo,
+                      .error = StatusCode::kIoError});
 }
 
 void SimMachine::Calm() {
@@ -192,10 +262,15 @@ void SimMachine::Calm() {
   full_ = false;
   for (Disk& disk : disks_) {
     disk.stalled_until = 0;
-    disk.files.SetCapacity(MemoryFileSystem::kUnlimited);
-    if (disk.files.crashed()) continue;
-    disk.files.ClearFaults();
-    disk.files.CrashAtMutation(UINT64_MAX);
+    disk.files->SetCapacity(MemoryFileSystem::kUnlimited);
+    if (disk.files->crashed()) continue;
+    disk.files->ClearFaults();
+    disk.files->CrashAtMutation(UINT64_MAX);
+  }
+  storaged_.DisarmFetchCrash();
+  // It is looked for when it starts.
+  if (storage_rots()) {
+    EndProcess(Program::kStoraged, CrashMode::kProcessOnly, End::kKilled, Manner::kTold);
   }
   Start();
 }
@@ -205,7 +280,49 @@ void SimMachine::StopForEver() {
   for (const Program program : kPrograms) {
     EndProcess(program, CrashMode::kProcessOnly, End::kForEver, Manner::kTold);
   }
-  gone_ = true;
+  gone_ = away_ = true;
+}
+
+// ---- Data that are lost, or rot
+
+void SimMachine::RebuildStorage(TimeUs down_us) {
+  ++world_.stats.rebuilt;
+  EndProcess(Program::kStoraged, CrashMode::kProcessOnly, End::kRebuilt, Manner::kTold);
+  Disk& disk = disks_[kStorageDisk];
+  disk.files = std::make_unique<MemoryFileSystem>();
+  disk.rots = disk.rot_found = false;
+  world_.checkers.OnWiped(id_);
+  StartLater(Program::kStoraged, down_us);
+}
+
+bool SimMachine::LetRot(std::uint64_t draw) {
+  MemoryFileSystem& files = *disks_[kStorageDisk].files;
+  if (calm_ || !present() || files.crashed()) return false;
+  std::vector<std::pair<std::string, std::uint64_t>> found;
+  FindFiles(files, "", found);
+  std::erase_if(found, [](const auto& file) { return file.second == 0; });
+  if (found.empty()) return false;
+  const auto& [path, size] = found[draw % found.size()];
+  const std::uint64_t bit = HashMix(draw, size) % (8 * size);
+  if (!files.FlipBit(path, bit).ok()) return false;
+  ++world_.stats.rotten_bits;
+  disks_[kStorageDisk].rots = true;
+  world_.checkers.OnRot(id_);
+  return true;
+}
+
+void SimMachine::OnRotFound() {
+  Disk& disk = disks_[kStorageDisk];
+  if (std::exchange(disk.rot_found, true)) return;
+  if (!calm_) ++world_.stats.rot_found;
+  world_.scheduler.After(calm_ ? 0 : DrawExponential(random_, kRebuildUsMean), [this] {
+    if (storage_rots() && present()) RebuildStorage(DrawDown());
+  });
+}
+
+void SimMachine::OnFoundWhole() {
+  disks_[kStorageDisk].rots = false;
+  world_.checkers.OnFoundWhole(id_);
 }
 
 }  // namespace bedrock::sim

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "common/base/ids.h"
 #include "common/env/manual_clock.h"
@@ -18,7 +19,8 @@
 namespace bedrock::sim {
 
 /// A node: a clock, two disks (one for raftd, one for storaged) and the three processes, each of
-/// which may die alone; and a supervisor that starts what has ended. One thread.
+/// which may die alone; and a supervisor that starts what has ended. One that does not found the
+/// cluster waits, with empty disks, until it is plugged in. One thread.
 class SimMachine {
  public:
   SimMachine(NodeId id, const ClusterWorld& world, const Random& random);
@@ -27,6 +29,9 @@ class SimMachine {
 
   // What happens to it. Each is fine at any time.
   void Start();
+  void PlugIn();
+  /// A process, or all of them (kAllPrograms), end in order, the router first, and start again.
+  void RestartInOrder(std::uint64_t program);
   void Kill(Program program, TimeUs down_us);
   void PowerCut(MemoryFileSystem::CrashMode mode, TimeUs down_us);
   /// Dies in the middle of the `calls`-th next call that changes this disk.
@@ -37,10 +42,21 @@ class SimMachine {
   void FailSync(std::uint64_t disk);
   /// From now on its raftd may be told that the node was removed.
   void AllowRemoval() { may_be_removed_ = true; }
+  /// Its storaged ends, and starts anew on an empty disk.
+  void RebuildStorage(TimeUs down_us);
+  /// A bit of a file of its storaged turns over, `draw` says which. False: there is none.
+  bool LetRot(std::uint64_t draw);
   void JumpWallClock(std::uint64_t ms) { wall_offset_ms_ += ms; }
   /// Ends all faults of its own and starts what is down; nothing of that kind comes again.
   void Calm();
   void StopForEver();
+  /// It is no part any more of what is healed.
+  void SendAway() { away_ = true; }
+
+  bool plugged() const { return plugged_; }
+  bool away() const { return away_; }
+  /// Something on its storaged's disk has rotted, and nobody has looked whether that matters.
+  bool storage_rots() const { return disks_[kStorageDisk].rots; }
 
   NodeId id() const { return id_; }
   SimRaftd& raftd() { return raftd_; }
@@ -54,7 +70,11 @@ class SimMachine {
   ManualClock& clock() { return clock_; }
   /// Both clocks to now, by this node's rate.
   void AdvanceClock();
-  MemoryFileSystem& disk(std::uint64_t disk) { return disks_.at(disk).files; }
+  MemoryFileSystem& disk(std::uint64_t disk) { return *disks_.at(disk).files; }
+  /// Its storaged has met damage: somebody rebuilds it, some time later.
+  void OnRotFound();
+  /// All of its storaged's files were read, and are as they were written.
+  void OnFoundWhole();
   /// How long a sync takes from now on, with what is left of a stall.
   TimeUs DrawSync(std::uint64_t disk);
   TimeUs StalledFor(std::uint64_t disk) const;
@@ -66,11 +86,13 @@ class SimMachine {
 
  private:
   struct Disk {
-    MemoryFileSystem files;
+    std::unique_ptr<MemoryFileSystem> files = std::make_unique<MemoryFileSystem>();
     TimeUs stalled_until = 0;
     bool sync_fails = false;  ///< Or has failed, since its process has begun.
     /// Full, or was since its process has begun: what it then did it may still suffer from.
     bool was_full = false;
+    bool rots = false;
+    bool rot_found = false;
   };
 
   SimProcess& process(Program program);
@@ -80,6 +102,10 @@ class SimMachine {
   void StartOne(Program program);
   void StartLater(Program program, TimeUs delay);
   TimeUs DrawDown();
+  bool present() const { return plugged_ && !gone_; }
+  void StopNext();
+  void OnStopped(Program program);
+  void EndRestart(TimeUs delay);
 
   const NodeId id_;
   const ClusterWorld world_;
@@ -91,7 +117,11 @@ class SimMachine {
   bool full_ = false;
   bool calm_ = false;
   bool gone_ = false;
+  bool plugged_ = true;
+  bool away_ = false;
   bool may_be_removed_ = false;
+  std::vector<Program> restarting_;  ///< In order; these end, and then all of them start.
+  std::size_t stopping_ = 0;         ///< Which of them is at it.
   SimRaftd raftd_;
   SimStoraged storaged_;
   SimRouterd routerd_;

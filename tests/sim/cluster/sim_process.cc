@@ -36,6 +36,7 @@ void SimProcess::End(FrameNetwork::Manner manner) {
   turn_scheduled_ = false;
   waiting_.clear();
   doom_.clear();
+  stopped_ = false;
   Close();
 }
 
@@ -44,6 +45,10 @@ void SimProcess::Pause(TimeUs us) {
   life_ = Life::kPaused;
   world_.scheduler.After(
       us, [this, incarnation = incarnation_, pause = ++pauses_] { Resume(incarnation, pause); });
+}
+
+void SimProcess::BeginStop() {
+  Run(incarnation_, [this] { OnStop(); });
 }
 
 void SimProcess::Block(TimeUs us) { Pause(us); }

@@ -29,6 +29,8 @@ class SimProcess : public FrameReceiver {
   /// Forgets everything that only the process knew. Whatever it had open is dead already.
   void End(FrameNetwork::Manner manner);
   void Pause(TimeUs us);
+  /// It is asked to end in order, which it says by stopped() some time later.
+  void BeginStop();
 
   void OnParcel(const Parcel& parcel) final;
 
@@ -39,6 +41,8 @@ class SimProcess : public FrameReceiver {
   /// It has to end, and why.
   bool doomed() const { return !doom_.empty(); }
   const std::string& doom() const { return doom_; }
+  /// It has ended what it was doing, and may go.
+  bool stopped() const { return stopped_; }
   const Address& address() const { return address_; }
 
  protected:
@@ -49,6 +53,8 @@ class SimProcess : public FrameReceiver {
   virtual void OnFrame(const Parcel& parcel) = 0;
   /// What came since the last time is dealt with.
   virtual void EndTurn() = 0;
+  /// It is to end in order; calls Stopped when it may.
+  virtual void OnStop() = 0;
 
   /// Runs `input` in this life after `delay`: later where it is paused then, never where it ended.
   void Later(TimeUs delay, std::function<void()> input);
@@ -58,6 +64,8 @@ class SimProcess : public FrameReceiver {
   void Doom(std::string why) {
     if (doom_.empty()) doom_ = std::move(why);
   }
+  /// Ends it, in order, as soon as what runs has returned.
+  void Stopped() { stopped_ = true; }
   /// False where nothing says where to.
   bool Reply(std::string_view routing_id, Door door, std::string frame);
   bool Send(const Address& to, Door door, std::string frame);
@@ -91,6 +99,7 @@ class SimProcess : public FrameReceiver {
   BootId boot_;
   std::string routing_id_;
   std::string doom_;
+  bool stopped_ = false;
 };
 
 }  // namespace bedrock::sim

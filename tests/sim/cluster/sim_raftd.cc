@@ -161,14 +161,7 @@ SimRaftd::SimRaftd(const Address& address, const ClusterWorld& world, SimMachine
     : SimProcess(address, world, machine, random), executor_(random.Fork(1)) {
   config_.node = address.node;
   config_.cluster = kSimCluster;
-  for (std::uint64_t i = 1; i <= world.options.nodes; ++i) {
-    const std::string n = std::to_string(i);
-    config_.members.push_back({.id = NodeId(i),
-                               .raft = "tcp://h" + n + ":1",
-                               .storage = "tcp://h" + n + ":2",
-                               .client = "tcp://h" + n + ":3",
-                               .http = "h" + n + ":4"});
-  }
+  config_.members = SimFlagMembers(world.options, address.node);
 }
 
 SimRaftd::~SimRaftd() { SimRaftd::Close(); }
@@ -188,7 +181,10 @@ void SimRaftd::Open() {
       .segment_bytes = world_.options.segment_bytes,
       .spare_segments = static_cast<std::uint32_t>(world_.options.spare_segments)};
   raft::Membership membership;
-  for (const config::Member& member : config_.members) membership.voters.push_back(member.id);
+  const bool founder = address_.node.value() <= world_.options.nodes;
+  for (const config::Member& member : config_.members) {
+    if (founder) membership.voters.push_back(member.id);
+  }
   auto log = raft::RaftLog::Open(environment, log_options, membership);
   if (!log.ok()) return Doom("open the log: " + log.status().ToString());
   log_ = std::make_unique<WatchedLog>(*this, std::move(log).value());
@@ -218,10 +214,12 @@ void SimRaftd::Open() {
           .core_limits = options.RaftLimits(),
           .tick_ms = options.tick_ms,
           .election_ms_min = options.election_ticks_min * options.tick_ms,
+          .log_bytes_max = options.log_bytes_max,
           .scrub_ms = options.scrub_ms,
           .boot = boot(),
           .seed = random_.Next(),
           .log_number = *number,
+          .founder = founder,
           .apply = {.probe_ms = options.probe_ms,
                     .reconnect_ms = options.probe_ms / 2,
                     .unresponsive_ms = options.unresponsive_ms,
@@ -269,7 +267,8 @@ void SimRaftd::Close() {
   log_.reset();
   links_.clear();
   executor_.Clear();
-  jobs_scheduled_ = false;
+  jobs_scheduled_ = stopping_ = told_to_stop_ = false;
+  storage_life_ = 0;
   role_ = raft::Role::kFollower;
   term_ = {};
   commit_ = {};
@@ -294,8 +293,12 @@ void SimRaftd::EndTurn() {
   RunJobs();
 }
 
+/// As server.cc.
 void SimRaftd::Tick() {
+  // A tick after it could, so that what it said last has left.
+  if (told_to_stop_ && driver_->MayStop()) return Stopped();
   driver_->Tick();
+  if (stopping_ && !std::exchange(told_to_stop_, true)) driver_->BeginStop();
   Later(machine_.FromOwnTime(world_.options.tick_ms * 1'000), [this] { Tick(); });
 }
 

@@ -47,6 +47,7 @@ class SimRaftd final : public SimProcess, private raft::Transport {
   void Close() override;
   void OnFrame(const Parcel& parcel) override;
   void EndTurn() override;
+  void OnStop() override { stopping_ = true; }
 
   void SetPeer(NodeId peer, const std::string& endpoint) override;
   bool SendToPeer(NodeId peer, std::string frame) override;
@@ -71,6 +72,8 @@ class SimRaftd final : public SimProcess, private raft::Transport {
   std::unique_ptr<raft::Driver> driver_;
   bool jobs_scheduled_ = false;
   bool refused_ = false;
+  bool stopping_ = false;
+  bool told_to_stop_ = false;
   std::set<NodeId> links_;
 
   // What was seen of it.
@@ -78,7 +81,8 @@ class SimRaftd final : public SimProcess, private raft::Transport {
   Term term_;
   LogIndex commit_;
   LogIndex applied_;
-  std::uint64_t storage_life_ = 0;  ///< When `applied_` last went back.
+  /// When `applied_` last went back, in this life: its log may begin behind what storaged lost.
+  std::uint64_t storage_life_ = 0;
   std::deque<raft::HeldMessage> held_;
   /// Messages that may leave and have not: how many of each (peer, hash).
   std::map<std::pair<NodeId, std::uint64_t>, std::uint64_t> free_to_leave_;

@@ -12,6 +12,7 @@ namespace {
 
 /// As in routerd's server: what one round of a turn may set off in the next.
 constexpr int kRoundsMax = 16;
+constexpr std::uint64_t kStopMsMax = 10'000;
 
 Program ProgramOf(router::Daemon daemon) {
   switch (daemon) {
@@ -42,13 +43,12 @@ void SimRouterd::Open() {
   const ClusterOptions& options = world_.options;
   router::CoreOptions core;
   core.self = address_.node;
-  for (std::uint64_t i = 1; i <= options.nodes; ++i) {
-    const std::string host = "h" + std::to_string(i);
-    core.members.push_back({.id = NodeId(i),
-                            .raft = "tcp://" + host + ":1",
-                            .storage = "tcp://" + host + ":2",
-                            .client = "tcp://" + host + ":3",
-                            .http = host + ":4"});
+  for (const config::Member& member : SimFlagMembers(options, address_.node)) {
+    core.members.push_back({.id = member.id,
+                            .raft = member.raft,
+                            .storage = member.storage,
+                            .client = member.client,
+                            .http = member.http});
   }
   core.session = SessionId(random_.Next() | 1);
   core.boot = boot();
@@ -81,6 +81,7 @@ void SimRouterd::Close() {
   lost_.clear();
   http_calls_.clear();
   status_armed_ = poll_armed_ = false;
+  stop_by_ms_.reset();
 }
 
 void SimRouterd::Read(router::ReadRequest request) { core_->Read(std::move(request), now_ms()); }
@@ -127,6 +128,17 @@ void SimRouterd::OnHttp(const Parcel& parcel) {
   for (const proto::Packet& packet : frame->packets) {
     const auto* write = std::get_if<proto::ClientWrite>(&packet.message);
     if (write == nullptr) continue;
+    if (stop_by_ms_) {
+      proto::FrameWriter writer({.cluster = kSimCluster, .node = address_.node, .boot = boot()});
+      writer.Add(packet.request, 0,
+                 proto::ClientWriteReply{
+                     proto::MakeError(proto::ErrorCode::kShuttingDown, "this router is stopping"),
+                     Version(),
+                     Version(),
+                     {}});
+      Reply(parcel.sender, Door::kLink, writer.Finish());
+      continue;
+    }
     const auto command = proto::DecodeCommand(write->command.view());
     if (!command.ok()) continue;
     http_calls_[++last_http_call_] = {parcel.sender, packet.request};
@@ -164,7 +176,14 @@ void SimRouterd::EndTurn() {
     CarryOut();
   }
   front_->Flush();
+  if (stop_by_ms_ && (core_->idle() || now_ms() >= *stop_by_ms_)) return Stopped();
   ArmTimers();
+}
+
+void SimRouterd::OnStop() {
+  stop_by_ms_ = now_ms() + kStopMsMax;
+  front_->Shutdown();
+  core_->Shutdown(now_ms());
 }
 
 void SimRouterd::CarryOut() {

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,6 +43,7 @@ class SimRouterd final : public SimProcess, private router::Gateway {
   void Close() override;
   void OnFrame(const Parcel& parcel) override;
   void EndTurn() override;
+  void OnStop() override;
 
   // What the ZeroMQ front sees.
   void Read(router::ReadRequest request) override;
@@ -70,6 +72,7 @@ class SimRouterd final : public SimProcess, private router::Gateway {
   std::uint64_t last_http_call_ = 0;
   bool status_armed_ = false;
   bool poll_armed_ = false;
+  std::optional<std::uint64_t> stop_by_ms_;
 };
 
 }  // namespace bedrock::sim

@@ -3,6 +3,7 @@
 #include <utility>
 #include <variant>
 
+#include "common/base/check.h"
 #include "proto/codec.h"
 #include "tests/sim/cluster/sim_machine.h"
 
@@ -13,6 +14,7 @@ using Kind = ClusterTrace::Kind;
 namespace {
 
 constexpr TimeUs kTickUs = 1'000'000;
+constexpr TimeUs kStopUsMax = 10'000'000;
 /// Questions that were never answered (their sender's fault): older ones are forgotten.
 constexpr std::size_t kQuestionsMax = 10'000;
 
@@ -26,7 +28,10 @@ class SimStoraged::WatchedEngine final : public engine::Engine {
 
   Status Admit(std::string_view changes) override { return real_->Admit(changes); }
   Status ApplyAdmitted(std::string_view changes, engine::AppliedMark mark) override {
-    Status applied = real_->ApplyAdmitted(changes, mark);
+    const auto sabotage = static_cast<Sabotage>(storaged_.world_.options.sabotage);
+    const bool broken = storaged_.recovered_ && sabotage != Sabotage::kNone;
+    CHECK_MSG(!broken || sabotage != Sabotage::kChecks, "sabotage");
+    Status applied = real_->ApplyAdmitted(broken ? std::string_view() : changes, mark);
     if (applied.ok()) storaged_.OnApply(changes, mark);
     return applied;
   }
@@ -90,73 +95,103 @@ class SimStoraged::WatchedEngine final : public engine::Engine {
 
 SimStoraged::SimStoraged(const Address& address, const ClusterWorld& world, SimMachine& machine,
                          Random random)
-    : SimProcess(address, world, machine, random), executor_(random.Fork(1)) {}
+    : SimProcess(address, world, machine, random),
+      background_(random.Fork(1)),
+      files_(random.Fork(2)) {}
 
 SimStoraged::~SimStoraged() { SimStoraged::Close(); }
 
 LogIndex SimStoraged::applied() const {
-  return machine_state_ == nullptr ? LogIndex() : machine_state_->applied();
+  return node_ == nullptr ? LogIndex() : node_->machine().applied();
 }
 
 std::optional<ClusterCheckers::Replica> SimStoraged::replica() const {
-  if (core_ == nullptr) return std::nullopt;
-  return ClusterCheckers::Replica{address_.node, engine_.get(), machine_state_.get()};
+  if (node_ == nullptr) return std::nullopt;
+  return ClusterCheckers::Replica{address_.node, &node_->engine(), &node_->machine()};
 }
 
 void SimStoraged::Open() {
   const Environment environment{.file_system = &machine_.disk(kStorageDisk),
                                 .clock = &machine_.clock(),
-                                .executor = &executor_};
-  auto engine = engine::Engine::Open(environment, world_.options.Engine());
-  if (!engine.ok()) return Doom("open the engine: " + engine.status().ToString());
-  engine_ = std::make_unique<WatchedEngine>(*this, std::move(engine).value());
+                                .executor = &background_.executor};
+  auto node = storage::StorageNode::Open(
+      environment, files_.executor,
+      {.cluster = kSimCluster,
+       .node = address_.node,
+       .software = "simulated",
+       .engine = world_.options.Engine(),
+       .snapshot_bytes_per_second = world_.options.snapshot_bytes_per_second,
+       .seed = boot().value(),
+       .observe =
+           [this](std::unique_ptr<engine::Engine> real) {
+             return std::make_unique<WatchedEngine>(*this, std::move(real));
+           }},
+      [this] { woken_ = true; });
+  if (!node.ok()) return Doom("open the data: " + node.status().ToString());
+  node_ = std::move(node).value();
   if (machine_.disk(kStorageDisk).crashed()) return;  // in the middle of it: the machine is dead
-  const engine::AppliedMark recovered = engine_->applied();
-  world_.checkers.OnOpened(address_.node, *engine_);
+  const engine::AppliedMark recovered = node_->engine().applied();
+  world_.checkers.OnOpened(address_.node, node_->engine());
   if (world_.checkers.failed()) return;
-  if (recovered.index) ++world_.stats.recoveries;
-  auto state = storage::StateMachine::Open(*engine_);
-  if (!state.ok()) return Doom("open the state machine: " + state.status().ToString());
-  machine_state_ = std::move(state).value();
-  core_ = std::make_unique<storage::StorageCore>(
-      *engine_, *machine_state_,
-      storage::StorageCore::Options{
-          .cluster = kSimCluster, .node = address_.node, .software = "simulated"});
-  engine_->OnProgress([this] { progressed_ = true; });
+  recovered_ = static_cast<bool>(recovered.index);
+  if (recovered_) ++world_.stats.recoveries;
+  if (machine_.storage_rots() && machine_.calm()) LookForRot();
   frames_ = std::make_unique<proto::PeerFrames>(
       proto::FrameHeader{.cluster = kSimCluster, .node = address_.node, .boot = boot()},
       [this](const std::string& to, std::string frame) {
         // Who is gone asks again when it is back.
         Reply(to, Door::kLink, std::move(frame));
       });
-  durable_ = engine_->durable_applied().index;
+  durable_ = node_->engine().durable_applied().index;
   Trace(Kind::kStart, 1, recovered.index.value(), recovered.term.value());
   Later(machine_.FromOwnTime(kTickUs), [this] { Tick(); });
   RunJobs();
 }
 
+/// What is found to be whole must be readable from here on, every byte of it.
+void SimStoraged::LookForRot() {
+  if (node_->engine().Verify().ok()) {
+    machine_.OnFoundWhole();
+  } else {
+    machine_.OnRotFound();
+  }
+}
+
 void SimStoraged::Close() {
-  executor_.Clear();
-  core_.reset();
-  machine_state_.reset();
-  engine_.reset();
+  if (node_ != nullptr && node_->source() != nullptr) ++world_.stats.fetches_broken;
+  background_.executor.Clear();
+  files_.executor.Clear();
+  node_.reset();
   frames_.reset();
-  executor_.Clear();
-  outgoing_.clear();
+  background_.executor.Clear();
+  files_.executor.Clear();
+  background_.scheduled = files_.scheduled = false;
+  out_.messages.clear();
+  out_.to_source.clear();
   entries_.clear();
   questions_.clear();
-  jobs_scheduled_ = progressed_ = false;
+  woken_ = stopping_ = false;
+  source_ = NodeId();
+  installed_ = 0;
+  fetch_state_ = FetchState::kFinding;
   wakeup_at_ms_.reset();
 }
 
 void SimStoraged::OnFrame(const Parcel& parcel) {
   auto frame = proto::DecodeFrame(parcel.frame);
+  if (parcel.door == Door::kLink) {
+    // Over a link that was given up nothing comes any more.
+    if (frame.ok() && parcel.from.node == source_) {
+      node_->ReceiveFromSource(std::move(frame).value(), now_ms());
+    }
+    return;
+  }
   if (!frame.ok()) {
-    core_->ReceiveMalformed(parcel.sender, frame.status().message());
+    node_->ReceiveMalformed(parcel.sender, frame.status().message());
     return;
   }
   for (const proto::Packet& packet : frame->packets) Note(parcel.sender, packet);
-  core_->Receive(parcel.sender, std::move(frame).value(), now_ms());
+  node_->Receive(parcel.sender, std::move(frame).value(), now_ms());
 }
 
 /// Remembers what the checks will need.
@@ -189,36 +224,98 @@ void SimStoraged::OnApply(std::string_view changes, const engine::AppliedMark& m
 }
 
 void SimStoraged::EndTurn() {
-  if (std::exchange(progressed_, false)) core_->EngineProgressed();
-  const bool more = core_->Run(now_ms(), outgoing_);
-  for (const storage::Outgoing& answer : outgoing_) {
+  woken_ = false;
+  const bool more = node_->Run(now_ms(), out_);
+  if (node_->installed() != installed_) OnInstalled();
+  for (const storage::Outgoing& answer : out_.messages) {
     CheckAnswer(answer);
     frames_->Add(answer.to, answer.request, answer.message);
   }
   frames_->Flush();
-  outgoing_.clear();
-  if (const LogIndex durable = engine_->durable_applied().index; durable != durable_) {
-    durable_ = durable;
-    Trace(Kind::kFlush, durable.value());
-    world_.checkers.OnDurable(address_.node, durable);
-  }
-  const EngineState state = core_->engine_state();
-  if (state == EngineState::kFailed || state == EngineState::kReadOnly) {
-    return Doom("the engine: " + core_->health_detail());
-  }
-  if (core_->health() == proto::ErrorCode::kStorageUnavailable) {
-    world_.checkers.Fail("storaged goes on",
-                         FormatAddress(address_) + ": " + core_->health_detail());
-    return;
-  }
-  if (core_->corrupt_reads() > 0) {
-    world_.checkers.Fail("reads meet no damage",
-                         FormatAddress(address_) + ": " + core_->last_corruption());
-    return;
-  }
-  if (more) Later(1, [] {});
+  out_.messages.clear();
+  SendToSource();
+  CheckDurable();
+  WatchFetch();
+  if (!Well()) return;
+  if (stopping_ && node_->stopped()) return Stopped();
+  if (more || woken_) Later(1, [] {});
   ArmWakeup();
   RunJobs();
+}
+
+void SimStoraged::OnStop() {
+  stopping_ = true;
+  node_->BeginStop();
+  Later(machine_.FromOwnTime(kStopUsMax), [this] { Stopped(); });
+}
+
+void SimStoraged::OnInstalled() {
+  installed_ = node_->installed();
+  ++world_.stats.snapshots;
+  Trace(Kind::kSnapshot, applied().value());
+  world_.checkers.OnSnapshot(address_.node, node_->engine());
+  entries_.erase(entries_.begin(), entries_.upper_bound(applied()));
+  durable_ = node_->engine().durable_applied().index;
+}
+
+void SimStoraged::CheckDurable() {
+  const LogIndex durable = node_->engine().durable_applied().index;
+  if (durable == durable_) return;
+  durable_ = durable;
+  Trace(Kind::kFlush, durable.value());
+  world_.checkers.OnDurable(address_.node, durable);
+}
+
+/// Counts fetches, and lets the machine die where it was to.
+void SimStoraged::WatchFetch() {
+  const FetchState before = std::exchange(fetch_state_, node_->fetch().state());
+  if (fetch_state_ == before) return;
+  if (fetch_state_ == FetchState::kOpening) ++world_.stats.fetches;
+  if (!fetch_crash_ || static_cast<std::uint64_t>(fetch_state_) != fetch_crash_->stage) return;
+  ++world_.stats.fetch_crashes;
+  machine_.ArmCrashPoint(kStorageDisk, std::exchange(fetch_crash_, std::nullopt)->calls);
+}
+
+bool SimStoraged::Well() {
+  const storage::StorageCore& core = node_->core();
+  if (node_->failed() || core.engine_state() == EngineState::kReadOnly) {
+    Doom("the engine: " + core.health_detail());
+    return false;
+  }
+  const bool unavailable = core.health() == proto::ErrorCode::kStorageUnavailable;
+  if (machine_.storage_rots()) {
+    // It says so, and goes on with what it can, until somebody does something about it.
+    if (unavailable || core.corrupt_reads() > 0) machine_.OnRotFound();
+    return true;
+  }
+  if (unavailable) {
+    world_.checkers.Fail("storaged goes on", FormatAddress(address_) + ": " + core.health_detail());
+    return false;
+  }
+  if (core.corrupt_reads() > 0) {
+    world_.checkers.Fail("reads meet no damage",
+                         FormatAddress(address_) + ": " + core.last_corruption());
+    return false;
+  }
+  return true;
+}
+
+/// As storage_server.cc: one link at a time, to whom the fetch names.
+void SimStoraged::SendToSource() {
+  if (out_.to_source.empty()) return;
+  if (const proto::FetchSnapshot* wanted = node_->source()) {
+    if (wanted->endpoint != "tcp://h" + std::to_string(wanted->source.value()) + ":2") {
+      world_.checkers.Fail("a snapshot's source is named by its own endpoint",
+                           FormatAddress(address_) + ": " + wanted->endpoint);
+      return;
+    }
+    source_ = wanted->source;
+  }
+  proto::FrameWriter frame({.cluster = kSimCluster, .node = address_.node, .boot = boot()});
+  for (const proto::Message& message : out_.to_source) frame.Add(RequestId(1), 0, message);
+  out_.to_source.clear();
+  // What is lost is asked for again.
+  if (source_) Send({source_, Program::kStoraged}, Door::kListener, frame.Finish());
 }
 
 void SimStoraged::CheckAnswer(const storage::Outgoing& answer) {
@@ -253,12 +350,13 @@ void SimStoraged::CheckAnswer(const storage::Outgoing& answer) {
 }
 
 void SimStoraged::Tick() {
-  core_->Tick();
+  node_->Tick();
+  if (node_->source() == nullptr) source_ = NodeId();
   Later(machine_.FromOwnTime(kTickUs), [this] { Tick(); });
 }
 
 void SimStoraged::ArmWakeup() {
-  const auto next = core_->NextWakeup();
+  const auto next = node_->NextWakeup();
   if (next == wakeup_at_ms_) return;
   wakeup_at_ms_ = next;
   if (!next) return;
@@ -269,14 +367,19 @@ void SimStoraged::ArmWakeup() {
 }
 
 void SimStoraged::RunJobs() {
-  executor_.AdvanceMs(now_ms() - std::exchange(executor_ms_, now_ms()));
-  if (executor_.waiting() == 0 || std::exchange(jobs_scheduled_, true)) return;
+  RunJobs(background_);
+  RunJobs(files_);
+}
+
+void SimStoraged::RunJobs(Worker& worker) {
+  worker.executor.AdvanceMs(now_ms() - std::exchange(worker.at_ms, now_ms()));
+  if (worker.executor.waiting() == 0 || std::exchange(worker.scheduled, true)) return;
   const TimeUs delay = machine_.StalledFor(kStorageDisk) +
                        random_.Below(machine_.calm() ? 200 : world_.options.job_us_max + 1);
-  Later(delay, [this] {
-    jobs_scheduled_ = false;
-    executor_.RunOne();
-    RunJobs();
+  Later(delay, [this, &worker] {
+    worker.scheduled = false;
+    worker.executor.RunOne();
+    RunJobs(worker);
   });
 }
 

@@ -10,17 +10,16 @@
 
 #include "common/env/manual_executor.h"
 #include "proto/peer_frames.h"
-#include "storaged/core/state_machine.h"
-#include "storaged/core/storage_core.h"
+#include "storaged/core/storage_node.h"
 #include "storaged/engine/engine.h"
 #include "tests/sim/cluster/cluster_checkers.h"
 #include "tests/sim/cluster/sim_process.h"
 
 namespace bedrock::sim {
 
-/// A storaged: the real core, state machine and engine, on a disk in memory, with the background
-/// work in steps drawn from the seed. What is simulated is what storage_server.cc has of sockets
-/// and timers. One thread.
+/// A storaged: the real node (core, state machine, engine and snapshots), on a disk in memory, with
+/// the background work of its two threads in steps drawn from the seed. What is simulated is what
+/// storage_server.cc has of sockets and timers. One thread.
 class SimStoraged final : public SimProcess {
  public:
   SimStoraged(const Address& address, const ClusterWorld& world, SimMachine& machine,
@@ -31,9 +30,27 @@ class SimStoraged final : public SimProcess {
   LogIndex applied() const;
   /// None while it is down.
   std::optional<ClusterCheckers::Replica> replica() const;
+  /// The next time that a fetch reaches this stage (SnapshotFetch::State): the machine dies in the
+  /// middle of the `calls`-th change of the disk from there on.
+  void ArmFetchCrash(std::uint64_t stage, std::uint64_t calls) { fetch_crash_ = {stage, calls}; }
+  void DisarmFetchCrash() { fetch_crash_.reset(); }
 
  private:
   class WatchedEngine;
+  using FetchState = storage::SnapshotFetch::State;
+
+  /// One of the program's background threads: its jobs one at a time, each some time later.
+  struct Worker {
+    explicit Worker(Random order) : executor(order) {}
+
+    ManualExecutor executor;
+    std::uint64_t at_ms = 0;
+    bool scheduled = false;
+  };
+  struct FetchCrash {
+    std::uint64_t stage = 0;
+    std::uint64_t calls = 0;
+  };
 
   /// What somebody wants to know, until it is answered.
   struct Question {
@@ -47,24 +64,35 @@ class SimStoraged final : public SimProcess {
   void Close() override;
   void OnFrame(const Parcel& parcel) override;
   void EndTurn() override;
+  void OnStop() override;
 
   void OnApply(std::string_view changes, const engine::AppliedMark& mark);
   void Note(const std::string& from, const proto::Packet& packet);
   void CheckAnswer(const storage::Outgoing& answer);
+  void OnInstalled();
+  void CheckDurable();
+  void LookForRot();
+  void WatchFetch();
+  /// False: it can't go on.
+  bool Well();
+  void SendToSource();
   void Tick();
   void ArmWakeup();
-  /// The engine's background jobs, one at a time, some time later.
   void RunJobs();
+  void RunJobs(Worker& worker);
 
-  ManualExecutor executor_;
-  std::uint64_t executor_ms_ = 0;
-  std::unique_ptr<engine::Engine> engine_;
-  std::unique_ptr<storage::StateMachine> machine_state_;
-  std::unique_ptr<storage::StorageCore> core_;
+  Worker background_;  ///< Of the engine.
+  Worker files_;       ///< Of snapshots.
+  std::unique_ptr<storage::StorageNode> node_;
   std::unique_ptr<proto::PeerFrames> frames_;
-  std::vector<storage::Outgoing> outgoing_;
-  bool jobs_scheduled_ = false;
-  bool progressed_ = false;  ///< The engine said so since the last turn.
+  storage::StorageNode::Output out_;
+  bool stopping_ = false;
+  bool woken_ = false;  ///< In this turn: another one has to come.
+  NodeId source_;       ///< Whose storaged the link for snapshots goes to; none: there is none.
+  std::uint64_t installed_ = 0;
+  bool recovered_ = false;  ///< This life began with data.
+  FetchState fetch_state_ = FetchState::kFinding;
+  std::optional<FetchCrash> fetch_crash_;
   std::optional<std::uint64_t> wakeup_at_ms_;
   std::uint64_t wakeup_ = 0;
 

@@ -511,6 +511,74 @@ class SetClient final : public SimClient {
   std::string member_;
 };
 
+// ---- An archive
+
+class ArchiveClient final : public SimClient {
+ public:
+  using SimClient::SimClient;
+
+ private:
+  void Work() override {
+    if (histories_.archived.empty() || random_.Chance(1, 3)) return Put();
+    number_ = histories_.archived[random_.Below(histories_.archived.size())];
+    random_.Chance(1, 2) ? Read() : Query();
+  }
+
+  static std::string KeyOf(std::uint64_t number) {
+    return std::string(Histories::kArchive) + std::to_string(number);
+  }
+
+  void Put() {
+    number_ = NewValue();
+    const std::string key = KeyOf(number_);
+    const std::string text = TextOf(number_);
+    proto::Command command;
+    command.operations = {sim::Put(key, text)};
+    Write(std::move(command), DrawWay(), [this](const Written& written) {
+      if (written.fate == Written::Fate::kDone) histories_.archived.push_back(number_);
+    });
+  }
+
+  void Read() {
+    proto::ClientGet get;
+    get.key = Bytes(KeyOf(number_));
+    const bool stale = random_.Chance(1, 3);
+    if (stale) get.consistency = proto::Consistency::kStale;
+    Ask(get, Door::kListener, [this, stale](const Heard& heard) {
+      const auto* reply = heard.As<proto::ClientGetReply>();
+      if (reply != nullptr && (reply->error.ok() || reply->error.code == ErrorCode::kKeyNotFound)) {
+        Look(reply->error.ok(), reply->value.view(), stale);
+      }
+      Done();
+    });
+  }
+
+  void Query() {
+    const std::string key = KeyOf(number_);
+    proto::Command command;
+    command.operations = {Get(key)};
+    proto::ClientQuery query;
+    query.command = Bytes(proto::EncodeCommand(command));
+    Ask(query, Door::kListener, [this](const Heard& heard) {
+      const auto* reply = heard.As<proto::ClientQueryReply>();
+      if (reply != nullptr && reply->error.ok()) {
+        const proto::OperationResult& got = reply->result.results.at(0);
+        Look(got.found, got.value, false);
+      }
+      Done();
+    });
+  }
+
+  void Look(bool found, std::string_view value, bool stale) {
+    ++world_.stats.reads;
+    if (found ? value == TextOf(number_) : stale) return;
+    Fail("what was written once is read as it was written",
+         KeyOf(number_) + (found ? " is another" : " is missing"));
+  }
+
+  std::uint64_t number_ = 0;
+};
+
 // ---- The end
 
 class LastReader final : public SimClient {
@@ -601,6 +669,10 @@ std::unique_ptr<SimClient> NewCounterClient(std::uint64_t number, const ClusterW
 std::unique_ptr<SimClient> NewSetClient(std::uint64_t number, const ClusterWorld& world,
                                         Histories& histories, Random random) {
   return std::make_unique<SetClient>(number, world, histories, random);
+}
+std::unique_ptr<SimClient> NewArchiveClient(std::uint64_t number, const ClusterWorld& world,
+                                            Histories& histories, Random random) {
+  return std::make_unique<ArchiveClient>(number, world, histories, random);
 }
 std::unique_ptr<SimClient> NewLastReader(std::uint64_t number, const ClusterWorld& world,
                                          Histories& histories, Random random) {

@@ -86,6 +86,19 @@ TEST_F(SnapshotTest, ANewNodeIsTakenInThoughTheLogDoesNotBeginAtItsBeginningAnyM
   ExpectAgree(leader, 4);
 }
 
+/// Its flags name one that follows; the leader is known by its messages alone.
+TEST_F(SnapshotTest, ANewNodeThatDoesNotKnowWhereItsLeaderIsFetchesFromWhomItKnows) {
+  const int leader = RunUntilLeader();
+  const int follower = Other(leader);
+  WriteSome(20);
+  StartJoiningNode(4, {follower});
+  ASSERT_TRUE(Ask1(leader, Change(Kind::kAdd, 4)).error.ok());
+  Run(2000);
+  ExpectAgree(leader, 4);
+  EXPECT_EQ(storage(4).snapshots, 1U);
+  EXPECT_EQ(storage(4).asked_for.front(), "tcp://h" + std::to_string(follower) + ":2");
+}
+
 TEST_F(SnapshotTest, WhileItLastsTheStatusShowsWhoInstallsOne) {
   const int leader = RunUntilLeader();
   const int away = Other(leader);
