@@ -23,7 +23,7 @@ inline void PauseMs(int ms) { std::this_thread::sleep_for(std::chrono::milliseco
 
 /// Whether `done` comes true within a minute.
 inline bool WaitUntil(const std::function<bool()>& done) {
-  const std::int64_t deadline = NowMs() + kWaitSeconds * 1000;
+  const std::int64_t deadline = NowMs() + std::int64_t{kWaitSeconds} * 1000;
   while (NowMs() < deadline) {
     if (done()) return true;
     PauseMs(20);

@@ -58,7 +58,8 @@ std::int64_t BytesBeneath(const std::string& folder, Seen& seen) {
   while (const dirent* const entry = readdir(listing)) {
     const std::string name = entry->d_name;
     if (name == "." || name == ".." || (folder == "." && name == kOutputFolder)) continue;
-    const std::string path = folder + "/" + name;
+    std::string path = folder;
+    path.append("/").append(name);
     struct stat info;
     if (lstat(path.c_str(), &info) != 0) continue;
     if (S_ISDIR(info.st_mode)) sum += BytesBeneath(path, seen);

@@ -23,8 +23,8 @@ namespace bedrock::test {
 namespace {
 
 /// Of one direction of one connection; a sender that is faster waits in its socket.
-constexpr std::size_t kBufferBytesMax = 256 * 1024;
-constexpr std::size_t kReadBytesMax = 64 * 1024;
+constexpr std::size_t kBufferBytesMax = std::size_t{256} * 1024;
+constexpr std::size_t kReadBytesMax = std::size_t{64} * 1024;
 constexpr int kBacklog = 64;
 /// What a raftd's routing id begins with, and how far into a connection it may stand.
 constexpr std::string_view kRaftdId = "raftd/n";

@@ -91,6 +91,7 @@ class MembersProcessTest : public testing::Test {
   }
   std::vector<std::string> Urls(const std::vector<int>& nodes) const {
     std::vector<std::string> urls;
+    urls.reserve(nodes.size());
     for (const int node : nodes) urls.push_back(cluster_.Url(node));
     return urls;
   }
@@ -360,8 +361,10 @@ TEST_F(MembersProcessTest, ARouterThatStopsAnswersWhatItWasAskedAndTurnsAwayTheR
   std::atomic<int> served{0};
   std::vector<std::string> wrong;
   std::mutex mutex;
+  constexpr int kClients = 8;
   std::vector<std::thread> clients;
-  for (int i = 0; i < 8; ++i) {
+  clients.reserve(kClients);
+  for (int i = 0; i < kClients; ++i) {
     clients.emplace_back([&, i] {
       HttpClient http;
       while (true) {

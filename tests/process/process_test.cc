@@ -63,6 +63,7 @@ TEST(ProcessTest, ConditionalWritesDecideOneWinner) {
     ASSERT_EQ(Put(http, cluster.Url(1), "number", "0").status, 204);
   }
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&cluster, t] {
       HttpClient http;

@@ -168,6 +168,7 @@ void TestCluster::Spawn(int node, Program program, const std::string& cluster_id
   }
   for (const std::string& flag : options_.flags[program]) words.push_back(flag);
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   std::vector<char*> environment;  // of a name that stands there twice, the first counts

@@ -42,8 +42,10 @@ TEST_F(TxnProcessTest, TransfersOnAllNodesKeepTheSumThatEveryReaderSees) {
       EXPECT_EQ(sum, 100 * kAccounts);
     }
   });
+  constexpr int kTellers = 3;
   std::vector<std::thread> tellers;
-  for (int t = 0; t < 3; ++t) {
+  tellers.reserve(kTellers);
+  for (int t = 0; t < kTellers; ++t) {
     tellers.emplace_back([&, t] {
       Node node(cluster_, t + 1);
       for (int done_here = 0, attempt = 0; done_here < kTransfers; ++attempt) {
@@ -215,6 +217,7 @@ TEST_F(TxnProcessTest, CountersUnderRetriesAndLeaderKillsEndExactlyRight) {
   std::atomic<bool> stop = false;
   std::vector<int> added(kThreads);
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (int t = 0; t < kThreads; ++t) {
     threads.emplace_back([&, t] {
       std::deque<Node> nodes;

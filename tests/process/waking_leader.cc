@@ -12,6 +12,11 @@
 #include "tests/process/node.h"
 
 namespace bedrock::test {
+namespace {
+
+constexpr int kReaders = 8;
+
+}  // namespace
 
 void ExpectNoStaleReadsFromAWakingLeader(TestCluster& cluster) {
   for (int round = 0; round < 3; ++round) {
@@ -27,7 +32,8 @@ void ExpectNoStaleReadsFromAWakingLeader(TestCluster& cluster) {
     }
     ASSERT_EQ(put.status, 204) << put.body;
     std::vector<std::thread> readers;
-    for (int i = 0; i < 8; ++i) {
+    readers.reserve(kReaders);
+    for (int i = 0; i < kReaders; ++i) {
       readers.emplace_back([&cluster, old_leader, fresh] {
         Node reader(cluster, old_leader);
         for (int n = 0; n < 20; ++n) {

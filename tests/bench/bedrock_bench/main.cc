@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cxxopts.hpp>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -174,6 +175,7 @@ std::vector<Result> RunInChild(const Choice& choice, const WorkloadSet& set, con
       folder.string()};
   if (choice.raise_priority) arguments.push_back("--raise-priority");
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
 
@@ -345,4 +347,11 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace bedrock::bench
 
-int main(int argc, char** argv) { return bedrock::bench::Main(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return bedrock::bench::Main(argc, argv);
+  } catch (const std::exception& problem) {
+    std::cerr << "bedrock_bench: " << problem.what() << "\n";
+    return 1;
+  }
+}

@@ -162,6 +162,7 @@ std::vector<Result> Medians(const std::vector<Result>& results) {
     median.round = 0;
     for (const auto field : kFields) {
       std::vector<double> values;
+      values.reserve(group.size());
       for (const Result* result : group) values.push_back(result->*field);
       median.*field = Median(std::move(values));
     }
@@ -202,6 +203,7 @@ std::string MarkdownTables(const std::vector<Result>& medians, const std::string
       unmapped.size() < others.size() && Without({subject}, mapped).size() == 1;
   const auto ratio = [&](const std::string& workload) {
     std::vector<std::string> ratios;
+    ratios.reserve(own.size() + 1);
     for (const std::string& engine : own) {
       ratios.push_back(RatioToBest(grid, workload, engine, others));
     }
@@ -209,6 +211,7 @@ std::string MarkdownTables(const std::vector<Result>& medians, const std::string
     return ratios;
   };
   std::vector<std::string> ratio_names;
+  ratio_names.reserve(own.size() + 1);
   for (const std::string& engine : own) ratio_names.push_back(engine + " to the best other");
   if (compares_memory) ratio_names.push_back(subject + " to the best other that maps nothing");
   const auto noise = [&](const std::string& workload) -> std::vector<std::string> {

@@ -26,6 +26,7 @@ struct Address {
   NodeId node;
   Program program = Program::kRaftd;
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the comparison's 0 for a pointer
   friend auto operator<=>(const Address&, const Address&) = default;
 };
 
