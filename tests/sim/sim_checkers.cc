@@ -15,6 +15,7 @@ using raft::AppendReply;
 using raft::AppendRequest;
 using raft::Heartbeat;
 using raft::Output;
+using raft::Recovered;
 using raft::Role;
 using raft::View;
 using raft::VoteReply;
@@ -55,6 +56,23 @@ bool MayFollow(const raft::Membership& before, const raft::Membership& after) {
          std::all_of(after.outgoing.begin(), after.outgoing.end(), stays);
 }
 
+/// Whether a log that was opened is what `model` says. What damage has put in doubt may be
+/// anything, but the log's end, which votes go by.
+bool Fits(const LogModel& model, const Recovered& recovered) {
+  const auto& damaged = recovered.health.damaged;
+  if (recovered.prev_index < model.base || model.last() != recovered.last_index) return false;
+  if (model.TermAt(recovered.prev_index) != recovered.prev_term) return false;
+  std::size_t run = 0;
+  for (LogIndex i = recovered.prev_index.Next(); i <= model.last(); i = i.Next()) {
+    while (run + 1 < recovered.terms.size() && recovered.terms[run + 1].first <= i) ++run;
+    if (run >= recovered.terms.size()) return false;
+    const bool doubtful = damaged && damaged->first <= i && i <= damaged->last;
+    if (doubtful && i < model.last()) continue;
+    if (recovered.terms[run].term != model.At(i)->term) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 bool IsVoterOf(const raft::Membership& members, NodeId node) {
@@ -81,20 +99,53 @@ void LogModel::Apply(const Write& write, const std::vector<EntryMark>& committed
     vote_seq = write.seq;
   }
   if (write.reset_to.has_value()) {
+    Lose(write.reset_to->index);
+    if (write.reset_to->lost_up_to > lost_up_to) {
+      lost_up_to = write.reset_to->lost_up_to;
+      lost_term.reset();
+    }
+    damaged.reset();
     base = write.reset_to->index;
     marks.assign(committed.begin(), committed.begin() + static_cast<std::ptrdiff_t>(base.value()));
     for (EntryMark& mark : marks) mark.seq = write.seq;
     memberships = {write.reset_to->membership};
   }
   if (write.cut_from.has_value()) {
-    marks.resize(std::min<std::size_t>(marks.size(), write.cut_from->value() - 1));
-    while (memberships.back().index > last()) memberships.pop_back();
+    if (damaged && *write.cut_from <= damaged->last) Lose(LogIndex());
+    CutFrom(*write.cut_from);
   }
-  for (const raft::Entry& entry : write.entries) {
-    marks.push_back(MarkOf(entry, write.seq));
-    if (entry.kind != raft::EntryKind::kMembership) continue;
-    memberships.push_back({entry.index, raft::DecodeCheckedMembership(entry.payload.view())});
-  }
+  for (const raft::Entry& entry : write.entries) Append(entry, write.seq);
+  Mend();
+}
+
+void LogModel::Append(const raft::Entry& entry, WriteSeq seq) {
+  marks.push_back(MarkOf(entry, seq));
+  const bool known = entry.index <= memberships.front().index;
+  if (entry.kind != raft::EntryKind::kMembership || known) return;
+  memberships.push_back({entry.index, raft::DecodeCheckedMembership(entry.payload.view())});
+}
+
+void LogModel::CutFrom(LogIndex from) {
+  marks.resize(std::min<std::size_t>(marks.size(), from.value() - 1));
+  while (memberships.size() > 1 && memberships.back().index > last()) memberships.pop_back();
+  if (!damaged) return;
+  damaged->last = std::min(damaged->last, from.Prev());
+  if (damaged->first > damaged->last) damaged.reset();
+}
+
+/// A damaged log is about to be cut, so that from here on it has lost what it held.
+void LogModel::Lose(LogIndex above) {
+  if (!damaged || last() <= std::max(above, lost_up_to)) return;
+  lost_up_to = last();
+  lost_term = TermAt(last());
+}
+
+/// It is as long as it was, or newer.
+void LogModel::Mend() {
+  if (!lost_up_to) return;
+  if (last() < lost_up_to && !(lost_term && *TermAt(last()) > *lost_term)) return;
+  lost_up_to = {};
+  lost_term.reset();
 }
 
 const EntryMark* LogModel::At(LogIndex index) const {
@@ -195,7 +246,9 @@ void SimCheckers::CheckCut(NodeId node, LogIndex cut) {
   const EntryMark* mark = state.memory.At(cut);
   const bool known =
       mark != nullptr && cut <= committed() && committed_[cut.value() - 1].term == mark->term;
-  if (cut <= state.commit || known || mark == nullptr) {
+  // What a leader refills replaces what the damage hides.
+  const bool refills = state.memory.damaged && cut == state.memory.last().Next();
+  if (cut <= state.commit || known || (mark == nullptr && !refills)) {
     Fail("a committed entry is never cut",
          Text(Name(node), " cuts from ", cut.value(), " with commit ", state.commit.value()));
   }
@@ -248,6 +301,7 @@ void SimCheckers::CheckMemberships(const View& view, const Write& write) {
   }
   for (const raft::Entry& entry : write.entries) {
     if (entry.kind != raft::EntryKind::kMembership) continue;
+    if (entry.index <= known.front().index) continue;  // a log that lost entries is given them anew
     const raft::MembershipChange before = known.back();
     known.push_back({entry.index, raft::DecodeCheckedMembership(entry.payload.view())});
     if (!MayFollow(before.membership, known.back().membership)) {
@@ -363,7 +417,7 @@ void SimCheckers::CheckTimeoutNow(NodeId node, NodeId to, const raft::TimeoutNow
   const bool leads = at(node).role == Role::kLeader && at(node).term == wish.term;
   const LogIndex last = std::min(wish.last_index, memory.last());
   if (leads && (wish.last_index > memory.last() ||
-                (!moved_on && at(to).disk.TermAt(last) != memory.TermAt(last)))) {
+                (!moved_on && !IsHurt(to) && at(to).disk.TermAt(last) != memory.TermAt(last)))) {
     Fail("a leader hands over to one that holds its whole log", Text(Name(node), " to ", Name(to)));
   }
   wished_.insert({to, wish.term});
@@ -462,6 +516,8 @@ void SimCheckers::CheckTrim(const View& view, LogIndex trim) {
   if (capped_ || view.role != Role::kLeader) return;
   for (const raft::MemberProgress& member : view.members) {
     if (member.state == raft::ReplicationState::kSnapshot) continue;
+    // What it has lost it held.
+    if (IsHurt(member.id)) continue;
     // What was dropped before, under another leader or when it was no member, can't be kept.
     if (at(member.id).disk.last() < trim && trim > at(view.id).dropped) {
       Fail("only what every member holds is trimmed",
@@ -513,6 +569,7 @@ void SimCheckers::OnSynced(NodeId node, WriteSeq seq) {
     state.disk.Apply(state.pending.front(), committed_marks_);
     state.pending.pop_front();
   }
+  HealIfWhole(state);
 }
 
 void SimCheckers::OnReported(NodeId node, WriteSeq seq) { at(node).reported = seq; }
@@ -589,7 +646,13 @@ void SimCheckers::OnCommit(const View& view, LogIndex old_commit,
            Text(Name(view.id), " commits ", view.commit.value(), " of term ", term.value(),
                 " in term ", view.term.value()));
     }
-    const auto holds = [&](NodeId v) { return at(v).disk.TermAt(view.commit) == term; };
+    const auto holds = [&](NodeId v) {
+      const NodeState& voter = at(v);
+      if (voter.disk.TermAt(view.commit) == term) return true;
+      const std::size_t place = view.commit.value() - 1;
+      return voter.hurt && place < voter.hurt->vouched.size() &&
+             voter.hurt->vouched[place].term == term;
+    };
     if (!IsQuorumOf(members, holds)) {
       Fail("a committed entry is durable on a quorum",
            Text(Name(view.id), " commits ", view.commit.value()));
@@ -644,6 +707,8 @@ void SimCheckers::CheckMatches(const View& view) {
     // One that has moved on to a later term may have cut what it truthfully acknowledged; nothing
     // can be committed by it any more (paper 5.4.3).
     if (at(member.id).memory.vote.term > view.term) continue;
+    // Or acknowledged it, and lost it since.
+    if (IsHurt(member.id)) continue;
     if (at(member.id).disk.TermAt(match) != state.memory.TermAt(match)) {
       Fail("a leader knows only of durable entries",
            Text(Name(view.id), " believes ", Name(member.id), " has ", match.value()));
@@ -651,25 +716,20 @@ void SimCheckers::CheckMatches(const View& view) {
   }
 }
 
-void SimCheckers::OnOpened(NodeId node, const raft::Recovered& recovered,
+void SimCheckers::OnOpened(NodeId node, const Recovered& recovered,
                            const std::vector<raft::Entry>& entries) {
   NodeState& state = at(node);
-  const auto fits = [&](const LogModel& model) {
-    if (model.last() != recovered.last_index || recovered.prev_index < model.base) return false;
-    if (model.TermAt(recovered.prev_index) != recovered.prev_term) return false;
-    std::size_t run = 0;
-    for (LogIndex i = recovered.prev_index.Next(); i <= model.last(); i = i.Next()) {
-      while (run + 1 < recovered.terms.size() && recovered.terms[run + 1].first <= i) ++run;
-      if (run >= recovered.terms.size() || recovered.terms[run].term != model.At(i)->term) {
-        return false;
-      }
-    }
-    return true;
-  };
   LogModel model = state.disk;
   auto next = state.pending.begin();
-  while (!fits(model) && next != state.pending.end()) model.Apply(*next++, committed_marks_);
-  if (!fits(model)) {
+  while (!Fits(model, recovered) && next != state.pending.end()) {
+    model.Apply(*next++, committed_marks_);
+  }
+  const bool fits = Fits(model, recovered);
+  if (!fits && state.hurt && recovered.health.lost_up_to) {
+    model = state.disk;
+    next = state.pending.begin();
+    TakeBack(node, model, recovered, entries);
+  } else if (!fits) {
     Fail("a crash leaves the log of some moment since the last sync",
          Text(Name(node), " synced ", state.disk.last().value(), ", submitted ",
               state.memory.last().value(), ", recovered ", recovered.last_index.value()));
@@ -685,36 +745,168 @@ void SimCheckers::OnOpened(NodeId node, const raft::Recovered& recovered,
          Text(Name(node), " synced term ", state.disk.vote.term.value(), ", recovered ",
               recovered.vote.term.value(), " for ", Name(recovered.vote.candidate)));
   }
-  const raft::Membership& members = recovered.membership_changes.empty()
-                                        ? recovered.membership
-                                        : recovered.membership_changes.back().membership;
-  if (members != model.Members()) {
-    Fail("a restart takes the latest configuration in the log", Name(node));
-  }
-  if (recovered.health.damaged.has_value() || recovered.health.lost_up_to) {
-    Fail("a crash alone damages nothing", Name(node));
-  }
+  CheckHealth(node, model, recovered);
+  CheckEntriesRead(node, model, recovered, entries);
   if (recovered.commit_hint > committed()) {
     Fail("a commit hint is a lower bound", Text(Name(node), " ", recovered.commit_hint.value()));
   }
+  model.vote = recovered.vote;
+  TakeOpened(state, std::move(model), recovered);
+  // What stands in damaged entries is not believed.
+  const auto change =
+      std::find_if(recovered.membership_changes.rbegin(), recovered.membership_changes.rend(),
+                   [&](const auto& known) { return known.index <= state.memory.last(); });
+  const raft::Membership& members =
+      change == recovered.membership_changes.rend() ? recovered.membership : change->membership;
+  if (members != state.memory.Members()) {
+    Fail("a restart takes the latest configuration in the log", Name(node));
+  }
+}
+
+/// A log that has lost its end is what it was at some moment of its life: what was cut since may be
+/// back.
+void SimCheckers::TakeBack(NodeId node, LogModel& model, const Recovered& recovered,
+                           const std::vector<raft::Entry>& entries) {
+  if (recovered.prev_index < model.base ||
+      model.TermAt(recovered.prev_index) != recovered.prev_term) {
+    Fail("a log that lost its end keeps its beginning", Name(node));
+    return;
+  }
+  LogIndex last = recovered.prev_index;
+  std::optional<Term> prev_term = recovered.prev_term;
+  for (const raft::Entry& entry : entries) {
+    if (entry.index != last.Next()) break;  // behind what is in doubt
+    const EntryMark mark = MarkOf(entry, {});
+    const auto known = entries_.find(HashMix(entry.term.value(), entry.index.value()));
+    if (known == entries_.end() || known->second.hash != mark.hash ||
+        known->second.prev_term != *prev_term) {
+      Fail("a log that lost its end is what it was once",
+           Text(Name(node), " index ", entry.index.value()));
+      return;
+    }
+    if (model.TermAt(entry.index) != entry.term) {
+      model.CutFrom(entry.index);
+      model.Append(entry, {});
+    }
+    last = entry.index;
+    prev_term = entry.term;
+  }
+  model.CutFrom(last.Next());
+}
+
+void SimCheckers::CheckEntriesRead(NodeId node, const LogModel& model, const Recovered& recovered,
+                                   const std::vector<raft::Entry>& entries) {
+  std::uint64_t expected = recovered.last_index - recovered.prev_index;
   for (const raft::Entry& entry : entries) {
     const EntryMark* mark = model.At(entry.index);
+    if (mark == nullptr && recovered.health.lost_up_to) continue;
     if (mark == nullptr || mark->hash != HashEntry(entry) || mark->term != entry.term) {
       Fail("entries read back as they were written",
            Text(Name(node), " index ", entry.index.value()));
     }
   }
-  if (recovered.prev_index.value() + entries.size() != recovered.last_index.value()) {
-    Fail("a log reads back whole", Name(node));
+  if (const auto& damaged = recovered.health.damaged) {
+    expected -= damaged->last - std::max(damaged->first.Prev(), recovered.prev_index);
   }
-  model.vote = recovered.vote;
+  if (entries.size() != expected) Fail("a log reads back whole", Name(node));
+}
+
+void SimCheckers::CheckHealth(NodeId node, const LogModel& model, const Recovered& recovered) {
+  const raft::Health& health = recovered.health;
+  if (!at(node).hurt && (health.damaged.has_value() || health.lost_up_to)) {
+    Fail("a crash alone damages nothing", Name(node));
+  }
+  if (health.lost_up_to && health.lost_up_to <= recovered.last_index) {
+    Fail("what is there is not lost", Text(Name(node), " up to ", health.lost_up_to.value()));
+  }
+  if (health.lost_up_to < model.lost_up_to) {
+    Fail("what was lost stays lost until a leader has refilled it",
+         Text(Name(node), " up to ", model.lost_up_to.value(), ", told ",
+              health.lost_up_to.value()));
+  }
+}
+
+void SimCheckers::TakeOpened(NodeState& state, LogModel model, const Recovered& recovered) {
+  const raft::Health& health = recovered.health;
   model.vote_seq = {};
   for (EntryMark& mark : model.marks) mark.seq = {};
-  state.memory = model;
+  if (state.hurt) {
+    const bool lost = static_cast<bool>(health.lost_up_to);
+    if (!std::exchange(state.hurt->found, true) && !lost) state.hurt->vouched = model.marks;
+    state.hurt->last = std::max({state.hurt->last, state.disk.Last(), model.Last()});
+  }
+  // What is in doubt counts for where the log ends, and for nothing else.
+  model.damaged.reset();
+  LogModel used = model;
+  if (health.damaged) used.CutFrom(std::max(health.damaged->first, recovered.prev_index.Next()));
+  // Who takes part is known as of what was compacted, though the log itself may end before that.
+  const auto base =
+      std::find_if(committed_memberships_.begin(), committed_memberships_.end(),
+                   [&](const auto& change) { return change.index == recovered.membership_index; });
+  if (base != committed_memberships_.end() && base->index > used.last()) {
+    used.memberships = {*base};
+  }
+  model.lost_up_to = used.lost_up_to = health.lost_up_to;
+  model.lost_term = used.lost_term = {};
+  model.damaged = used.damaged = health.damaged;
+  state.memory = std::move(used);
   state.disk = std::move(model);
   state.pending.clear();
   state.submitted = {};
   state.reported = {};
+  HealIfWhole(state);
+}
+
+void SimCheckers::OnDiskHurt(NodeId node) {
+  NodeState& state = at(node);
+  state.hurt = Hurt{.found = false, .last = state.disk.Last()};
+}
+
+void SimCheckers::HealIfWhole(NodeState& state) {
+  if (!state.hurt || !state.hurt->found) return;
+  const LogModel& disk = state.disk;
+  if (disk.damaged || disk.lost_up_to || disk.Last() < state.hurt->last) return;
+  state.hurt.reset();
+}
+
+/// What is not committed may be taken back, so the configuration before counts as well.
+std::span<const raft::MembershipChange> SimCheckers::MembersKnownTo(const NodeState& state) {
+  const std::span<const raft::MembershipChange> known = state.memory.memberships;
+  return known.last(std::min<std::size_t>(known.size(), 2));
+}
+
+bool SimCheckers::CanSpare(NodeId node) const {
+  const auto spares = [node](const std::vector<NodeId>& set) {
+    const bool votes = std::find(set.begin(), set.end(), node) != set.end();
+    return set.size() >= (votes ? 3 : 2);
+  };
+  return std::all_of(nodes_.begin(), nodes_.end(), [&](const NodeState& each) {
+    if (each.hurt) return false;
+    const auto known = MembersKnownTo(each);
+    return std::all_of(known.begin(), known.end(), [&](const raft::MembershipChange& change) {
+      const raft::Membership& members = change.membership;
+      if (members.voters.empty()) return true;  // it waits to be taken in
+      return spares(members.voters) && (members.outgoing.empty() || spares(members.outgoing));
+    });
+  });
+}
+
+bool SimCheckers::IsHeldByOthers(NodeId node) const {
+  const raft::LogPosition last = nodes_.at(node.value() - 1).disk.Last();
+  const auto holds = [&](const NodeState& each) {
+    return each.disk.TermAt(last.index) == last.term;
+  };
+  return std::all_of(nodes_.begin(), nodes_.end(), [&](const NodeState& each) {
+    const auto known = MembersKnownTo(each);
+    return std::all_of(known.begin(), known.end(), [&](const raft::MembershipChange& change) {
+      for (std::size_t i = 0; i < nodes_.size(); ++i) {
+        const NodeId voter(i + 1);
+        const bool votes = voter != node && IsVoterOf(change.membership, voter);
+        if (votes && !holds(nodes_[i])) return false;
+      }
+      return true;
+    });
+  });
 }
 
 void SimCheckers::OnStopped(NodeId node) {

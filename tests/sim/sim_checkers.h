@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <tuple>
 #include <unordered_map>
@@ -15,6 +16,7 @@
 
 #include "common/base/ids.h"
 #include "common/base/typed_bool.h"
+#include "raftd/core/log_view.h"
 #include "raftd/core/raft.h"
 #include "raftd/core/types.h"
 #include "tests/sim/sim_options.h"
@@ -48,14 +50,25 @@ struct LogModel {
   std::vector<raft::MembershipChange> memberships = {{}};  ///< The first is the initial one.
   raft::Vote vote;
   raft::WriteSeq vote_seq;
+  /// As raft::Health has them, kept as writes mend them.
+  std::optional<raft::IndexRange> damaged;
+  LogIndex lost_up_to;
+  std::optional<Term> lost_term;  ///< Of entry lost_up_to, where it is known.
 
   /// `committed`: all entries that ever were, for what a reset stands for.
   void Apply(const raft::Write& write, const std::vector<EntryMark>& committed);
   LogIndex last() const { return LogIndex(marks.size()); }
+  void CutFrom(LogIndex from);
+  void Append(const raft::Entry& entry, raft::WriteSeq seq);
   const EntryMark* At(LogIndex index) const;
+  raft::LogPosition Last() const { return {*TermAt(last()), last()}; }
   /// Term 0 for index 0; none behind the end.
   std::optional<Term> TermAt(LogIndex index) const;
   const raft::Membership& Members() const { return memberships.back().membership; }
+
+ private:
+  void Lose(LogIndex above);
+  void Mend();
 };
 
 // Who takes part, counted anew here, simply: what is checked must not check itself.
@@ -105,6 +118,19 @@ class SimCheckers {
                 const std::vector<raft::Entry>& entries);
   void OnStopped(NodeId node);
 
+  /// Bytes of its log have rotted, or the end of its log is gone: from the next time that it is
+  /// opened its Health may tell of that. What it tells must be true, and stays so until the log
+  /// holds again what it held.
+  void OnDiskHurt(NodeId node);
+  /// Its log lacks what it once held, or may.
+  bool IsHurt(NodeId node) const { return nodes_.at(node.value() - 1).hurt.has_value(); }
+  /// Every configuration that anybody may go by has a majority without it, even if it never votes
+  /// again; and nobody is hurt already.
+  bool CanSpare(NodeId node) const;
+  /// All others that vote hold durably all that it ever acknowledged. The end of a log that is gone
+  /// takes with it how much that was: nothing may depend on it then.
+  bool IsHeldByOthers(NodeId node) const;
+
   /// The state machine takes this entry as the next one. `chain` is the hash of all it has taken.
   void OnApplied(NodeId node, const raft::Entry& entry, std::uint64_t chain);
   /// The state machine becomes a copy of another's.
@@ -138,6 +164,15 @@ class SimCheckers {
   bool WaitsForRead(NodeId node) const;
 
  private:
+  /// Something of a log was damaged.
+  struct Hurt {
+    bool found = false;      ///< The log was opened since, and told of it.
+    raft::LogPosition last;  ///< Of the log, when it was whole or later.
+    /// What it held when damage was found. It votes for nobody who holds less, so its word still
+    /// counts. Empty: the end was lost, and with it what that was.
+    std::vector<EntryMark> vouched;
+  };
+
   struct NodeState {
     LogModel memory;                  ///< As submitted.
     LogModel disk;                    ///< As synced.
@@ -153,6 +188,7 @@ class SimCheckers {
     std::map<NodeId, LogIndex> match;
     Term lease_term;
     TimeUs lease_until = 0;
+    std::optional<Hurt> hurt;
   };
 
   struct Committed {
@@ -174,6 +210,15 @@ class SimCheckers {
   };
 
   void CheckLeases(NodeId leader, Term term);
+  void CheckHealth(NodeId node, const LogModel& model, const raft::Recovered& recovered);
+  void TakeBack(NodeId node, LogModel& model, const raft::Recovered& recovered,
+                const std::vector<raft::Entry>& entries);
+  void CheckEntriesRead(NodeId node, const LogModel& model, const raft::Recovered& recovered,
+                        const std::vector<raft::Entry>& entries);
+  /// A log was opened, and `model` is what it should hold, were it whole.
+  void TakeOpened(NodeState& state, LogModel model, const raft::Recovered& recovered);
+  void HealIfWhole(NodeState& state);
+  static std::span<const raft::MembershipChange> MembersKnownTo(const NodeState& state);
 
   NodeState& at(NodeId node) { return nodes_.at(node.value() - 1); }
 
@@ -197,8 +242,8 @@ class SimCheckers {
   using Led = TypedBool<struct LedTag>;
   /// `members_before`: in effect when it was decided; null: those now. `led`: it leads, or did when
   /// it was looked at last.
-  void OnCommit(const raft::View& view, LogIndex old_commit,
-                const raft::Membership* members_before, Led led);
+  void OnCommit(const raft::View& view, LogIndex old_commit, const raft::Membership* members_before,
+                Led led);
   void CheckMatches(const raft::View& view);
 
   const bool numbered_proposals_;

@@ -107,7 +107,12 @@ void SimCluster::Heal() {
     for (std::size_t i = order.size(); i > 1; --i) {
       std::swap(order[i - 1], order[streams_.nemesis.Below(i)]);
     }
-    for (std::size_t i = order.size() / 2 + 1; i < order.size(); ++i) {
+    // Whoever's log is hurt may not vote for long: it is healed by a majority of the others.
+    const auto hurt = std::find_if(order.begin(), order.end(),
+                                   [this](NodeId id) { return checkers_.IsHurt(id); });
+    const std::size_t more = hurt == order.end() ? 0 : 1;
+    if (more > 0) std::swap(*hurt, order.front());
+    for (std::size_t i = order.size() / 2 + 1 + more; i < order.size(); ++i) {
       in_core_[order[i].value() - 1] = false;
     }
   }
@@ -139,7 +144,7 @@ const SimNode* SimCluster::FindLeader() const {
   const SimNode* found = nullptr;
   for (const auto& each : nodes_) {
     const auto view = each->view();
-    if (!in_core_[each->id().value() - 1] || !view || view->role != raft::Role::kLeader) continue;
+    if (!InCore(each->id()) || !view || view->role != raft::Role::kLeader) continue;
     if (found == nullptr || view->term > found->view()->term) found = each.get();
   }
   return found;
@@ -154,13 +159,13 @@ bool SimCluster::Converged() const {
   const raft::View goal = *leader->view();
   // Who is gone is promoted never.
   const bool promotes = std::any_of(members.promoting.begin(), members.promoting.end(),
-                                    [this](NodeId id) { return in_core_[id.value() - 1]; });
+                                    [this](NodeId id) { return InCore(id); });
   if (!raft::IsSettled(members) || promotes) return false;
   if (goal.handing_over_to) return false;               // it takes no proposals yet
   if (!IsVoterOf(members, leader->id())) return false;  // it leads what it left
   const std::vector<NodeId> all = raft::AllMembers(members);
   return std::all_of(all.begin(), all.end(), [&](NodeId id) {
-    if (!in_core_[id.value() - 1]) return true;
+    if (!InCore(id)) return true;
     const SimNode& member = *nodes_[id.value() - 1];
     const auto view = member.view();
     return view && member.life() == SimNode::Life::kUp && view->term == goal.term &&
@@ -175,7 +180,7 @@ NodeId SimCluster::CoreLeader() const { return FindLeader()->id(); }
 /// Whoever was asked for a read and could be answered, was.
 bool SimCluster::Answered() const {
   return std::none_of(nodes_.begin(), nodes_.end(), [this](const auto& each) {
-    return in_core_[each->id().value() - 1] && checkers_.WaitsForRead(each->id());
+    return InCore(each->id()) && checkers_.WaitsForRead(each->id());
   });
 }
 
@@ -200,7 +205,7 @@ void SimCluster::RunHealed() {
   }
   const LogIndex before = checkers_.committed();
   for (const NodeId id : raft::AllMembers(FindLeader()->membership())) {
-    if (!in_core_[id.value() - 1]) continue;
+    if (!InCore(id)) continue;
     SimNode* each = &node(id);
     each->Propose({++proposals_}, 8);
     each->Read(raft::Ticket(++tickets_));
@@ -220,7 +225,7 @@ void SimCluster::RunTransfer() {
   const NodeId target = AnyNode(streams_.nemesis);
   const std::vector<NodeId>& voters = FindLeader()->membership().voters;
   const bool is_voter = std::find(voters.begin(), voters.end(), target) != voters.end();
-  if (!in_core_[target.value() - 1] || !is_voter) return;
+  if (!InCore(target) || !is_voter) return;
   node(leader).Transfer(target);
   if (!RunUntil(HealedBound(), [&] { return Converged(); })) {
     checkers_.Fail("a cluster converges after a transfer of leadership", "it did not");
@@ -304,6 +309,7 @@ void SimCluster::Disturb() {
   const std::vector<std::pair<std::uint64_t, std::function<void()>>> actions = {
       {options_.weight_partition, [this] { PartitionNodes(); }},
       {options_.weight_one_way, [this] { CutOneLink(); }},
+      {options_.weight_isolate, [this] { IsolateLeader(); }},
       {options_.weight_heal, [this] { HealSome(); }},
       {options_.weight_crash, [&] { CrashOne(target); }},
       {options_.weight_crash_all, [this] { CrashAll(); }},
@@ -318,6 +324,8 @@ void SimCluster::Disturb() {
       {options_.weight_wipe_machine, [&] { WipeMachine(target); }},
       {options_.weight_replace, [&] { StartReplacing(target); }},
       {options_.weight_low_space, [&] { node(target).RunLowOnSpace(low); }},
+      {options_.weight_rot, [this] { RotOne(); }},
+      {options_.weight_lost_tail, [&] { LoseOneTail(stall); }},
   };
   std::uint64_t total = 0;
   for (const auto& [weight, action] : actions) total += weight;
@@ -366,6 +374,16 @@ void SimCluster::CutOneLink() {
   }
 }
 
+void SimCluster::IsolateLeader() {
+  ++stats_.cuts;
+  const NodeId leader = Leader(streams_.nemesis);
+  for (const auto& each : nodes_) {
+    if (each->id() == leader) continue;
+    network_.Cut(each->id(), leader);
+    network_.Cut(leader, each->id());
+  }
+}
+
 /// All links, or each with an even chance, so that they come back in any order.
 void SimCluster::HealSome() {
   Random& random = streams_.nemesis;
@@ -389,7 +407,11 @@ void SimCluster::ScheduleChanges() {
   if (options_.reconfigure_us_mean == 0) return;
   scheduler_.After(DrawExponential(streams_.members, options_.reconfigure_us_mean), [this] {
     if (healed_) return;
-    replaced_ ? GoOnReplacing() : ChangeMembers();
+    if (replaced_) {
+      GoOnReplacing();
+    } else if (AllWhole()) {
+      ChangeMembers();
+    }
     ScheduleChanges();
   });
 }
@@ -452,6 +474,7 @@ void SimCluster::CrashOne(NodeId target) {
 /// A state machine loses all it had. One at a time, and only while another has all that any log has
 /// dropped: what nobody has is gone.
 void SimCluster::WipeMachine(NodeId target) {
+  if (!AllWhole()) return;
   LogIndex dropped;
   LogIndex held;
   for (const auto& each : nodes_) {
@@ -462,6 +485,39 @@ void SimCluster::WipeMachine(NodeId target) {
     if (each->id() != target) held = std::max(held, each->durable_applied());
   }
   if (held >= dropped) node(target).WipeStateMachine();
+}
+
+/// Nobody's log lacks anything.
+bool SimCluster::AllWhole() const {
+  return std::none_of(nodes_.begin(), nodes_.end(),
+                      [this](const auto& each) { return checkers_.IsHurt(each->id()); });
+}
+
+/// Bytes of somebody's log rot. One log at a time until a leader has refilled it, and only where
+/// the others need nobody to elect one: more rot than that no quorum can heal.
+void SimCluster::RotOne() {
+  const bool wiped =
+      std::any_of(nodes_.begin(), nodes_.end(), [](const auto& each) { return each->wiped(); });
+  if (replaced_ || wiped) return;
+  const std::uint64_t first = streams_.nemesis.Below(options_.nodes);
+  for (std::uint64_t i = 0; i < options_.nodes; ++i) {
+    const NodeId target(1 + (first + i) % options_.nodes);
+    if (checkers_.CanSpare(target) && node(target).RotLog()) return;
+  }
+}
+
+/// The same for the end of a log. How much was lost with it nobody may know, so all others have to
+/// hold what was acknowledged there.
+void SimCluster::LoseOneTail(TimeUs down) {
+  const bool wiped =
+      std::any_of(nodes_.begin(), nodes_.end(), [](const auto& each) { return each->wiped(); });
+  if (replaced_ || wiped) return;
+  const std::uint64_t first = streams_.nemesis.Below(options_.nodes);
+  for (std::uint64_t i = 0; i < options_.nodes; ++i) {
+    const NodeId target(1 + (first + i) % options_.nodes);
+    if (!checkers_.CanSpare(target) || !checkers_.IsHeldByOthers(target)) continue;
+    if (node(target).LoseLogTail(down)) return;
+  }
 }
 
 /// All nodes but this one are up and agree who takes part, and that is no matter of dispute.
@@ -485,13 +541,17 @@ bool SimCluster::Calmly(NodeId but) const {
 /// configuration anybody may still have in his log; and it must be removed before the next one may
 /// go.
 void SimCluster::StartReplacing(NodeId target) {
-  if (replaced_ || node(target).gone() || !Calmly(target)) return;
+  if (replaced_ || node(target).gone() || !Calmly(target) || !AllWhole()) return;
   const raft::Membership& members = FindLeader()->membership();
   const bool voter = std::binary_search(members.voters.begin(), members.voters.end(), target);
   if (!raft::IsMember(members, target) || (voter && members.voters.size() < 3)) return;
   trace_.Add(scheduler_.now(), Kind::kWipe, target.value(), 1);
   replaced_ = target;
-  node(target).StopForEver();
+  if (streams_.nemesis.Chance(1, 2)) {
+    node(target).StopForEver();
+  } else {
+    node(target).RuinAndStopForEver();
+  }
   in_core_[target.value() - 1] = false;
 }
 

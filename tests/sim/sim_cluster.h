@@ -66,6 +66,7 @@ class SimCluster {
   void Disturb();
   void PartitionNodes();
   void CutOneLink();
+  void IsolateLeader();
   void HealSome();
   void TransferLeadership();
   void ScheduleChanges();
@@ -73,12 +74,19 @@ class SimCluster {
   raft::Delta DrawDelta(const raft::Membership& now);
   void CrashOne(NodeId node);
   void WipeMachine(NodeId target);
+  bool AllWhole() const;
+  void RotOne();
+  void LoseOneTail(TimeUs down);
   void StartReplacing(NodeId target);
   void GoOnReplacing();
   void CrashAll();
 
   SimNode& node(NodeId id) { return *nodes_.at(id.value() - 1); }
   bool Calmly(NodeId but) const;
+  /// It was healed in the second phase, or will be.
+  bool InCore(NodeId id) const {
+    return in_core_[id.value() - 1] && !nodes_[id.value() - 1]->gone();
+  }
 
   const SimOptions options_;
   SimStreams streams_;

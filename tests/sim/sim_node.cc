@@ -7,6 +7,7 @@
 
 #include "common/codec/coding.h"
 #include "raftd/core/membership.h"
+#include "tests/sim/sim_rot.h"
 
 namespace bedrock::sim {
 
@@ -20,6 +21,8 @@ constexpr std::size_t kPausedInputsMax = 20'000;
 constexpr std::uint64_t kGarbledOneIn = 100;
 /// Before one heartbeat in so many the leader asks a node to stand, whoever it is.
 constexpr std::uint64_t kStrayWishOneIn = 2'000;
+/// One request for a vote in so many reaches another node as well.
+constexpr std::uint64_t kStrayRequestOneIn = 20;
 /// Nodes' wall clocks are that far apart.
 constexpr std::uint64_t kWallClocksMs = 1'700;
 /// A lease beyond it is that of a leader that needs nobody.
@@ -98,24 +101,33 @@ void SimNode::Start() {
   ++incarnation_;
   life_ = Life::kUp;
   clock_.AdvanceMonotonicUs(now() - clock_.MonotonicUs());
-  const raft::LogOptions options{.directory = "raft",
-                                 .cluster = ClusterId(1),
-                                 .node = id_,
-                                 .segment_bytes = world_.options.segment_bytes,
-                                 .spare_segments = world_.options.spare_segments};
-  auto log = raft::RaftLog::Open(environment_, options, InitialMembership(world_.options, id_));
+  const bool hurt = world_.checkers.IsHurt(id_);
+  vote_slot_lost_ = hurt && IsVoteSlotLost(disk_.files(), kDirectory);
+  auto log =
+      raft::RaftLog::Open(environment_, MakeLogOptions(), InitialMembership(world_.options, id_));
+  if (hurt && !disk_.crashed() && log.status().IsCorruption()) return RefuseToStart(log.status());
   if (!Survives(log.status(), "open the log")) return;
   TakeUp(std::move(log).value());
+}
+
+raft::LogOptions SimNode::MakeLogOptions() const {
+  return {.directory = kDirectory,
+          .cluster = ClusterId(1),
+          .node = id_,
+          .segment_bytes = world_.options.segment_bytes,
+          .spare_segments = world_.options.spare_segments};
 }
 
 void SimNode::TakeUp(std::unique_ptr<raft::RaftLog> log) {
   log_ = std::move(log);
   const raft::Recovered& recovered = log_->recovered();
-  auto entries = ReadAll(recovered.prev_index.Next(), recovered.last_index);
+  auto entries = ReadBack(recovered);
   if (!Survives(entries.status(), "read the log back")) return;
   world_.checkers.OnOpened(id_, recovered, *entries);
   if (world_.checkers.failed()) return;
   if (recovered.health.torn_tail) ++world_.stats.torn_tails;
+  if (recovered.health.damaged) ++world_.stats.damaged_logs;
+  if (recovered.health.lost_up_to) ++world_.stats.lost_logs;
   Trace(Kind::kStart, recovered.last_index.value(), recovered.vote.term.value(),
         machine_.now.applied.value());
   raft::Recovered with_promise = recovered;
@@ -124,14 +136,31 @@ void SimNode::TakeUp(std::unique_ptr<raft::RaftLog> log) {
   const raft::Limits limits = DrawLimits();
   raft_ = std::make_unique<raft::Raft>(id_, limits, with_promise, core_random_.Next());
   role_ = raft::Role::kFollower;
-  const SimRules::Life life{.lease_reads = lease_reads_,
-                            .promised_ticks = with_promise.promised_ticks};
-  rules_ = std::make_unique<SimRules>(*raft_, world_.options, life, world_.checkers);
+  rules_ = std::make_unique<SimRules>(*raft_, world_.options, with_promise,
+                                      SimRules::LeaseReads(lease_reads_), world_.checkers);
   TellMachine();
   TellPressure();
   TellRoom();
   RunJobs();
+  if (world_.options.scrub_us > 0) Later(world_.options.scrub_us, [this] { Scrub(); });
   Tick();
+}
+
+/// All that may be read; what is in doubt must not be.
+Result<std::vector<raft::Entry>> SimNode::ReadBack(const raft::Recovered& recovered) {
+  const LogIndex first = recovered.prev_index.Next();
+  const auto& damaged = recovered.health.damaged;
+  if (!damaged) return ReadAll(first, recovered.last_index);
+  const auto doubtful = log_->Read(std::max(first, damaged->first), damaged->last, kReadBytesMax);
+  if (!doubtful.status().IsCorruption()) {
+    world_.checkers.Fail("what is in doubt is not read", FormatNodeId(id_));
+  }
+  auto entries = ReadAll(first, damaged->first.Prev());
+  if (!entries.ok()) return entries;
+  auto behind = ReadAll(damaged->last.Next(), recovered.last_index);
+  if (!behind.ok()) return behind;
+  for (raft::Entry& entry : *behind) entries->push_back(std::move(entry));
+  return entries;
 }
 
 raft::Limits SimNode::DrawLimits() {
@@ -170,7 +199,14 @@ bool SimNode::Survives(const Status& status, std::string_view doing) {
     return false;
   }
   if (status.ok()) return true;
-  if (disk_.fails() || disk_.full()) {
+  if (status.IsCorruption() && log_ != nullptr && world_.checkers.IsHurt(id_)) {
+    // What was read has rotted. The process ends, and recovery has to look at it.
+    ++world_.stats.rot_reads;
+    Crash(CrashMode::kProcessOnly, LoseStateMachine::kNo, DrawDown());
+    return false;
+  }
+  // Without room no log is begun; one that is there goes on (R75).
+  if (disk_.fails() || (status.IsNoSpace() && disk_.full() && log_ == nullptr)) {
     // raftd ends at the first failed write, and may be started again on a cache that shows what a
     // failed sync never wrote (fsyncgate); or somebody restarts the machine.
     const bool power = disk_.random().Chance(1, 3);
@@ -208,6 +244,9 @@ void SimNode::Die() {
   executor_.Clear();
   for (auto& inputs : paused_inputs_) inputs.clear();
   held_.clear();
+  waiting_.clear();
+  stuck_ = room_wanted_ = false;
+  synced_ = {};
   to_apply_.clear();
   proposed_.clear();
   commit_ = {};
@@ -242,9 +281,11 @@ void SimNode::HearGarbled(NodeId from, const raft::Message& message) {
     garbled = Garbled(*append, garble_random_);
   } else if (const auto* heartbeat = std::get_if<raft::Heartbeat>(&message)) {
     if (calm_ || !garble_random_.Chance(1, kStrayWishOneIn)) return;
-    // Of the log as it is, or of what it was or will be: that wish is void.
+    // Of the log as it is, or of what it was or will be: that wish is void. No lease outlives a
+    // wish that its leader knows nothing of, so where there are leases all are void.
     LogIndex last = raft_->GetView().last_index;
-    if (garble_random_.Chance(1, 2)) last = last ? last.Prev() : last.Next();
+    if (garble_random_.Chance(1, 2) || world_.options.lease_reads > 0)
+      last = last ? last.Prev() : last.Next();
     garbled = raft::TimeoutNow{.term = heartbeat->term, .last_index = last};
     world_.checkers.OnStrayWish(id_, heartbeat->term);
   } else {
@@ -388,9 +429,7 @@ void SimNode::CarryOut(raft::Output output) {
   if (world_.checkers.failed()) return;
   if (output.write.has_value()) Submit(*output.write);
   if (raft_ == nullptr) return;  // the write's call crashed: nothing left this node
-  for (raft::Outgoing& outgoing : output.now) {
-    network_.Send(id_, outgoing.to, std::move(outgoing.message));
-  }
+  for (raft::Outgoing& outgoing : output.now) Send(std::move(outgoing));
   for (raft::HeldMessage& held : output.held) held_.push_back(std::move(held));
   // A state machine that has just become another one takes nothing until the core knows.
   if (output.apply.has_value() && !installed_) {
@@ -429,6 +468,17 @@ void SimNode::CarryOut(raft::Output output) {
     TellPressure();
   }
   if (output.snapshot_wanted) OnWish(*output.snapshot_wanted);
+}
+
+/// A request for a vote sometimes reaches another node as well: an address may be somebody else's
+/// by now, and whoever is asked has to know what its vote is worth.
+void SimNode::Send(raft::Outgoing outgoing) {
+  const bool asks = std::holds_alternative<raft::VoteRequest>(outgoing.message);
+  if (asks && garble_random_.Chance(1, kStrayRequestOneIn) && !calm_) {
+    const NodeId stray(garble_random_.Between(1, world_.options.nodes));
+    if (stray != id_) network_.Send(id_, stray, outgoing.message);
+  }
+  network_.Send(id_, outgoing.to, std::move(outgoing.message));
 }
 
 bool SimNode::IsSoleVoter() const {

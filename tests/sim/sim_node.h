@@ -51,6 +51,7 @@ struct SimWorld {
 class SimNode {
  public:
   enum class Life : std::uint8_t { kUp, kPaused, kDown };
+  static constexpr char kDirectory[] = "raft";
   using LoseStateMachine = TypedBool<struct LoseStateMachineTag>;
 
   SimNode(NodeId id, const SimWorld& world, SimNetwork& network, const Random& random);
@@ -82,11 +83,16 @@ class SimNode {
   /// Room runs out: as the driver does, it tells the core while small writes still work (R75).
   void RunLowOnSpace(TimeUs us);
   void StallDisk(TimeUs us);
+  /// Something durable of the log rots, where there is something that may. False: there is not.
+  bool RotLog();
+  /// Ends the process, takes the end of its log, and starts it again after `down_us`.
+  bool LoseLogTail(TimeUs down_us);
   void Pause(TimeUs us);
   void SetClock(std::uint64_t rate_per_mille);
   /// Ends all faults of its own and starts it where it is down; nothing of that kind comes again.
   void Calm();
   void StopForEver();
+  void RuinAndStopForEver();
 
   NodeId id() const { return id_; }
   Life life() const { return life_; }
@@ -96,6 +102,7 @@ class SimNode {
   LogIndex durable_applied() const { return machine_.durable.applied; }
   /// Its state machine lost everything and has not come back to where it was.
   bool wiped() const { return static_cast<bool>(wiped_at_); }
+  /// For ever.
   bool gone() const { return gone_; }
   /// REQUIRES: view().
   const raft::Membership& membership() const { return raft_->membership(); }
@@ -115,6 +122,13 @@ class SimNode {
     std::uint64_t pieces_left = 0;
   };
 
+  /// A scrub has to tell of this segment before it has been through twice.
+  struct ScrubOwes {
+    std::uint64_t segment = 0;  ///< 0: of none.
+    std::uint64_t incarnation = 0;
+    int passes = 0;
+  };
+
   /// Where an input comes from. Those of one source keep their order.
   enum class Source : std::uint8_t { kPeers, kClients, kProcess };
 
@@ -127,8 +141,11 @@ class SimNode {
   void HearGarbled(NodeId from, const raft::Message& message);
   void Observe(const raft::Output& output);
   void CarryOut(raft::Output output);
+  void Send(raft::Outgoing outgoing);
   void Submit(const raft::Write& write);
+  void SubmitWaiting();
   void Sync();
+  void Synced(raft::WriteSeq seq);
   void Report(raft::WriteSeq seq);
   void SyncIdle(std::uint64_t writes);
   void Apply();
@@ -151,13 +168,18 @@ class SimNode {
   void CheckStall();
   void TellSpace();
   void TellRoom();
+  void Scrub();
+  void CheckScrubbed();
   TimeUs TickInterval() const { return world_.options.tick_us * rate_per_mille_ / 1000; }
   raft::Limits DrawLimits();
   /// As the driver does at the end of a turn where leases are on: tells the time once more.
   void TellTime();
   void CheckEntriesWhileFull(const raft::Write& write);
   bool IsSoleVoter() const;
+  raft::LogOptions MakeLogOptions() const;
   void TakeUp(std::unique_ptr<raft::RaftLog> log);
+  void RefuseToStart(const Status& status);
+  Result<std::vector<raft::Entry>> ReadBack(const raft::Recovered& recovered);
   Result<std::vector<raft::Entry>> ReadAll(LogIndex first, LogIndex last);
   /// After each call to the log or its jobs. False, and the process has ended, where it failed.
   bool Survives(const Status& status, std::string_view doing);
@@ -198,6 +220,10 @@ class SimNode {
   LogIndex commit_;
   std::deque<raft::HeldMessage> held_;
   bool sync_scheduled_ = false;
+  std::deque<raft::Write> waiting_;  ///< Empty unless the front of it found no room.
+  bool stuck_ = false;
+  bool room_wanted_ = false;
+  raft::WriteSeq synced_;
   std::uint64_t writes_ = 0;
   TimeUs unsynced_since_ = 0;  ///< 0: nothing waits.
   TimeUs report_at_ = 0;
@@ -223,6 +249,9 @@ class SimNode {
   bool little_is_left_ = false;  ///< Low on space, but not without any.
   bool told_low_ = false;        ///< The core, in this life of the process.
   bool told_full_ = false;       ///< The same.
+  bool vote_slot_lost_ = false;  ///< When the log was opened last.
+  bool hurt_before_ = false;     ///< Its log rotted, or lost its end, once.
+  ScrubOwes scrub_owes_;
 };
 
 }  // namespace bedrock::sim

@@ -93,13 +93,15 @@ void SimNode::TellMachine() {
   const MachineState& durable = machine_.durable;
   const std::optional<Term> term = raft_->TermAt(durable.applied);
   const LogIndex last = raft_->GetView().last_index;
-  if (!fresh && durable.applied <= last && (!term || *term == durable.term)) {
-    raft_->ApplyFrom(machine_.now.applied, durable.applied);
-    return;
+  if (fresh || durable.applied > last || (term && *term != durable.term)) {
+    Trace(Kind::kRestored, durable.applied.value(), 1);
+    rules_->OnRestored(*raft_, {durable.term, durable.applied});
+    raft_->RestoredTo({durable.applied, durable.term, durable.membership});
+    if (fresh) return;
   }
-  Trace(Kind::kRestored, durable.applied.value(), 1);
-  raft_->RestoredTo({durable.applied, durable.term, durable.membership});
-  handed_ = durable.applied;
+  // What it has applied and not on disk stood in the log, and in no snapshot.
+  rules_->OnApplyFrom(*raft_, machine_.now.applied);
+  raft_->ApplyFrom(machine_.now.applied, durable.applied);
 }
 
 // ---- Snapshots, as storaged fetches them: piece by piece, from a source that may die or be cut
@@ -129,6 +131,12 @@ void SimNode::FetchSnapshot() {
   if (!wish_.at_least) return;
   if (installed_) {
     // What the core wants may be another one again when it knows of this one.
+  } else if (!fetching_ && wish_.at_least <= machine_.now.applied) {
+    // What is applied already is not fetched. It is flushed some time, and then takes the place of
+    // what the log has lost.
+    machine_.durable = machine_.now;
+    TellMachine();
+    Drain();
   } else if (!fetching_) {
     OpenSnapshot();
   } else if (fetching_->state.applied < wish_.at_least) {

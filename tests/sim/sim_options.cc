@@ -98,14 +98,17 @@ void RunBeyondDrift(SimOptions& options) {
   options.lease_reads = 1'000;
   options.beyond_drift = true;
   options.limits.clock_drift_per_mille = 0;
-  options.clock_skew_per_mille = 500;
+  options.clock_skew_per_mille = 600;
   // A leader with a slow clock is heard by followers with fast ones all the same.
   raft::Limits& limits = options.limits;
-  limits.election_ticks_min = std::max(limits.election_ticks_min, 8 * limits.heartbeat_ticks);
-  limits.election_ticks_max = std::max(limits.election_ticks_max, 2 * limits.election_ticks_min);
-  // Leaders are cut off, and are asked for reads meanwhile.
-  options.weight_partition = std::max<std::uint64_t>(options.weight_partition, 10);
-  options.weight_heal = std::max<std::uint64_t>(options.weight_heal, 10);
+  limits.election_ticks_min = 8 * limits.heartbeat_ticks;
+  limits.election_ticks_max = 2 * limits.election_ticks_min;
+  // Who has a fast clock stands first; so that slow ones lead, too, leadership is moved about. Then
+  // leaders are cut off for longer than the others take to elect one, and asked for reads
+  // meanwhile.
+  options.weight_transfer = 40;
+  options.weight_isolate = 20;
+  options.weight_heal = 30;
   options.nemesis_us_mean = 300'000;
   options.read_us_mean = 5'000;
 }
@@ -141,7 +144,11 @@ SimOptions DrawOptions(std::uint64_t seed) {
   options.snapshot_us_max = OneOf<3>(random, {1'000, 30'000, 500'000});
   options.snapshot_pieces_max = random.Between(1, 6);
   options.weight_low_space = Maybe(random, 4);
+  options.weight_isolate = Maybe(random, 5);
   if (random.Chance(1, 2)) DrawLeases(random, options);
+  options.weight_rot = Maybe(random, 10);
+  options.weight_lost_tail = Maybe(random, 5);
+  options.scrub_us = OneOf<3>(random, {0, 20'000, 300'000});
   return options;
 }
 
@@ -159,14 +166,15 @@ std::string SimOptions::ToString() const {
       << " duplication=" << duplication << " late=" << late << " sync=" << sync_us_max
       << "us report=" << report_us_max << "us nemesis=" << nemesis_us_mean
       << "us down=" << down_us_mean << "us weights: partition=" << weight_partition
-      << " one-way=" << weight_one_way << " heal=" << weight_heal << " crash=" << weight_crash
-      << " all=" << weight_crash_all << " point=" << weight_crash_point << " pause=" << weight_pause
-      << " stall=" << weight_stall << " full=" << weight_full_disk
+      << " one-way=" << weight_one_way << " isolate=" << weight_isolate << " heal=" << weight_heal
+      << " crash=" << weight_crash << " all=" << weight_crash_all << " point=" << weight_crash_point
+      << " pause=" << weight_pause << " stall=" << weight_stall << " full=" << weight_full_disk
       << " sync-error=" << weight_failed_sync << " reset=" << weight_link_reset
       << " transfer=" << weight_transfer << " reconfigure=" << reconfigure_us_mean
       << " low-space=" << weight_low_space << " leases=" << lease_reads
       << " drift=" << limits.clock_drift_per_mille << " beyond-drift=" << beyond_drift
-      << " wipe-machine=" << weight_wipe_machine << " replace=" << weight_replace
+      << " rot=" << weight_rot << " lost-tail=" << weight_lost_tail << " scrub=" << scrub_us
+      << "us wipe-machine=" << weight_wipe_machine << " replace=" << weight_replace
       << " log-max=" << log_bytes_max << "B snapshot=" << snapshot_us_max << "us*"
       << snapshot_pieces_max << " duration=" << duration_us / 1'000'000
       << "s majority-only=" << majority_only;

@@ -43,6 +43,7 @@ struct SimOptions {
 
   // Disk.
   TimeUs sync_us_max = 2'000;
+  TimeUs scrub_us = 0;         ///< Between steps of the log's scrub; 0: none.
   TimeUs report_us_max = 500;  ///< Between the disk's sync and the core hearing of it.
 
   // State machine.
@@ -64,6 +65,7 @@ struct SimOptions {
   TimeUs nemesis_us_mean = 500'000;
   std::uint64_t weight_partition = 0;
   std::uint64_t weight_one_way = 0;
+  std::uint64_t weight_isolate = 0;  ///< Whoever leads is cut off.
   std::uint64_t weight_heal = 1;
   std::uint64_t weight_crash = 0;
   std::uint64_t weight_crash_all = 0;
@@ -77,6 +79,8 @@ struct SimOptions {
   std::uint64_t weight_wipe_machine = 0;  ///< A state machine that loses everything.
   std::uint64_t weight_replace = 0;  ///< A node that loses everything, for ever: it is replaced.
   std::uint64_t weight_low_space = 0;
+  std::uint64_t weight_rot = 0;        ///< Bytes of a log, or of a vote, that change by themselves.
+  std::uint64_t weight_lost_tail = 0;  ///< The end of a log is gone.
   TimeUs reconfigure_us_mean =
       0;  ///< Between changes of the membership that are asked for; 0: none.
 

@@ -55,15 +55,23 @@ bool MayWaitForDisk(const raft::Message& message) {
 
 }  // namespace
 
-SimRules::SimRules(const raft::Raft& core, const SimOptions& options, const Life& life,
-                   SimCheckers& checkers)
+SimRules::SimRules(const raft::Raft& core, const SimOptions& options,
+                   const raft::Recovered& recovered, LeaseReads lease_reads, SimCheckers& checkers)
     : self_(core.GetView().id),
       options_(options),
-      life_(life),
+      lease_reads_(lease_reads),
+      promised_ticks_(recovered.promised_ticks),
       checkers_(checkers),
       before_(core.GetView()),
       members_(core.membership()),
-      promised_now_(life.lease_reads || life.promised_ticks > 0) {}
+      lost_up_to_(recovered.health.lost_up_to),
+      promised_now_(lease_reads || recovered.promised_ticks > 0) {
+  // A damaged log is used up to the damage, and votes go by its true end.
+  const auto& damaged = recovered.health.damaged;
+  if (damaged && damaged->first <= recovered.last_index) {
+    floor_ = {recovered.terms.back().term, recovered.last_index};
+  }
+}
 
 // ---- Inputs
 
@@ -77,8 +85,7 @@ void SimRules::OnTick(std::uint64_t now) {
     // It may have heard the leader, or come back, just before this: so its timer, too, runs anew.
     RestartTimer();
     const std::uint64_t own = options_.limits.election_ticks_min;
-    promised_until_ =
-        std::max(promised_until_, now_ + std::max(own, first ? life_.promised_ticks : 0));
+    promised_until_ = std::max(promised_until_, now_ + std::max(own, first ? promised_ticks_ : 0));
     promised_now_ = false;
   }
   input_ = Tick{.first = first, .jumped = jumped};
@@ -114,6 +121,45 @@ void SimRules::OnProposed(std::uint64_t entries, std::uint64_t bytes,
   }
 }
 
+// ---- What was lost
+
+/// A state machine cannot be ahead of a log that is whole (R74).
+void SimRules::OnApplyFrom(const raft::Raft& core, LogIndex applied) {
+  const LogIndex last = core.GetView().last_index;
+  if (applied > LastForVotes({*core.TermAt(last), last}).index) {
+    lost_up_to_ = std::max(lost_up_to_, applied);
+  }
+}
+
+/// Where the log has not the very entry, and more is not known to be committed, it begins anew.
+/// More may have been acknowledged than the state machine holds.
+void SimRules::OnRestored(const raft::Raft& core, const raft::LogPosition& state) {
+  if (state.index <= core.GetView().commit || core.TermAt(state.index) == state.term) return;
+  if (lost_up_to_) lost_up_to_ = std::max(lost_up_to_, state.index.Next());
+  if (state >= floor_) floor_ = {};
+}
+
+/// It tells at most what this node acknowledged as durable (R18): a log that is shorter has lost it
+/// (R73).
+void SimRules::HearHeartbeat(NodeId from, const Heartbeat& heartbeat, const View& view) {
+  if (view.role != Role::kFollower || view.term != heartbeat.term || view.leader != from) return;
+  if (heartbeat.commit > view.last_index) lost_up_to_ = std::max(lost_up_to_, heartbeat.commit);
+}
+
+/// A leader has matched the log up to `proved`.
+void SimRules::Refilled(LogIndex proved, const LogPosition& last) {
+  if (proved >= lost_up_to_) lost_up_to_ = {};
+  if (last >= floor_) floor_ = {};
+}
+
+void SimRules::CheckRefill(const View& view) {
+  if (view.refilling == (lost_up_to_ || floor_ != LogPosition())) return;
+  Fail("what was lost stays lost until a leader has refilled it",
+       "lost up to " + std::to_string(lost_up_to_.value()) + ", damaged up to " +
+           std::to_string(floor_.index.value()) + ", last " +
+           std::to_string(view.last_index.value()));
+}
+
 // ---- What they should have done
 
 void SimRules::OnOutput(const raft::Raft& core, const View& view, const raft::Output& output) {
@@ -131,6 +177,7 @@ void SimRules::OnOutput(const raft::Raft& core, const View& view, const raft::Ou
     Fail("a leader whose disk stalls steps down", "");
   }
   input_ = {};
+  CheckRefill(view);
   if (view.role == Role::kLeader) {
     if (before_.role != Role::kLeader || before_.term != view.term) TakeOver(view, members);
     if (output.write) CheckPromoted(view, *output.write);
@@ -240,6 +287,13 @@ void SimRules::CheckReceived(const Received& received, const raft::Raft& core, c
             CheckTold(from, before_.term, output);
           } else {
             HearLeader(from, message.term, view);
+            if constexpr (std::is_same_v<Kind, Heartbeat>) HearHeartbeat(from, message, view);
+            if constexpr (std::is_same_v<Kind, AppendRequest>) {
+              const auto* reply =
+                  Find<AppendReply>(output, from, [](const AppendReply& m) { return m.accepted; });
+              const LogPosition last{*core.TermAt(view.last_index), view.last_index};
+              if (reply != nullptr) Refilled(reply->index, last);
+            }
           }
         } else if constexpr (std::is_same_v<Kind, AppendReply>) {
           HearFollower(from, message.term, message.read_round);
@@ -268,7 +322,7 @@ void SimRules::HearLeader(NodeId from, Term term, const View& view) {
 }
 
 void SimRules::Promise(NodeId to) {
-  if (!life_.lease_reads) return;
+  if (!lease_reads_) return;
   promised_to_ = to;
   promised_now_ = true;
 }
@@ -336,9 +390,8 @@ void SimRules::CheckVoteRequest(NodeId from, const VoteRequest& request, const r
     RestartTimer();
     Promise(from);
   }
-  if (before_.refilling) return;  // it votes by an end of the log that only it knows
-  const LogPosition last{*core.TermAt(view.last_index), view.last_index};
-  const bool log = LogPosition{request.last_term, request.last_index} >= last;
+  const LogPosition last = LastForVotes({*core.TermAt(view.last_index), view.last_index});
+  const bool log = !lost_up_to_ && LogPosition{request.last_term, request.last_index} >= last;
   const bool free = raises || ((!before_.vote || before_.vote == from) && !before_.leader);
   const bool in_time =
       request.term > term ? static_cast<bool>(request.pre_vote) : request.term == term && free;
@@ -403,7 +456,7 @@ void SimRules::CheckPromoted(const View& view, const raft::Write& write) {
     for (const NodeId voter : raft::DecodeCheckedMembership(entry.payload.view()).voters) {
       if (voter == self_ || IsVoterOf(members_, voter)) continue;
       const auto [last, term] = checkers_.DurableLog(voter);
-      if (term <= view.term && last < lasts_.front().second) {
+      if (term <= view.term && last < lasts_.front().second && !checkers_.IsHurt(voter)) {
         Fail("a learner has caught up when it is promoted",
              FormatNodeId(voter) + " holds " + std::to_string(last.value()) + " of " +
                  std::to_string(lasts_.front().second.value()));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -9,7 +10,9 @@
 #include <variant>
 
 #include "common/base/ids.h"
+#include "common/base/typed_bool.h"
 #include "proto/raft_messages.h"
+#include "raftd/core/log_view.h"
 #include "raftd/core/raft.h"
 #include "tests/sim/sim_checkers.h"
 #include "tests/sim/sim_options.h"
@@ -26,14 +29,15 @@ namespace bedrock::sim {
 /// asking the core. One a life of a node; one thread.
 class SimRules {
  public:
-  /// What a life of a node begins with, beside its disk.
-  struct Life {
-    bool lease_reads = false;
-    std::uint64_t promised_ticks = 0;  ///< As raft::Recovered has it.
-  };
+  using LeaseReads = TypedBool<struct LeaseReadsTag>;
 
-  SimRules(const raft::Raft& core, const SimOptions& options, const Life& life,
-           SimCheckers& checkers);
+  /// `recovered`: what the core was begun with.
+  SimRules(const raft::Raft& core, const SimOptions& options, const raft::Recovered& recovered,
+           LeaseReads lease_reads, SimCheckers& checkers);
+
+  // The core is about to hear where the state machine stands.
+  void OnApplyFrom(const raft::Raft& core, LogIndex applied);
+  void OnRestored(const raft::Raft& core, const raft::LogPosition& state);
 
   // Each after the core was given the input, and before it is polled.
   void OnTick(std::uint64_t now);
@@ -79,6 +83,12 @@ class SimRules {
                      const raft::Output& output);
   void CheckVoteRequest(NodeId from, const raft::VoteRequest& request, const raft::Raft& core,
                         const raft::View& view, const raft::Output& output);
+  void HearHeartbeat(NodeId from, const raft::Heartbeat& heartbeat, const raft::View& view);
+  void CheckRefill(const raft::View& view);
+  void Refilled(LogIndex proved, const raft::LogPosition& last);
+  raft::LogPosition LastForVotes(const raft::LogPosition& last) const {
+    return std::max(last, floor_);
+  }
   void HearLeader(NodeId from, Term term, const raft::View& view);
   void CheckWish(const raft::TimeoutNow& wish, const raft::Output& output);
   void CheckTold(NodeId from, Term term, const raft::Output& output);
@@ -103,7 +113,8 @@ class SimRules {
 
   const NodeId self_;
   const SimOptions& options_;
-  const Life life_;
+  const LeaseReads lease_reads_;
+  const std::uint64_t promised_ticks_;  ///< As raft::Recovered has it.
   SimCheckers& checkers_;
 
   raft::View before_;  ///< When it was polled last: what the input found.
@@ -113,8 +124,12 @@ class SimRules {
   std::uint64_t now_ = 0;  ///< In ticks.
   Timer timer_;
   std::uint64_t heard_at_ = 0;  ///< The leader, if there is one.
-  NodeId promised_to_;          ///< None: nobody knows whom.
-  bool promised_now_ = false;   ///< Since the last tick.
+  // What is wrong with the log (R70, R73, R74). Neither is forgotten before a leader has matched
+  // the log so far.
+  LogIndex lost_up_to_;        ///< Entries up to here were durable once and are gone; 0: none are.
+  raft::LogPosition floor_;    ///< The true last entry of a damaged log.
+  NodeId promised_to_;         ///< None: nobody knows whom.
+  bool promised_now_ = false;  ///< Since the last tick.
   std::uint64_t promised_until_ = 0;
 
   // While it leads.

@@ -20,6 +20,15 @@ void SimStats::Add(const SimStats& other) {
   lease_reads += other.lease_reads;
   void_leases += other.void_leases;
   stale_leases += other.stale_leases;
+  stuck_writes += other.stuck_writes;
+  rotted += other.rotted;
+  rot_reads += other.rot_reads;
+  scrub_finds += other.scrub_finds;
+  lost_tails += other.lost_tails;
+  damaged_logs += other.damaged_logs;
+  lost_logs += other.lost_logs;
+  refused_logs += other.refused_logs;
+  ruined_logs += other.ruined_logs;
   pauses += other.pauses;
   stalls += other.stalls;
   cuts += other.cuts;
@@ -51,6 +60,10 @@ std::string SimStats::ToString() const {
       << " transfers=" << transfers << " hand_overs=" << hand_overs << " snapshots=" << snapshots
       << " snapshots_broken=" << snapshots_broken << " resets=" << resets
       << " kept_suffixes=" << kept_suffixes << " wiped_machines=" << wiped_machines
+      << " stuck_writes=" << stuck_writes << " rotted=" << rotted << " rot_reads=" << rot_reads
+      << " scrub_finds=" << scrub_finds << " lost_tails=" << lost_tails
+      << " damaged_logs=" << damaged_logs << " lost_logs=" << lost_logs
+      << " refused_logs=" << refused_logs << " ruined_logs=" << ruined_logs
       << " replaced=" << replaced;
   return out.str();
 }

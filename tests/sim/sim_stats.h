@@ -23,7 +23,17 @@ struct SimStats {
   std::uint64_t torn_tails = 0;
   std::uint64_t failed_syncs = 0;
   std::uint64_t full_disks = 0;
-  std::uint64_t low_spaces = 0;  ///< Nodes told that room runs out, before a write fails.
+  std::uint64_t stuck_writes = 0;  ///< That waited for room.
+  std::uint64_t low_spaces = 0;    ///< Nodes told that room runs out, before a write fails.
+  std::uint64_t rotted = 0;        ///< Logs and votes of which some bytes were changed.
+  std::uint64_t rot_reads = 0;     ///< Lives that ended as they read such bytes.
+  std::uint64_t scrub_finds = 0;   ///< Damage that a scrub told.
+  std::uint64_t lost_tails = 0;    ///< Logs whose end was taken.
+  std::uint64_t damaged_logs =
+      0;  ///< Lives that began with a damaged log, and those with a lost end.
+  std::uint64_t lost_logs = 0;
+  std::uint64_t refused_logs = 0;  ///< Damaged so that the vote could not be told.
+  std::uint64_t ruined_logs = 0;   ///< That had to be refused, and were.
   std::uint64_t pauses = 0;
   std::uint64_t stalls = 0;
   std::uint64_t cuts = 0;

@@ -73,19 +73,29 @@ TEST(SimTest, EveryKindOfFaultHappensAndWorkGetsDone) {
   EXPECT_GT(sum.resets, 20u);
   EXPECT_GT(sum.wiped_machines, 5u);
   EXPECT_GT(sum.replaced, 1u);
+  EXPECT_GT(sum.stuck_writes, 2u);
+  EXPECT_GT(sum.rotted, 20u);
+  EXPECT_GT(sum.scrub_finds, 2u);
+  EXPECT_GT(sum.lost_tails, 10u);
+  EXPECT_GT(sum.damaged_logs, 10u);
+  EXPECT_GT(sum.lost_logs, 10u);
+  EXPECT_GT(sum.ruined_logs, 0u);
 }
 
 /// Whatever clocks do, elections, commits and reads that a round confirmed are right.
 TEST(SimTest, ClocksBeyondTheDriftBoundHarmNothingButLeases) {
   SimStats sum;
-  for (std::uint64_t seed = 3001; seed <= 3030; ++seed) {
+  for (std::uint64_t seed = 3001; seed <= 3060; ++seed) {
     SimOptions options = DrawOptions(seed);
     RunBeyondDrift(options);
     const SimResult result = SimCluster(options, PrintTrace::kNo).Run();
     ASSERT_TRUE(result.ok) << result.failure;
     sum.Add(result.stats);
   }
-  EXPECT_GT(sum.lease_reads, 500u);
+  EXPECT_GT(sum.lease_reads, 1000u);
+  // Where clocks keep to the bound any of these would be a failure: so that one can be seen.
+  EXPECT_GT(sum.void_leases, 0u);
+  EXPECT_GT(sum.stale_leases, 0u);
 }
 
 TEST(SimTest, OptionsReachEverySizeOfCluster) {

@@ -19,7 +19,7 @@ struct KindText {
   std::array<std::string_view, 3> fields;
 };
 
-constexpr std::array<KindText, 34> kKinds = {{
+constexpr std::array<KindText, 37> kKinds = {{
     {"send", {}},
     {"drop", {}},
     {"deliver", {}},
@@ -54,6 +54,9 @@ constexpr std::array<KindText, 34> kKinds = {{
     {"install", {"applied"}},
     {"restored", {"applied", "by_core"}},
     {"wipe", {"for_ever"}},
+    {"rot", {"segment", "offset"}},
+    {"lost the end of its log", {}},
+    {"scrubbed", {"segment", "offset"}},
 }};
 
 /// Eight bytes at a time: most of what a run hashes is payloads.

@@ -53,6 +53,9 @@ class SimTrace {
     kInstall,
     kRestored,
     kWipe,
+    kRot,
+    kLost,
+    kScrubbed,
   };
 
   static constexpr std::size_t kKept = 200;
