@@ -45,10 +45,10 @@ TEST(DiskFullTest, ALeaderHandsOverAtOnceAndDoesNotStandUntilThereIsRoom) {
   EXPECT_EQ(cluster.view(next).role, Role::kLeader);
   EXPECT_TRUE(cluster.view(old).disk_full);
   cluster.Isolate(next);
-  cluster.Tick(old, 10 * kLimits.election_ticks_max);
+  cluster.Tick(old, 10ULL * kLimits.election_ticks_max);
   EXPECT_EQ(cluster.view(old).role, Role::kFollower);
   cluster.DiskFull(old, false);
-  cluster.Tick(old, 2 * kLimits.election_ticks_max);
+  cluster.Tick(old, 2ULL * kLimits.election_ticks_max);
   EXPECT_NE(cluster.view(old).role, Role::kFollower);
 }
 
@@ -162,7 +162,7 @@ TEST(DiskFullTest, AFollowerCatchesUpOnceThereIsRoom) {
   cluster.DiskFull(full, true);
   for (int i = 0; i < 20; ++i) cluster.Propose(leader, "a");
   cluster.Stabilize();
-  cluster.TickAll(5 * kLimits.heartbeat_ticks);
+  cluster.TickAll(5ULL * kLimits.heartbeat_ticks);
   cluster.Stabilize();
   ASSERT_LT(cluster.view(full).last_index, cluster.view(leader).commit);
   cluster.DiskFull(full, false);

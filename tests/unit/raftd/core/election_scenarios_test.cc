@@ -259,7 +259,7 @@ TEST(ElectionScenarios, ALeaderReplacesEntriesOfALaterTermThatNoMajorityHolds) {
   ASSERT_EQ(cluster.leader(), 1U);
   EXPECT_GT(cluster.view(1).term, Term(2));
   cluster.Heal();
-  RunFor(cluster, 2 * kLimits.heartbeat_ticks);
+  RunFor(cluster, 2ULL * kLimits.heartbeat_ticks);
   const std::uint64_t term = cluster.view(1).term.value();
   for (std::uint64_t id : cluster.ids()) {
     EXPECT_EQ(TermsOf(cluster.at(id)), (std::vector<std::uint64_t>{1, term})) << "n" << id;
@@ -275,7 +275,7 @@ TEST(ElectionScenarios, OfTwoPreCandidatesOneWinsAndTheOtherDisturbsNobody) {
   // Both asked node 2; the first one won, and what the other asked for then is refused.
   ASSERT_EQ(cluster.leader(), 1U);
   const Term term = cluster.view(1).term;
-  RunFor(cluster, 5 * kLimits.election_ticks_max);
+  RunFor(cluster, 5ULL * kLimits.election_ticks_max);
   EXPECT_EQ(cluster.leader(), 1U);
   EXPECT_EQ(cluster.view(1).term, term);
   EXPECT_EQ(cluster.view(3).role, Role::kPreCandidate);
@@ -393,13 +393,13 @@ TEST(ElectionScenarios, ALearnerWithALaterTermCostsOneElectionAndNoMore) {
   ASSERT_NE(cluster.Elect(), 0U);
   cluster.disk(4).vote = {Term(50), NodeId()};
   cluster.Restart(4);
-  RunFor(cluster, 3 * kLimits.election_ticks_max);
+  RunFor(cluster, 3ULL * kLimits.election_ticks_max);
   const std::uint64_t leader = cluster.Elect();
   ASSERT_NE(leader, 0U);
   ASSERT_LE(leader, 3U);
   const Term term = cluster.view(leader).term;
   EXPECT_GE(term, Term(50));
-  RunFor(cluster, 10 * kLimits.election_ticks_max);
+  RunFor(cluster, 10ULL * kLimits.election_ticks_max);
   EXPECT_EQ(cluster.leader(), leader);
   EXPECT_EQ(cluster.view(leader).term, term);
   EXPECT_EQ(cluster.view(4).leader, NodeId(leader));
@@ -417,20 +417,20 @@ TEST(OneWayScenarios, ALeaderThatHearsNobodyIsReplacedAndTheNewTermLasts) {
       if (can_send) cluster.Cut(other, old);
       if (!can_send) cluster.Cut(old, other);
     }
-    RunFor(cluster, 6 * kLimits.election_ticks_max);
+    RunFor(cluster, 6ULL * kLimits.election_ticks_max);
     const std::uint64_t leader = cluster.leader();
     ASSERT_NE(leader, 0U);
     EXPECT_NE(leader, old);
     EXPECT_NE(cluster.view(old).role, Role::kLeader);
     const Term term = cluster.view(leader).term;
-    RunFor(cluster, 20 * kLimits.election_ticks_max);
+    RunFor(cluster, 20ULL * kLimits.election_ticks_max);
     EXPECT_EQ(cluster.leader(), leader);
     EXPECT_EQ(cluster.view(leader).term, term);
     EXPECT_FALSE(cluster.Propose(leader, "a").refused);
     cluster.Stabilize();
     EXPECT_EQ(cluster.view(leader).commit, cluster.view(leader).last_index);
     cluster.Heal();
-    RunFor(cluster, 2 * kLimits.election_ticks_max);
+    RunFor(cluster, 2ULL * kLimits.election_ticks_max);
     EXPECT_EQ(cluster.Applied(old), cluster.Applied(leader));
   }
 }
@@ -447,7 +447,7 @@ TEST(OneWayScenarios, AFollowerThatIsCutOffOneWayNeitherDeposesNorMovesTheTerm) 
       if (can_send) cluster.Cut(other, half);
       if (!can_send) cluster.Cut(half, other);
     }
-    RunFor(cluster, 20 * kLimits.election_ticks_max);
+    RunFor(cluster, 20ULL * kLimits.election_ticks_max);
     EXPECT_EQ(cluster.leader(), leader);
     EXPECT_EQ(cluster.view(leader).term, term);
     EXPECT_EQ(cluster.view(half).term, term);

@@ -286,7 +286,7 @@ TEST(ElectionTest, OnlyAHealthyVoterCampaigns) {
   const auto never_campaigns = [](Recovered recovered, bool stalled) {
     LoneNode node(std::move(recovered));
     node.raft.DiskStalled(stalled);
-    node.Tick(10 * Limits().election_ticks_max);
+    node.Tick(10ULL * Limits().election_ticks_max);
     return node.view().role == Role::kFollower && node.Take<VoteRequest>().empty();
   };
   EXPECT_FALSE(never_campaigns(LogOfTerms({1}, 1), false));
@@ -395,7 +395,7 @@ TEST(ElectionTest, ALeaderWithAStalledDiskStepsDownAndDoesNotRunUntilItIsBack) {
   node.raft.DiskStalled(true);
   EXPECT_EQ(node.view().role, Role::kFollower);
   EXPECT_EQ(node.term(), term);
-  node.Tick(5 * Limits().election_ticks_max);
+  node.Tick(5ULL * Limits().election_ticks_max);
   EXPECT_EQ(node.view().role, Role::kFollower);
   node.raft.DiskStalled(false);
   EXPECT_LE(node.TickUntilCampaign(), Limits().election_ticks_max);

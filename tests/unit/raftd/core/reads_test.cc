@@ -239,7 +239,7 @@ TEST(FollowerReadTest, EachAttemptHasANewNumberAndAnyOfThemIsAnswerEnough) {
     ASSERT_EQ(requests.size(), 1U);
     if (attempt == 0) first = requests[0].number;
     numbers.insert(requests[0].number);
-    node.Tick(2 * Limits().heartbeat_ticks);
+    node.Tick(2ULL * Limits().heartbeat_ticks);
   }
   EXPECT_EQ(numbers.size(), 4U);
   node.Receive(2, ReadIndexReply{Term(1), first, true, LogIndex(1)});
@@ -254,7 +254,7 @@ TEST(FollowerReadTest, ANewAttemptTakesAlongWhoeverCameMeanwhile) {
   node.Read(1);
   const std::uint64_t first = node.TakeTo<ReadIndexRequest>(2).at(0).number;
   node.Read(2);
-  node.Tick(2 * Limits().heartbeat_ticks);
+  node.Tick(2ULL * Limits().heartbeat_ticks);
   const std::uint64_t second = node.TakeTo<ReadIndexRequest>(2).at(0).number;
   node.Read(3);
   // The first request was sent before reader 2 came (R51).
@@ -275,7 +275,7 @@ TEST(FollowerReadTest, ALateAnswerToANewerAttemptServesAllItAskedForOnce) {
   node.Read(1);
   const std::uint64_t first = node.TakeTo<ReadIndexRequest>(2).at(0).number;
   node.Read(2);
-  node.Tick(2 * Limits().heartbeat_ticks);
+  node.Tick(2ULL * Limits().heartbeat_ticks);
   const std::uint64_t second = node.TakeTo<ReadIndexRequest>(2).at(0).number;
   node.Receive(2, ReadIndexReply{Term(1), second, true, LogIndex(1)});
   EXPECT_EQ(node.reads_ready.size(), 2U);
@@ -403,10 +403,10 @@ TEST(LeaderReadTest, ADeposedLeaderThatDoesNotKnowItAnswersNoRead) {
   cluster.Isolate(old_leader);
   cluster.Read(old_leader, 1);
   for (std::uint64_t id : cluster.ids()) {
-    if (id != old_leader) cluster.Tick(id, 2 * Limits().election_ticks_max);
+    if (id != old_leader) cluster.Tick(id, 2ULL * Limits().election_ticks_max);
   }
   cluster.Stabilize();
-  cluster.TickAll(2 * Limits().election_ticks_max);
+  cluster.TickAll(2ULL * Limits().election_ticks_max);
   EXPECT_TRUE(cluster.reads_ready(old_leader).empty());
   EXPECT_EQ(cluster.reads_failed(old_leader).size(), 1U);
 }

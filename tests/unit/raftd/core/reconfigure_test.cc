@@ -85,7 +85,7 @@ TEST(ReconfigureTest, ALearnerThatIsToStayOneStaysOne) {
   const std::uint64_t leader = cluster.Elect();
   cluster.AddBlankNode(4);
   ASSERT_EQ(cluster.Reconfigure(leader, Add(4, AutoPromote::kNo)), Reconfiguring::kStarted);
-  cluster.TickAll(3 * kLimits.election_ticks_max);
+  cluster.TickAll(3ULL * kLimits.election_ticks_max);
   RunUntil(cluster, [&] { return cluster.Applied(4) == cluster.Applied(leader); });
   RunUntil(cluster, [] { return false; });
   EXPECT_EQ(Members(cluster, cluster.leader()), "{1 2 3} learners 4");
@@ -190,7 +190,7 @@ TEST(ReconfigureTest, ASlowRoundDoesNotPromote) {
 TEST(ReconfigureTest, ALearnerThatFellSilentIsNotPromotedForItsPast) {
   LoneNode node = MakeLeader();
   ASSERT_EQ(node.Reconfigure(Add(4, AutoPromote::kNo)), Reconfiguring::kStarted);
-  for (const std::uint64_t peer : {2, 3, 4}) node.AcknowledgeAll(peer);
+  for (const std::uint64_t peer : {2U, 3U, 4U}) node.AcknowledgeAll(peer);
   for (std::uint32_t i = 0; i < kLimits.election_ticks_min; ++i) {
     node.Tick();
     node.AcknowledgeAll(2);
@@ -433,7 +433,7 @@ TEST(ReconfigureTest, WhoIsNoVoterAnyMoreDoesNotCampaign) {
   recovered.membership_changes = {{LogIndex(2), left}};
   recovered.commit_hint = LogIndex(2);
   LoneNode node(recovered, kLimits);
-  node.Tick(5 * kLimits.election_ticks_max);
+  node.Tick(5ULL * kLimits.election_ticks_max);
   EXPECT_EQ(node.view().role, Role::kFollower);
 }
 
@@ -474,7 +474,7 @@ TEST(ReconfigureTest, ALearnerAndAStrangerAnswerVoteRequests) {
 TEST(ReconfigureTest, ANodeThatKnowsOfNobodyNeverCampaigns) {
   Recovered recovered;
   LoneNode node(recovered, kLimits);
-  node.Tick(10 * kLimits.election_ticks_max);
+  node.Tick(10ULL * kLimits.election_ticks_max);
   EXPECT_EQ(node.view().role, Role::kFollower);
   EXPECT_EQ(node.term(), Term());
 }

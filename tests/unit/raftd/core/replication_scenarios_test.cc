@@ -216,7 +216,7 @@ TEST(ReplicationScenarios, WhatArrivesInAnyOrderAndTwiceEndsAsOneLog) {
         cluster.Receive(packet.from.value(), packet.to.value(), packet.message);
       }
     }
-    RunFor(cluster, 3 * kLimits.heartbeat_ticks);
+    RunFor(cluster, 3ULL * kLimits.heartbeat_ticks);
     ASSERT_EQ(cluster.leader(), leader) << "seed " << seed;
     for (std::uint64_t id : cluster.ids()) {
       ASSERT_EQ(cluster.Applied(id), cluster.Applied(leader)) << "seed " << seed << " n" << id;
@@ -257,7 +257,7 @@ TEST(ReplicationScenarios, APartitionedLeadersLogIsBoundedAndEndsWithThePartitio
   for (int i = 0; i < 100; ++i) refused += cluster.Propose(leader, "x").refused ? 1 : 0;
   EXPECT_EQ(refused, 90);
   cluster.Heal();
-  RunFor(cluster, 2 * kLimits.heartbeat_ticks);
+  RunFor(cluster, 2ULL * kLimits.heartbeat_ticks);
   ASSERT_EQ(cluster.leader(), leader);
   EXPECT_EQ(cluster.view(leader).uncommitted_bytes, 0U);
   EXPECT_FALSE(cluster.Propose(leader, "y").refused);
@@ -294,7 +294,7 @@ TEST(ReadScenarios, AReadOfALeaderThatIsCutOffIsNeverConfirmed) {
   const std::uint64_t old = cluster.Elect();
   cluster.Isolate(old);
   cluster.Read(old, 7);
-  RunFor(cluster, 4 * kLimits.election_ticks_max);
+  RunFor(cluster, 4ULL * kLimits.election_ticks_max);
   ASSERT_NE(cluster.leader(), old);
   cluster.Propose(cluster.leader(), "a");
   cluster.Heal();
@@ -407,7 +407,7 @@ TEST(TransferScenarios, WhoWasToTakeOverAndLosesItsDiskDoesNot) {
   ASSERT_EQ(cluster.Transfer(old, target), Transferring::kStarted);
   cluster.Stabilize();
   EXPECT_EQ(cluster.leader(), old);
-  RunFor(cluster, 2 * kLimits.election_ticks_min);
+  RunFor(cluster, 2ULL * kLimits.election_ticks_min);
   EXPECT_EQ(cluster.leader(), old);
   EXPECT_EQ(cluster.view(old).handing_over_to, NodeId());
   EXPECT_FALSE(cluster.Propose(old, "a").refused);
@@ -424,7 +424,7 @@ TEST(MembershipScenarios, EntriesThatWaitedForARemovedNodeAreCommittedByTheSmall
   cluster.Isolate(slow);
   ASSERT_EQ(cluster.Reconfigure(leader, {.remove = {NodeId(slow)}}), Reconfiguring::kStarted);
   cluster.Propose(leader, "a");
-  RunFor(cluster, 4 * kLimits.election_ticks_max);
+  RunFor(cluster, 4ULL * kLimits.election_ticks_max);
   ASSERT_EQ(cluster.leader(), leader);
   EXPECT_EQ(cluster.at(leader).membership().voters.size(), 3U);
   // Of the three that are left two are enough.

@@ -231,7 +231,7 @@ TEST(SnapshotWantedTest, WhoLacksWhatIsCommittedDoesNotCampaign) {
   LoneNode node(LogOfTerms({1, 1}, 1), kLimits);
   node.Receive(2, SnapshotOffer{Term(3), LogIndex(9)});
   node.sent.clear();
-  node.Tick(10 * kLimits.election_ticks_max);
+  node.Tick(10ULL * kLimits.election_ticks_max);
   EXPECT_EQ(node.view().role, Role::kFollower);
   EXPECT_TRUE(node.Take<VoteRequest>().empty());
   node.Receive(3, SnapshotOffer{Term(3), LogIndex(9)});
@@ -382,7 +382,7 @@ TEST(RestoreTest, AVoterMayComeBackAsALearner) {
   now.learners = {NodeId(1)};
   LoneNode node(LogOfTerms({1}, 3), kLimits);
   Restore(node, At(9, 3, {LogIndex(7), now}));
-  node.Tick(10 * kLimits.election_ticks_max);
+  node.Tick(10ULL * kLimits.election_ticks_max);
   EXPECT_EQ(node.view().role, Role::kFollower);
   EXPECT_TRUE(node.Take<VoteRequest>().empty());
 }
@@ -394,7 +394,7 @@ TEST(RestoreTest, WhoWasRemovedMeanwhileDoesNotCampaign) {
   now.removed = {NodeId(1)};
   LoneNode node(LogOfTerms({1}, 3), kLimits);
   Restore(node, At(9, 3, {LogIndex(7), now}));
-  node.Tick(10 * kLimits.election_ticks_max);
+  node.Tick(10ULL * kLimits.election_ticks_max);
   EXPECT_TRUE(node.Take<VoteRequest>().empty());
 }
 
@@ -519,7 +519,7 @@ TEST(StuckMachineTest, WhereNobodyIsLeftToHandOverToItLeadsOn) {
   node.report_applied = false;
   node.raft.ApplyFrom(LogIndex(4), LogIndex(4));
   node.TickUntilCampaign();
-  node.Tick(5 * kLimits.election_ticks_max);
+  node.Tick(5ULL * kLimits.election_ticks_max);
   EXPECT_EQ(node.view().role, Role::kLeader);
   EXPECT_FALSE(node.view().handing_over_to);
 }

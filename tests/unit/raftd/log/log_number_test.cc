@@ -13,7 +13,7 @@ class LogNumberTest : public testing::Test {
  protected:
   LogNumberTest() { EXPECT_TRUE(disk_.CreateDirectories("raft").ok()); }
   Result<LogNumber> Take(std::uint64_t fresh,
-                         LogOwner owner = {
+                         const LogOwner& owner = {
                              .directory = "raft", .cluster = ClusterId(7), .node = NodeId(1)}) {
     return TakeLogNumber(disk_, owner, LogNumber(fresh));
   }
