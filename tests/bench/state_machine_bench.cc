@@ -108,6 +108,40 @@ void BM_Put(benchmark::State& state) {
 }
 BENCHMARK(BM_Put)->Unit(benchmark::kMillisecond);
 
+raft::Entry CheckAt(std::uint64_t index, std::uint32_t bytes) {
+  raft::Entry entry = EntryOf(index, {});
+  entry.payload = Bytes(proto::EncodeCheckState({.from = {}, .bytes_max = bytes}));
+  return entry;
+}
+
+/// The same where a check of the state has begun the chain of hashes.
+void BM_PutComparedByHashes(benchmark::State& state) {
+  std::vector<raft::Entry> log = MakeLog([](proto::Command& command, std::string_view key) {
+    command.operations.push_back({proto::Operation::Kind::kPut, key, kValue});
+  });
+  log.front() = CheckAt(1, 1);
+  Apply(state, log);
+}
+BENCHMARK(BM_PutComparedByHashes)->Unit(benchmark::kMillisecond);
+
+/// A check of a slice of so many bytes.
+void BM_Check(benchmark::State& state) {
+  Replica replica;
+  std::uint64_t index = 0;
+  for (const raft::Entry& entry : MakeLog([](proto::Command&command, std::string_view key) {
+         command.operations.push_back({proto::Operation::Kind::kPut, key, kValue});
+       })) {
+    CHECK(replica.machine().Apply(entry).ok());
+    ++index;
+  }
+  for (auto _ : state) {
+    CHECK(
+        replica.machine().Apply(CheckAt(++index, static_cast<std::uint32_t>(state.range(0)))).ok());
+  }
+  state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations()) * state.range(0));
+}
+BENCHMARK(BM_Check)->Arg(512 * 1024)->Unit(benchmark::kMicrosecond);
+
 }  // namespace
 }  // namespace bedrock::storage
 

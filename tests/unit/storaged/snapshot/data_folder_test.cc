@@ -5,6 +5,7 @@
 #include <string>
 
 #include "common/env/memory_file_system.h"
+#include "common/env/random.h"
 
 namespace bedrock::storage {
 namespace {
@@ -49,6 +50,57 @@ TEST_F(DataFolderTest, ThePointerNamesTheEnginesFolder) {
   EXPECT_EQ(again.engine(), "data/storage.0000000000000abc");
   EXPECT_EQ(again.Replaced(), std::vector<std::string>{"data/storage"});
   EXPECT_TRUE(again.Begun()->empty());
+}
+
+TEST_F(DataFolderTest, AQuarantineIsOfTheFolderThatItWasNotedFor) {
+  MakeDatabase("data/storage");
+  DataFolder folder = Open().value();
+  EXPECT_EQ(folder.quarantined_at().value(), LogIndex());
+  ASSERT_TRUE(folder.Quarantine(LogIndex(4711)).ok());
+  EXPECT_EQ(folder.quarantined_at().value(), LogIndex(4711));
+  EXPECT_EQ(Open()->quarantined_at().value(), LogIndex(4711));
+  ASSERT_TRUE(folder.Quarantine(LogIndex(4712)).ok());
+  EXPECT_EQ(Open()->quarantined_at().value(), LogIndex(4712));
+  // A snapshot takes the place of the data.
+  MakeDatabase(folder.SnapshotFolder(kId));
+  ASSERT_EQ(folder.Point(kId).outcome, DataFolder::Outcome::kDone);
+  EXPECT_EQ(Open()->quarantined_at().value(), LogIndex());
+  folder.Moved(kId);
+  EXPECT_EQ(folder.quarantined_at().value(), LogIndex());
+  ASSERT_TRUE(folder.Quarantine(LogIndex(9)).ok());
+  EXPECT_EQ(Open()->quarantined_at().value(), LogIndex(9));
+  folder.ForgetQuarantine();
+  EXPECT_EQ(Open()->quarantined_at().value(), LogIndex());
+  folder.ForgetQuarantine();  // there is none
+}
+
+TEST_F(DataFolderTest, ANoteOfAQuarantineThatWasDamagedCountsForAnyFolder) {
+  MakeDatabase("data/storage");
+  const DataFolder folder = Open().value();
+  ASSERT_TRUE(folder.Quarantine(LogIndex(4711)).ok());
+  const std::string note = ReadFile(files_, "data/storage.quarantine", 1'000).value();
+  for (std::size_t at = 0; at < note.size(); ++at) {
+    std::string damaged = note;
+    damaged[at] = static_cast<char>(damaged[at] ^ 1);
+    ASSERT_TRUE(ReplaceFile(files_, "data/storage.quarantine", damaged).ok());
+    EXPECT_EQ(folder.quarantined_at().value(), DataFolder::kQuarantineUnclear) << at;
+    ASSERT_TRUE(ReplaceFile(files_, "data/storage.quarantine", note.substr(0, at)).ok());
+    EXPECT_EQ(folder.quarantined_at().value(), DataFolder::kQuarantineUnclear) << at;
+  }
+}
+
+TEST_F(DataFolderTest, ACrashWhileAQuarantineIsNotedLeavesItOrNone) {
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    MemoryFileSystem files;
+    Random random(seed);
+    ASSERT_TRUE(files.CreateDirectories("data/storage").ok());
+    ASSERT_TRUE(ReplaceFile(files, "data/storage/CURRENT", "x").ok());
+    ASSERT_TRUE(files.SyncDirectory("data").ok());
+    const bool noted = DataFolder::Open(files, "data/storage")->Quarantine(LogIndex(5)).ok();
+    files.Crash(random, MemoryFileSystem::CrashMode::kRandom);
+    ASSERT_TRUE(noted);
+    EXPECT_EQ(DataFolder::Open(files, "data/storage")->quarantined_at().value(), LogIndex(5));
+  }
 }
 
 TEST_F(DataFolderTest, WorksInTheWorkingDirectory) {
