@@ -68,7 +68,7 @@ class DataFolder {
   /// What is noted of the engine's folder; 0: nothing. A note that can't be read says that it is,
   /// but not since when: kQuarantineUnclear.
   Result<LogIndex> quarantined_at() const;
-  static constexpr LogIndex kQuarantineUnclear{UINT64_MAX};
+  static constexpr LogIndex kQuarantineUnclear{1};  // a leader's first entry, never a check
   /// The note is of a folder that doesn't count any more. Where it stays it does no harm.
   void ForgetQuarantine() const;
   /// Point is done: the engine's folder is that one.
