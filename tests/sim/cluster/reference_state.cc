@@ -109,6 +109,7 @@ std::vector<Seen> ReferenceState::FindAll(std::string_view begin, std::string_vi
     }
   }
   std::vector<Seen> all;
+  all.reserve(found.size());
   for (auto& [key, seen] : found) all.push_back({key, std::move(seen.value), seen.version});
   return all;
 }

@@ -63,7 +63,7 @@ void SimClient::Fail(std::string_view invariant, const std::string& seen) {
   world_.checkers.Fail(invariant, name() + ": " + seen);
 }
 
-void SimClient::Ask(proto::Message message, Door door, OnHeard on_heard) {
+void SimClient::Ask(const proto::Message& message, Door door, OnHeard on_heard) {
   last_request_ = last_request_.Next();
   pending_ = Pending{last_request_, std::move(on_heard)};
   const std::uint64_t timeout_ms = world_.options.timeout_ms;
@@ -83,7 +83,7 @@ void SimClient::Ask(proto::Message message, Door door, OnHeard on_heard) {
   });
 }
 
-void SimClient::Answer(RequestId request, Heard heard) {
+void SimClient::Answer(RequestId request, const Heard& heard) {
   if (!pending_ || pending_->request != request || world_.checkers.failed()) return;
   const OnHeard on_heard = std::move(pending_->on_heard);
   pending_.reset();

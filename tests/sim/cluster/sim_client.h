@@ -51,7 +51,7 @@ class SimClient : public FrameReceiver {
   };
   using OnHeard = std::function<void(const Heard&)>;
   /// Asks some router and waits, for a while. One question at a time.
-  void Ask(proto::Message message, Door door, OnHeard on_heard);
+  void Ask(const proto::Message& message, Door door, OnHeard on_heard);
 
   /// How a write is made safe to be sent again.
   enum class Way : std::uint8_t {
@@ -116,7 +116,7 @@ class SimClient : public FrameReceiver {
   };
 
   void Next();
-  void Answer(RequestId request, Heard heard);
+  void Answer(RequestId request, const Heard& heard);
   void TryWrite();
   void OnWriteAnswer(const Heard& heard);
   void RetryWrite(const Written& otherwise);

@@ -20,7 +20,6 @@
 namespace bedrock::raft {
 namespace {
 
-using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using CrashMode = MemoryFileSystem::CrashMode;
 
