@@ -33,8 +33,8 @@ Result<ClusterId> ParseClusterId(std::string_view text);
 
 /// 16 lower-case hex digits.
 std::string FormatHex(std::uint64_t number);
-/// "n1-00c0ffee00c0ffee-42": an interactive transaction, for as long as the cluster lives. It is the
-/// 42nd that n1's router began in the life that drew that boot id.
+/// "n1-00c0ffee00c0ffee-42": an interactive transaction, for as long as the cluster lives. It is
+/// the 42nd that n1's router began in the life that drew that boot id.
 std::string FormatTransactionName(NodeId node, BootId router, std::uint64_t number);
 /// The name under which a process connects to another one's socket: "raftd/n1/00c0ffee00c0ffee",
 /// unlike that of any other process and of any earlier life of this one.

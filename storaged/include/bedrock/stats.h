@@ -33,10 +33,10 @@ struct EngineStats {
   EngineState state = EngineState::kHealthy;
   std::string detail;  ///< Why it is not healthy; empty where it is.
 
-  Version newest;      ///< The last committed version.
-  Version durable;     ///< Everything up to here is in tables.
-  Version watermark;   ///< Versions below it that are not pinned may have vanished.
-  Version oldest_pin;  ///< The oldest version that a snapshot holds; 0: none.
+  Version newest;                   ///< The last committed version.
+  Version durable;                  ///< Everything up to here is in tables.
+  Version watermark;                ///< Versions below it that are not pinned may have vanished.
+  Version oldest_pin;               ///< The oldest version that a snapshot holds; 0: none.
   std::uint64_t oldest_pin_ms = 0;  ///< How long it has been held.
 
   struct Level {

@@ -172,8 +172,8 @@ TEST_F(FullDiskTest, WhereAllAreFullRoutersAreToldAndAllComeBack) {
   for (int node = 1; node <= 3; ++node) {
     const auto refused =
         AnswerTo<proto::ProposeRefused>(answers, static_cast<std::uint64_t>(1000 + node));
-    EXPECT_EQ(refused.error.code, node == leader ? proto::ErrorCode::kStorageFull
-                                                 : proto::ErrorCode::kNotLeader);
+    EXPECT_EQ(refused.error.code,
+              node == leader ? proto::ErrorCode::kStorageFull : proto::ErrorCode::kNotLeader);
     EXPECT_EQ(refused.leader, NodeId(static_cast<std::uint64_t>(leader)));
   }
   for (int node = 1; node <= 3; ++node) LimitDisk(node, {});
