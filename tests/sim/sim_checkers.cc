@@ -426,6 +426,10 @@ void SimCheckers::CheckTimeoutNow(NodeId node, NodeId to, const raft::TimeoutNow
 /// A vote for others or itself is about to leave: it must be durable by then.
 void SimCheckers::CheckVoteGiven(NodeId node, Term term, NodeId candidate, WriteSeq durable) {
   const LogModel& memory = at(node).memory;
+  // Where the vote had left before, it was durable then.
+  const auto given = votes_.find({node, term});
+  const bool again = given != votes_.end() && given->second == candidate;
+  if (again && memory.vote.term > term) return;
   // A later term, in the same turn, forbids as much: no other vote can be given in this one.
   const bool stands = memory.vote == raft::Vote{term, candidate} || memory.vote.term > term;
   if (!stands || memory.vote_seq > durable) {
