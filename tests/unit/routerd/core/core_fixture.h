@@ -51,7 +51,7 @@ MATCHER_P2(FailsWith, code, outcome, "") {
 /// A RouterCore of node n1 in a cluster of three, and a clock that only the test moves.
 class CoreTest : public testing::Test {
  protected:
-  explicit CoreTest(CoreOptions options = ThreeNodes()) : core_(std::move(options)) { Poll(); }
+  explicit CoreTest(const CoreOptions& options = ThreeNodes()) : core_(options) { Poll(); }
 
   /// Everything but the questions for status, which are counted.
   Effects Poll() {
@@ -111,7 +111,7 @@ class CoreTest : public testing::Test {
     }
   }
 
-  void Put(std::uint64_t ticket, std::string key = "k", std::uint64_t timeout_ms = 5000) {
+  void Put(std::uint64_t ticket, const std::string& key = "k", std::uint64_t timeout_ms = 5000) {
     WriteRequest request;
     request.ticket = {Ticket::Front::kHttp, ticket};
     request.operations.push_back({proto::Operation::Kind::kPut, key, "v"});

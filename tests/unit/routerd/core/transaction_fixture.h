@@ -65,7 +65,7 @@ class TransactionTest : public CoreTest {
  protected:
   using Action = proto::ClientTransaction::Action;
 
-  explicit TransactionTest(CoreOptions options = WithBoot()) : CoreTest(std::move(options)) {
+  explicit TransactionTest(const CoreOptions& options = WithBoot()) : CoreTest(options) {
     Elect(kN1, Term(1));
     Poll();
   }

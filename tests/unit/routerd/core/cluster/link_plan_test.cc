@@ -116,6 +116,7 @@ TEST_F(LinkPlanTest, LinksAreThoseOfTheMembersWhoeverComesAndGoes) {
       left[NodeId(id)] = now_;
     }
     std::vector<MemberSeed> now;
+    now.reserve(members.size());
     for (const auto& [node, seed] : members) now.push_back(seed);
     carry(Follow(now));
     carry(Advance(random.Below(800)));

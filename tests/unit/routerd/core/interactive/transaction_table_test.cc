@@ -182,8 +182,10 @@ TEST_F(TransactionTableTest, AStepIsOperationsAndNothingElse) {
 TEST_F(TransactionTableTest, TooManyWritesAreRefusedAndThoseBeforeThemStay) {
   const std::string id = Begin();
   std::vector<std::string> keys;
+  keys.reserve(kTransactionWritesMax);
   for (std::size_t i = 0; i < kTransactionWritesMax; ++i) keys.push_back("k" + std::to_string(i));
   std::vector<proto::Operation> puts;
+  puts.reserve(keys.size());
   for (const std::string& key : keys) puts.push_back(PutOf(key, "v"));
   EXPECT_TRUE(Do(id, puts).error.ok());
   const Completion refused = Do(id, {PutOf("one more", "v")});

@@ -11,7 +11,6 @@
 namespace bedrock::router {
 namespace {
 
-using proto::Condition;
 using proto::Consistency;
 using proto::ErrorCode;
 
