@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/base/check.h"
+#include "common/record/record_reader.h"
 #include "raftd/log/segment_format.h"
 #include "raftd/log/segment_scanner.h"
 
@@ -74,6 +75,17 @@ std::vector<raft::Batch> ProvedBatches(const std::string& content, std::uint64_t
   return batches;
 }
 
+/// It takes back entries that stand before it. Where it can't be read nobody knows that they are
+/// gone.
+bool HoldsCut(const std::string& content, std::uint64_t number, const raft::Batch& batch) {
+  record::RecordReader reader(std::string_view(content).substr(batch.start, batch.tail.bytes),
+                              batch.start, number);
+  while (reader.Next() == record::Finding::kRecord) {
+    if (reader.record().type == static_cast<std::uint8_t>(raft::RecordType::kCut)) return true;
+  }
+  return false;
+}
+
 /// Does one of the things that happen to pages. `batch` lies whole in the file.
 Rotted RotPage(MemoryFileSystem& files, const std::string& path, const raft::Batch& batch,
                const std::string& content, Random& random) {
@@ -121,11 +133,18 @@ std::optional<Rotted> RotBatch(MemoryFileSystem& files, const std::string& direc
   const bool closed = number != segments.back();
   const std::string path = PathOf(directory, number);
   const std::string content = ReadWhole(files, path);
-  const std::vector<raft::Batch> batches = ProvedBatches(content, number, closed);
+  std::vector<raft::Batch> batches = ProvedBatches(content, number, closed);
   if (batches.empty()) return std::nullopt;
+  LogIndex last;
+  for (const raft::Batch& batch : batches) last = std::max(last, batch.last_index);
+  const auto keeps = [&](const auto& batch) { return !HoldsCut(content, number, batch); };
+  const bool any = !std::all_of(batches.begin(), batches.end(), keeps);
+  // Cuts are rare, and what hides one is the worst of all.
+  if (any && random.Chance(1, 2)) std::erase_if(batches, keeps);
   Rotted rotted = RotPage(files, path, batches[random.Below(batches.size())], content, random);
   rotted.segment = number;
   rotted.closed = closed;
+  rotted.last = last;
   return rotted;
 }
 
@@ -153,17 +172,22 @@ bool LoseTail(MemoryFileSystem& files, const std::string& directory, Random& ran
   const std::string content = ReadWhole(files, last);
   const auto header = raft::DecodeSegmentHeader(std::string_view(content).substr(0, kPageBytes));
   if (!header.ok()) return false;
+  const raft::SegmentScan scan =
+      raft::ScanSegment(content, segments.back(), {header->prev_seq, header->chain});
+  // Behind the last cut: with it what it took back would stand there again.
+  std::uint64_t kept = kPageBytes;
+  for (const raft::Batch& batch : scan.batches) {
+    if (HoldsCut(content, segments.back(), batch)) kept = batch.end;
+  }
   // With the segment of a reset all would be gone, or what the reset has made an end of come back.
-  if (segments.size() > 1 && !header->resets() && random.Chance(1, 2)) {
+  const bool may_go = segments.size() > 1 && !header->resets() && kept == kPageBytes;
+  if (may_go && random.Chance(1, 2)) {
     Must(files.Remove(last));
     Must(files.SyncDirectory(LogFolder(directory)));
     return true;
   }
-  const raft::SegmentScan scan =
-      raft::ScanSegment(content, segments.back(), {header->prev_seq, header->chain});
-  const std::uint64_t used = scan.end - kPageBytes;
   const auto file = Must(files.Open(last, OpenMode::kReadWrite));
-  Must(file->Truncate(kPageBytes + random.Below(used + 1)));
+  Must(file->Truncate(kept + random.Below(scan.end - kept + 1)));
   Must(file->Sync());
   return true;
 }

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "common/base/ids.h"
 #include "common/env/memory_file_system.h"
 #include "common/env/random.h"
 
@@ -18,6 +19,7 @@ struct Rotted {
   std::uint64_t segment = 0;
   std::uint64_t offset = 0;
   bool closed = false;  ///< Not in the segment that is written.
+  LogIndex last;        ///< No entry of the segment is higher.
   /// It surely changed what the log says; else it may have hit what says nothing.
   bool surely = false;
 };
@@ -41,8 +43,9 @@ bool RotVoteSlot(MemoryFileSystem& files, const std::string& directory, Random& 
 /// A slot of the vote file can't be read.
 bool IsVoteSlotLost(MemoryFileSystem& files, const std::string& directory);
 
-/// The end of the log is gone: its newest segments, or the end of the newest one. False: there is
-/// nothing that could go. REQUIRES: nobody has the log open.
+/// The end of the log is gone: its newest segment, or the end of that one; but no cut, with which
+/// what it took back would stand there again (raftd/log/README.md, "What is left to chance").
+/// False: there is nothing that could go. REQUIRES: nobody has the log open.
 bool LoseTail(MemoryFileSystem& files, const std::string& directory, Random& random);
 
 /// Takes away what a log can't do without: the vote, who takes part, a header, all segments. Gives
