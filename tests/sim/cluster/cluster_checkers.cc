@@ -66,6 +66,7 @@ void ClusterCheckers::CompareContent(NodeId node, const engine::Engine& engine,
   const auto walk = engine.NewIterator({}, {});
   const torture::Walked walked = torture::WalkAll(*walk, expected, torture::Direction::kForward);
   if (walked.status.IsCorruption() && at(node).rots) return;
+  if (walked.status.ok() && at(node).altered) return;
   if (!walked.status.ok()) {
     // Also so that nobody complains of a status that was not looked at.
     Fail(invariant, Text(Name(node), " can't be read: ", walked.status.ToString()));
@@ -109,6 +110,23 @@ void ClusterCheckers::OnDurable(NodeId node, LogIndex durable) {
               state.applied.value(), " applied"));
   }
   state.durable = durable;
+}
+
+void ClusterCheckers::OnCheck(NodeId node, const raft::StateCheck& check) {
+  const Node& state = at(node);
+  if (check.kind == raft::StateCheck::Kind::kDamaged && !state.rots) {
+    Fail("a check reads all of the state", Text(Name(node), " index ", check.index.value()));
+  }
+  if (check.kind != raft::StateCheck::Kind::kHash || state.altered) return;
+  const auto [known, fresh] = checks_.emplace(check.index, check.hash);
+  if (!fresh && known->second != check.hash) {
+    Fail("a check gives the same on all replicas",
+         Text(Name(node), " index ", check.index.value()));
+  }
+}
+
+void ClusterCheckers::OnDiffering(NodeId node) {
+  if (!hurt_) Fail("replicas that are well agree", Name(node));
 }
 
 void ClusterCheckers::OnWiped(NodeId node) {

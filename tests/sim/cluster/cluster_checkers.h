@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -52,8 +53,23 @@ class ClusterCheckers {
   void OnWiped(NodeId node);
   /// Something on its disk has rotted: that it can't be read is no surprise. Until it is wiped, or
   /// found to be whole.
-  void OnRot(NodeId node) { at(node).rots = true; }
-  void OnFoundWhole(NodeId node) { at(node).rots = false; }
+  void OnRot(NodeId node) { at(node).rots = hurt_ = true; }
+  void OnFoundWhole(NodeId node) { at(node).rots = at(node).altered = false; }
+  /// A value is another one in its engine than what it was given: what it holds may differ from
+  /// here on.
+  void OnAltered(NodeId node) { at(node).altered = hurt_ = true; }
+  /// It checked its state.
+  void OnCheck(NodeId node, const raft::StateCheck& check);
+  /// It says that replicas differ and no majority agrees.
+  void OnDiffering(NodeId node);
+  /// Nothing, or what is wrong with an answer.
+  std::string WrongIn(const proto::Get& get, const proto::GetReply& reply) const {
+    return reference_.CheckGet(get, reply);
+  }
+  std::string WrongIn(std::string_view query, const proto::CommandResult& result,
+                      Version at) const {
+    return reference_.CheckQuery(query, result, at);
+  }
   /// What its storaged has in its files.
   LogIndex DurableOf(NodeId node) const { return nodes_.at(node.value() - 1).durable; }
   /// It has all that was on its disk when that was replaced.
@@ -90,6 +106,7 @@ class ClusterCheckers {
     LogIndex durable;
     LogIndex lost;  ///< Was durable on a disk that was replaced.
     bool rots = false;
+    bool altered = false;
   };
   struct Effect {
     std::uint64_t entry = 0;    ///< A hash.
@@ -107,6 +124,8 @@ class ClusterCheckers {
   ReferenceState reference_;
   std::vector<Effect> effects_;  ///< By index, from 1.
   Version settled_;
+  std::map<LogIndex, std::uint64_t> checks_;  ///< What each check of the state gave.
+  bool hurt_ = false;                         ///< Some disk was, once.
 };
 
 }  // namespace bedrock::sim

@@ -34,6 +34,7 @@ void ForEachField(Options& o, const Visit& visit) {
   visit("load_bytes_max", o.load_bytes_max);
   visit("scrub_ms", o.scrub_ms);
   visit("log_bytes_max", o.log_bytes_max);
+  visit("check_ms", o.check_ms);
   visit("probe_ms", o.probe_ms);
   visit("unresponsive_ms", o.unresponsive_ms);
   visit("memtable_bytes", o.memtable_bytes);
@@ -177,6 +178,7 @@ void DrawSnapshots(Random random, ClusterOptions& o) {
   }
   o.spares = OneOf<4>(random, {0, 0, 1, 2});
   o.archive_clients = random.Below(3);
+  o.check_ms = OneOf<4>(random, {0, 40, 200, 1'000});
   o.snapshot_bytes_per_second = OneOf<3>(random, {100'000, 1 << 20, 64 << 20});
 }
 

@@ -215,6 +215,8 @@ void ClusterSim::CarryOut(const NemesisAction& action, SimMachine& target) {
       return operator_->Rebuild(target, action.b);
     case Kind::kRot:
       return operator_->LetRot(target, action.b, action.c);
+    case Kind::kAlter:
+      return operator_->Alter(target);
     case Kind::kReset:
       return network_.Reset(target.id(), Target(action.b).id());
     default:

@@ -89,6 +89,9 @@ TEST(ClusterSimTest, EveryKindOfFaultHappensAndWorkGetsDone) {
   EXPECT_GT(sum.rebuilt, 3u);
   EXPECT_GT(sum.rotten_bits, 0u);
   EXPECT_GT(sum.rot_found, 0u);
+  EXPECT_GT(sum.checks, 500u);
+  EXPECT_GT(sum.altered, 1u);
+  EXPECT_GT(sum.alterations_found, 0u);
   EXPECT_GT(sum.fetches, 10u);
   EXPECT_GT(sum.fetches_broken, 0u);
   EXPECT_GT(sum.fetch_crashes, 0u);

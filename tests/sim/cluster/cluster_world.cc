@@ -40,6 +40,10 @@ void ForEachField(Stats& s, const Visit& visit) {
   visit("rebuilt", s.rebuilt);
   visit("rotten_bits", s.rotten_bits);
   visit("rot_found", s.rot_found);
+  visit("checks", s.checks);
+  visit("altered", s.altered);
+  visit("alterations_found", s.alterations_found);
+  visit("wrong_answers", s.wrong_answers);
   visit("flushes", s.flushes);
   visit("fetches", s.fetches);
   visit("fetches_broken", s.fetches_broken);

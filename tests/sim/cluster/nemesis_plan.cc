@@ -57,13 +57,14 @@ constexpr std::array<ActionText, NemesisAction::kKinds> kActionTexts = {{
     {"restart", {"node", "program"}},
     {"rebuild", {"node", "down_us"}},
     {"rot", {"node", "disk", "draw"}},
+    {"alter", {"node"}},
 }};
 
 /// How often each kind is drawn in this run; in half of the runs a kind does not come at all.
 using Weights = std::array<std::uint64_t, NemesisAction::kKinds>;
 
 Weights DrawWeights(Random& random, const ClusterOptions& options) {
-  constexpr Weights kMost = {10, 4, 8, 10, 6, 2, 8, 6, 3, 2, 3, 6, 2, 4, 6, 8, 6, 6, 6, 12, 12};
+  constexpr Weights kMost = {10, 4, 8, 10, 6, 2, 8, 6, 3, 2, 3, 6, 2, 4, 6, 8, 6, 6, 6, 12, 12, 12};
   Weights weights{};
   for (std::size_t i = 0; i < weights.size(); ++i) {
     weights.at(i) = random.Chance(1, 2) ? 0 : random.Between(1, kMost.at(i));
@@ -78,7 +79,7 @@ Weights DrawWeights(Random& random, const ClusterOptions& options) {
   if (random.Chance(1, 2)) {
     at(Kind::kMembers) = 0;
   } else {
-    at(Kind::kReplace) = at(Kind::kRebuild) = at(Kind::kRot) = 0;
+    at(Kind::kReplace) = at(Kind::kRebuild) = at(Kind::kRot) = at(Kind::kAlter) = 0;
   }
   // Whatever is cut is healed now and then.
   at(Kind::kHealAll) = random.Between(1, 12);
@@ -188,6 +189,7 @@ NemesisAction DrawAction(Random& random, const ClusterOptions& options, Kind kin
       action.a = 0;
       break;
     case Kind::kReplace:
+    case Kind::kAlter:
       break;
     case Kind::kRestart:
       action.b = random.Chance(2, 3) ? kAllPrograms : random.Below(kAllPrograms);

@@ -39,8 +39,9 @@ struct NemesisAction {
     kRestart,  ///< One process, or all of a node, end in order and start again.
     kRebuild,  ///< A node's storaged loses its data and starts again.
     kRot,      ///< A bit of a file of a node's disk turns over.
+    kAlter,    ///< A value becomes another one in a node's engine.
   };
-  static constexpr std::size_t kKinds = 21;
+  static constexpr std::size_t kKinds = 22;
 
   TimeUs at = 0;
   Kind kind = Kind::kHealAll;

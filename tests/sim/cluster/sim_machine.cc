@@ -181,7 +181,8 @@ void SimMachine::AfterStep(SimProcess& done) {
   }
   const auto number = DiskOf(done.address().program);
   const Disk* disk = number ? &disks_.at(*number) : nullptr;
-  if (disk != nullptr && disk->rots && !disk->sync_fails && !disk->was_full && !full_) {
+  if (disk != nullptr && disk->rots && !altered_at_ && !disk->sync_fails && !disk->was_full &&
+      !full_) {
     // It can't serve what it finds: an operator has to see to it.
     if (!disk->rot_found) ++world_.stats.rot_found;
     RebuildStorage(DrawDown());
@@ -269,7 +270,8 @@ void SimMachine::Calm() {
   }
   storaged_.DisarmFetchCrash();
   // It is looked for when it starts.
-  if (storage_rots()) {
+  to_be_altered_ = false;
+  if (storage_rots() && !altered_at_) {
     EndProcess(Program::kStoraged, CrashMode::kProcessOnly, End::kKilled, Manner::kTold);
   }
   Start();
@@ -291,6 +293,7 @@ void SimMachine::RebuildStorage(TimeUs down_us) {
   Disk& disk = disks_[kStorageDisk];
   disk.files = std::make_unique<MemoryFileSystem>();
   disk.rots = disk.rot_found = false;
+  altered_at_ = LogIndex();
   world_.checkers.OnWiped(id_);
   StartLater(Program::kStoraged, down_us);
 }
@@ -314,7 +317,11 @@ bool SimMachine::LetRot(std::uint64_t draw) {
 void SimMachine::OnRotFound() {
   Disk& disk = disks_[kStorageDisk];
   if (std::exchange(disk.rot_found, true)) return;
-  if (!calm_) ++world_.stats.rot_found;
+  if (altered_at_) {
+    ++world_.stats.alterations_found;
+  } else if (!calm_) {
+    ++world_.stats.rot_found;
+  }
   world_.scheduler.After(calm_ ? 0 : DrawExponential(random_, kRebuildUsMean), [this] {
     if (storage_rots() && present()) RebuildStorage(DrawDown());
   });
@@ -322,7 +329,16 @@ void SimMachine::OnRotFound() {
 
 void SimMachine::OnFoundWhole() {
   disks_[kStorageDisk].rots = false;
+  altered_at_ = LogIndex();
   world_.checkers.OnFoundWhole(id_);
+}
+
+void SimMachine::OnAltered(LogIndex index) {
+  ++world_.stats.altered;
+  to_be_altered_ = false;
+  altered_at_ = index;
+  disks_[kStorageDisk].rots = true;
+  world_.checkers.OnAltered(id_);
 }
 
 }  // namespace bedrock::sim

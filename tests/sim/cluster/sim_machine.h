@@ -46,6 +46,8 @@ class SimMachine {
   void RebuildStorage(TimeUs down_us);
   /// A bit of a file of its storaged turns over, `draw` says which. False: there is none.
   bool LetRot(std::uint64_t draw);
+  /// The next value that its storaged archives becomes another one in its engine.
+  void AlterNext() { to_be_altered_ = true; }
   void JumpWallClock(std::uint64_t ms) { wall_offset_ms_ += ms; }
   /// Ends all faults of its own and starts what is down; nothing of that kind comes again.
   void Calm();
@@ -55,7 +57,11 @@ class SimMachine {
 
   bool plugged() const { return plugged_; }
   bool away() const { return away_; }
-  /// Something on its storaged's disk has rotted, and nobody has looked whether that matters.
+  bool is_to_be_altered() const { return to_be_altered_; }
+  /// The entry whose value is another one in its engine, until that is gone; none: 0.
+  LogIndex altered_at() const { return altered_at_; }
+  /// Something on its storaged's disk has rotted, and nobody has looked whether that matters; or is
+  /// altered.
   bool storage_rots() const { return disks_[kStorageDisk].rots; }
 
   NodeId id() const { return id_; }
@@ -75,6 +81,7 @@ class SimMachine {
   void OnRotFound();
   /// All of its storaged's files were read, and are as they were written.
   void OnFoundWhole();
+  void OnAltered(LogIndex index);
   /// How long a sync takes from now on, with what is left of a stall.
   TimeUs DrawSync(std::uint64_t disk);
   TimeUs StalledFor(std::uint64_t disk) const;
@@ -120,6 +127,8 @@ class SimMachine {
   bool plugged_ = true;
   bool away_ = false;
   bool may_be_removed_ = false;
+  bool to_be_altered_ = false;
+  LogIndex altered_at_;
   std::vector<Program> restarting_;  ///< In order; these end, and then all of them start.
   std::size_t stopping_ = 0;         ///< Which of them is at it.
   SimRaftd raftd_;

@@ -218,8 +218,8 @@ bool SimOperator::MayImpair(const SimMachine& target) {
 bool SimOperator::AllIsWell() {
   if (impaired_ == nullptr) return true;
   const SimMachine& machine = *impaired_;
-  const bool storage = !machine.storage_rots() && machine.storaged().up() &&
-                       world_.checkers.HasWhatItLost(machine.id());
+  const bool storage = !machine.storage_rots() && !machine.is_to_be_altered() &&
+                       machine.storaged().up() && world_.checkers.HasWhatItLost(machine.id());
   if (storage) impaired_ = nullptr;
   return storage;
 }
@@ -246,4 +246,14 @@ bool SimOperator::LetRotNow(SimMachine& target, std::uint64_t disk, std::uint64_
   impaired_ = &target;
   return true;
 }
+void SimOperator::Alter(SimMachine& target) {
+  if (world_.options.check_ms == 0) return;  // nobody would notice
+  Try(world_.scheduler.now() + kPatienceUs, [this, &target] {
+    if (!target.storaged().comparable() || !MayImpair(target)) return false;
+    impaired_ = &target;
+    target.AlterNext();
+    return true;
+  });
+}
+
 }  // namespace bedrock::sim

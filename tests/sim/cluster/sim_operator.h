@@ -29,7 +29,8 @@ const SimMachine* FindLeader(const SimMachines& machines);
 /// It also sees to it that no more is asked of the cluster than a quorum can heal. What would be
 /// more is not done:
 ///
-///   impaired     a node whose storaged has lost its data, or whose disk rots: one at a time, of at
+///   impaired     a node whose storaged has lost its data, whose disk rots or whose data are
+///   altered: one at a time, of at
 ///                least three voters, until it has again what it had; and only while another one
 ///                holds all that any log has dropped
 ///   replaced     a node that is gone for ever: one at a time, until it is removed and another one
@@ -54,6 +55,9 @@ class SimOperator final : public FrameReceiver {
   void Rebuild(SimMachine& target, TimeUs down_us);
   /// One bit of a disk turns over; `draw` says which.
   void LetRot(SimMachine& target, std::uint64_t disk, std::uint64_t draw);
+
+  /// A value becomes another one in one replica's engine, where replicas compare what they hold.
+  void Alter(SimMachine& target);
 
   /// What was begun is done.
   bool idle() const { return steps_.empty(); }

@@ -216,6 +216,7 @@ void SimRaftd::Open() {
           .election_ms_min = options.election_ticks_min * options.tick_ms,
           .log_bytes_max = options.log_bytes_max,
           .scrub_ms = options.scrub_ms,
+          .check_ms = options.check_ms,
           .boot = boot(),
           .seed = random_.Next(),
           .log_number = *number,
@@ -290,6 +291,7 @@ void SimRaftd::OnFrame(const Parcel& parcel) {
 
 void SimRaftd::EndTurn() {
   driver_->EndTurn();
+  if (driver_->divergence().differing()) world_.checkers.OnDiffering(address_.node);
   RunJobs();
 }
 

@@ -5,6 +5,9 @@
 
 #include "common/base/check.h"
 #include "proto/codec.h"
+#include "storaged/core/keyspace.h"
+#include "storaged/engine/change_reader.h"
+#include "tests/sim/cluster/histories.h"
 #include "tests/sim/cluster/sim_machine.h"
 
 namespace bedrock::sim {
@@ -31,8 +34,13 @@ class SimStoraged::WatchedEngine final : public engine::Engine {
     const auto sabotage = static_cast<Sabotage>(storaged_.world_.options.sabotage);
     const bool broken = storaged_.recovered_ && sabotage != Sabotage::kNone;
     CHECK_MSG(!broken || sabotage != Sabotage::kChecks, "sabotage");
-    Status applied = real_->ApplyAdmitted(broken ? std::string_view() : changes, mark);
-    if (applied.ok()) storaged_.OnApply(changes, mark);
+    std::string altered;
+    if (storaged_.machine_.is_to_be_altered()) altered = storaged_.Altered(changes);
+    const std::string_view done = altered.empty() ? changes : std::string_view(altered);
+    Status applied = real_->ApplyAdmitted(broken ? std::string_view() : done, mark);
+    if (!applied.ok()) return applied;
+    if (!altered.empty()) storaged_.machine_.OnAltered(mark.index);
+    storaged_.OnApply(changes, mark);
     return applied;
   }
   bool writes_slowed() const override { return real_->writes_slowed(); }
@@ -110,6 +118,12 @@ std::optional<ClusterCheckers::Replica> SimStoraged::replica() const {
   return ClusterCheckers::Replica{address_.node, &node_->engine(), &node_->machine()};
 }
 
+bool SimStoraged::comparable() const {
+  if (node_ == nullptr) return false;
+  const std::vector<raft::StateCheck>& checks = node_->machine().chain().checks();
+  return !checks.empty() && checks.back().kind == raft::StateCheck::Kind::kHash;
+}
+
 void SimStoraged::Open() {
   const Environment environment{.file_system = &machine_.disk(kStorageDisk),
                                 .clock = &machine_.clock(),
@@ -131,11 +145,18 @@ void SimStoraged::Open() {
   node_ = std::move(node).value();
   if (machine_.disk(kStorageDisk).crashed()) return;  // in the middle of it: the machine is dead
   const engine::AppliedMark recovered = node_->engine().applied();
+  checked_ = node_->machine().chain().checked();
   world_.checkers.OnOpened(address_.node, node_->engine());
   if (world_.checkers.failed()) return;
   recovered_ = static_cast<bool>(recovered.index);
   if (recovered_) ++world_.stats.recoveries;
-  if (machine_.storage_rots() && machine_.calm()) LookForRot();
+  // What was altered and not yet on the disk is applied once more, as it should be; but a
+  // quarantine that was noted stays, whatever the data are.
+  if (machine_.altered_at() && recovered.index < machine_.altered_at() &&
+      !node_->core().diverged_at()) {
+    machine_.OnFoundWhole();
+  }
+  if (machine_.storage_rots() && machine_.calm() && !machine_.altered_at()) LookForRot();
   frames_ = std::make_unique<proto::PeerFrames>(
       proto::FrameHeader{.cluster = kSimCluster, .node = address_.node, .boot = boot()},
       [this](const std::string& to, std::string frame) {
@@ -228,13 +249,13 @@ void SimStoraged::EndTurn() {
   const bool more = node_->Run(now_ms(), out_);
   if (node_->installed() != installed_) OnInstalled();
   for (const storage::Outgoing& answer : out_.messages) {
-    CheckAnswer(answer);
-    frames_->Add(answer.to, answer.request, answer.message);
+    if (CheckAnswer(answer)) frames_->Add(answer.to, answer.request, answer.message);
   }
   frames_->Flush();
   out_.messages.clear();
   SendToSource();
   CheckDurable();
+  CheckChain();
   WatchFetch();
   if (!Well()) return;
   if (stopping_ && node_->stopped()) return Stopped();
@@ -252,6 +273,7 @@ void SimStoraged::OnStop() {
 void SimStoraged::OnInstalled() {
   installed_ = node_->installed();
   ++world_.stats.snapshots;
+  if (machine_.altered_at()) machine_.OnFoundWhole();  // gone with the data that it was in
   Trace(Kind::kSnapshot, applied().value());
   world_.checkers.OnSnapshot(address_.node, node_->engine());
   entries_.erase(entries_.begin(), entries_.upper_bound(applied()));
@@ -283,10 +305,14 @@ bool SimStoraged::Well() {
     return false;
   }
   const bool unavailable = core.health() == proto::ErrorCode::kStorageUnavailable;
-  if (machine_.storage_rots()) {
-    // It says so, and goes on with what it can, until somebody does something about it.
-    if (unavailable || core.corrupt_reads() > 0) machine_.OnRotFound();
-    return true;
+  const bool rots = machine_.storage_rots() && !machine_.altered_at();
+  const bool differs = machine_.storage_rots() && core.diverged_at();
+  // It says so, and goes on with what it can, until somebody does something about it.
+  if (differs || (rots && (unavailable || core.corrupt_reads() > 0))) machine_.OnRotFound();
+  if (rots || differs) return true;
+  if (core.diverged_at()) {
+    world_.checkers.Fail("only a replica that differs is quarantined", FormatAddress(address_));
+    return false;
   }
   if (unavailable) {
     world_.checkers.Fail("storaged goes on", FormatAddress(address_) + ": " + core.health_detail());
@@ -318,35 +344,96 @@ void SimStoraged::SendToSource() {
   if (source_) Send({source_, Program::kStoraged}, Door::kListener, frame.Finish());
 }
 
-void SimStoraged::CheckAnswer(const storage::Outgoing& answer) {
+/// While nobody has noticed that the state was altered, wrong answers are kept from whoever asked,
+/// as if they were lost: those who read there before that may see anything. Not one leaves later.
+bool SimStoraged::CheckAnswer(const storage::Outgoing& answer) {
   if (const auto* reply = std::get_if<proto::CommandReply>(&answer.message)) {
     world_.checkers.OnReply(address_.node, reply->result);
-    return;
+    return true;
   }
+  if (!MayLend(answer.message)) return false;
   const auto question = questions_.find({answer.to, answer.request});
-  if (question == questions_.end()) return;
-  const Question& asked = question->second;
+  if (question == questions_.end()) return true;
+  const Question asked = question->second;
+  const bool answers = std::holds_alternative<proto::GetReply>(answer.message) ||
+                       std::holds_alternative<proto::QueryReply>(answer.message) ||
+                       std::holds_alternative<proto::LockReply>(answer.message);
+  if (!answers) return true;
+  questions_.erase(question);
+  if (machine_.altered_at() && !node_->core().diverged_at() && !IsRight(asked, answer.message)) {
+    ++world_.stats.wrong_answers;
+    return false;
+  }
   if (const auto* got = std::get_if<proto::GetReply>(&answer.message)) {
     if (asked.get) world_.checkers.OnGet(address_.node, *asked.get, *got);
   } else if (const auto* evaluated = std::get_if<proto::QueryReply>(&answer.message)) {
-    if (evaluated->error.ok()) {
-      const bool right = evaluated->read_version >= asked.min_version &&
-                         (!asked.at || evaluated->read_version == asked.at);
-      if (!right) {
-        world_.checkers.Fail("a query is at the version it asks for", FormatAddress(address_));
-      }
-      world_.checkers.OnQuery(address_.node, asked.query.view(), evaluated->result,
-                              evaluated->read_version);
+    if (!evaluated->error.ok()) return true;
+    const bool right = evaluated->read_version >= asked.min_version &&
+                       (!asked.at || evaluated->read_version == asked.at);
+    if (!right) {
+      world_.checkers.Fail("a query is at the version it asks for", FormatAddress(address_));
     }
+    world_.checkers.OnQuery(address_.node, asked.query.view(), evaluated->result,
+                            evaluated->read_version);
   } else if (const auto* locked = std::get_if<proto::LockReply>(&answer.message)) {
     if (locked->error.ok() && !asked.query.empty()) {
       world_.checkers.OnQuery(address_.node, asked.query.view(), locked->result,
                               locked->read_version);
     }
-  } else {
-    return;
   }
-  questions_.erase(question);
+  return true;
+}
+
+bool SimStoraged::IsRight(const Question& asked, const proto::Message& answer) const {
+  if (const auto* got = std::get_if<proto::GetReply>(&answer)) {
+    return !asked.get || world_.checkers.WrongIn(*asked.get, *got).empty();
+  }
+  const std::string_view query = asked.query.view();
+  if (const auto* evaluated = std::get_if<proto::QueryReply>(&answer)) {
+    return !evaluated->error.ok() ||
+           world_.checkers.WrongIn(query, evaluated->result, evaluated->read_version).empty();
+  }
+  const auto& locked = std::get<proto::LockReply>(answer);
+  return !locked.error.ok() || query.empty() ||
+         world_.checkers.WrongIn(query, locked.result, locked.read_version).empty();
+}
+
+/// The same for its data as a whole: whoever took it in would be wrong, too.
+bool SimStoraged::MayLend(const proto::Message& message) {
+  if (!machine_.altered_at()) return true;
+  const auto* manifest = std::get_if<proto::SnapshotManifest>(&message);
+  const auto* chunk = std::get_if<proto::SnapshotChunk>(&message);
+  const bool lends =
+      (manifest != nullptr && manifest->id) || (chunk != nullptr && chunk->error.ok());
+  if (!lends) return true;
+  if (node_->core().diverged_at()) {
+    world_.checkers.Fail("who is quarantined lends nobody its data", FormatAddress(address_));
+  }
+  return false;
+}
+
+void SimStoraged::CheckChain() {
+  for (const raft::StateCheck& check : node_->machine().chain().checks()) {
+    if (check.index <= checked_) continue;
+    checked_ = check.index;
+    ++world_.stats.checks;
+    world_.checkers.OnCheck(address_.node, check);
+  }
+}
+
+/// Only what is never written again, so that the wrong value stays, and follows from no other.
+std::string SimStoraged::Altered(std::string_view changes) const {
+  const std::string prefix = storage::EngineKey(Histories::kArchive);
+  engine::ChangeReader reader(changes);
+  while (reader.Next()) {
+    const bool archives = reader.kind() == engine::ChangeReader::Kind::kPut &&
+                          reader.key().substr(0, prefix.size()) == prefix;
+    if (!archives) continue;
+    std::string altered(changes);
+    altered[static_cast<std::size_t>(reader.value().data() - changes.data())] ^= 1;
+    return altered;
+  }
+  return "";
 }
 
 void SimStoraged::Tick() {

@@ -30,6 +30,8 @@ class SimStoraged final : public SimProcess {
   LogIndex applied() const;
   /// None while it is down.
   std::optional<ClusterCheckers::Replica> replica() const;
+  /// What it holds can be compared: it has given a check's hash. The first pass has none to give.
+  bool comparable() const;
   /// The next time that a fetch reaches this stage (SnapshotFetch::State): the machine dies in the
   /// middle of the `calls`-th change of the disk from there on.
   void ArmFetchCrash(std::uint64_t stage, std::uint64_t calls) { fetch_crash_ = {stage, calls}; }
@@ -68,7 +70,13 @@ class SimStoraged final : public SimProcess {
 
   void OnApply(std::string_view changes, const engine::AppliedMark& mark);
   void Note(const std::string& from, const proto::Packet& packet);
-  void CheckAnswer(const storage::Outgoing& answer);
+  /// False: it is wrong, as the state is that was altered, and nobody may see it.
+  bool CheckAnswer(const storage::Outgoing& answer);
+  bool MayLend(const proto::Message& message);
+  bool IsRight(const Question& asked, const proto::Message& answer) const;
+  void CheckChain();
+  /// The changes with another value in them, where that is what was asked for.
+  std::string Altered(std::string_view changes) const;
   void OnInstalled();
   void CheckDurable();
   void LookForRot();
@@ -90,6 +98,7 @@ class SimStoraged final : public SimProcess {
   bool woken_ = false;  ///< In this turn: another one has to come.
   NodeId source_;       ///< Whose storaged the link for snapshots goes to; none: there is none.
   std::uint64_t installed_ = 0;
+  LogIndex checked_;        ///< The newest check of the state that was looked at.
   bool recovered_ = false;  ///< This life began with data.
   FetchState fetch_state_ = FetchState::kFinding;
   std::optional<FetchCrash> fetch_crash_;
