@@ -41,8 +41,10 @@ Result<std::unique_ptr<StorageNode>> StorageNode::Open(const Environment& enviro
                    DataFolder::Open(*environment.file_system, options.engine.directory));
   ASSIGN_OR_RETURN(Data data, OpenData(environment, options, folder.engine()));
   ASSIGN_OR_RETURN(const LogIndex quarantined_at, folder.quarantined_at());
-  // Data that hold nothing can't be wrong: they are new, in a folder of the old one's name.
+  // Data that hold nothing can't be wrong: they are new, in a folder of the old one's name. What
+  // was noted of the old ones must not come upon them at a later start.
   const bool quarantined = quarantined_at && data.engine->applied().index;
+  if (quarantined_at && !quarantined) folder.ForgetQuarantine();
   std::unique_ptr<StorageNode> node(new StorageNode(
       environment, files, std::move(options), std::move(folder), std::move(data), std::move(wake)));
   if (quarantined) {

@@ -258,6 +258,13 @@ TEST_F(QuarantineTest, ANoteOnDataThatAreGoneMeansNothing) {
   ASSERT_TRUE(node_.Open().ok());
   EXPECT_EQ(node_.applied(), 0u);
   EXPECT_EQ(Health(node_), ErrorCode::kOk);
+  // Nor later on, when the new data hold something.
+  node_.ApplyTo(kEntries);
+  node_.Flush();
+  node_.Close();
+  ASSERT_TRUE(node_.Open().ok());
+  EXPECT_GT(node_.applied(), 0u);
+  EXPECT_EQ(Health(node_), ErrorCode::kOk);
 }
 
 TEST_F(QuarantineTest, ANoteThatCannotBeReadCounts) {
