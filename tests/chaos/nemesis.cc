@@ -1,7 +1,6 @@
 #include "tests/chaos/nemesis.h"
 
 #include <chrono>
-#include <csignal>
 #include <thread>
 
 namespace bedrock::chaos {
@@ -85,10 +84,10 @@ void Nemesis::PauseOne(const std::atomic<bool>& stop) {
   const int node = ANode();
   const Program program = AProgram();
   if (!cluster_.Running(node, program)) return;
-  cluster_.Signal(node, program, SIGSTOP);
+  cluster_.Pause(node, program);
   ++done_[ProgramName(program) + " paused"];
   Wait(200, 4'000, stop);
-  cluster_.Signal(node, program, SIGCONT);
+  cluster_.Resume(node, program);
 }
 
 void Nemesis::StopOrderly(const std::atomic<bool>& stop) {

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
-#include <csignal>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -107,7 +106,7 @@ void PauseTheLeader(const std::vector<Program>& programs) {
   ASSERT_TRUE(WaitForProgress(load, 500));
   ASSERT_TRUE(WaitForProgress(old_load, 200));
 
-  for (const Program program : programs) cluster.Signal(old, program, SIGSTOP);
+  for (const Program program : programs) cluster.Pause(old, program);
   ASSERT_TRUE(WaitUntil([&] {
     const Leadership now = LeadershipAt(cluster, other);
     return now.leader != 0 && now.leader != old && now.term > before.term;
@@ -118,7 +117,7 @@ void PauseTheLeader(const std::vector<Program>& programs) {
 
   const std::uint64_t reads_before = number.reads();
   const std::size_t log_before = cluster.ReadLog(old, Program::kRaftd).size();
-  for (const Program program : programs) cluster.Signal(old, program, SIGCONT);
+  for (const Program program : programs) cluster.Resume(old, program);
   EXPECT_TRUE(WaitUntil([&] { return SaidSince(cluster, old, log_before, "role=follower"); }))
       << "the old leader does not step down";
   EXPECT_TRUE(WaitUntil([&] { return number.reads() > reads_before + 100; }))

@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <fstream>
 #include <string>
@@ -86,9 +85,9 @@ TEST(StaleProcessTest, ANodeThatHearsNobodyKeepsItsBoundsAndGoesOnWithoutOnes) {
   ASSERT_EQ(node.Get("/v1/kv/k").status, 200);
   const std::string bounded = "/v1/kv/k?consistency=stale&max_staleness=1500ms";
   ASSERT_EQ(node.Get(bounded).status, 200);
+  cluster.Pause(leader, Program::kRaftd);
+  cluster.Pause(third, Program::kRaftd);
   const auto asleep_at = steady_clock::now();
-  cluster.Signal(leader, Program::kRaftd, SIGSTOP);
-  cluster.Signal(third, Program::kRaftd, SIGSTOP);
   // Whatever it answers, it was in step less than the bound before: not after the others fell
   // asleep, so not later than the bound after that, by the clock of whoever asks.
   bool refused = false;
@@ -105,8 +104,8 @@ TEST(StaleProcessTest, ANodeThatHearsNobodyKeepsItsBoundsAndGoesOnWithoutOnes) {
   }
   EXPECT_TRUE(refused);
   EXPECT_EQ(node.Get("/v1/kv/k?consistency=stale").body, "v");
-  cluster.Signal(leader, Program::kRaftd, SIGCONT);
-  cluster.Signal(third, Program::kRaftd, SIGCONT);
+  cluster.Resume(leader, Program::kRaftd);
+  cluster.Resume(third, Program::kRaftd);
   ASSERT_TRUE(cluster.WaitForWrite(alone));
   HttpResponse again;
   for (int i = 0; i < 100 && again.status != 200; ++i) {
@@ -129,16 +128,16 @@ TEST(StaleProcessTest, WhoIsAskedAfterASleepOfItsOwnDoesNotAnswerFromBeforeIt) {
   ASSERT_EQ(node.Get("/v1/kv/k").body, "old");
   ASSERT_EQ(node.Get(bounded).status, 200);
   // The whole node sleeps, and the others move on.
-  for (const Program program : kPrograms) cluster.Signal(sleeper, program, SIGSTOP);
+  for (const Program program : kPrograms) cluster.Pause(sleeper, program);
   ASSERT_EQ(other.Put("k", "new").status, 204);
   std::this_thread::sleep_for(milliseconds(1500));  // beyond the bound
   for (const Program program : {Program::kStoraged, Program::kRouterd}) {
-    cluster.Signal(sleeper, program, SIGCONT);
+    cluster.Resume(sleeper, program);
   }
   // Its raftd still sleeps: "old" is out of the bound by now.
   const HttpResponse reply = node.Get(bounded);
   EXPECT_TRUE(reply.body == "new" || CodeIn(reply) == "too_stale") << reply.body;
-  cluster.Signal(sleeper, Program::kRaftd, SIGCONT);
+  cluster.Resume(sleeper, Program::kRaftd);
   ASSERT_TRUE(cluster.WaitForWrite(sleeper));
 }
 

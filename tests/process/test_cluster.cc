@@ -220,6 +220,13 @@ void TestCluster::Signal(int node, Program program, int signal) {
   CHECK(kill(Of(node, program).pid, signal) == 0);
 }
 
+void TestCluster::Pause(int node, Program program) {
+  Signal(node, program, SIGSTOP);
+  const pid_t pid = Of(node, program).pid;
+  int status = 0;
+  CHECK(waitpid(pid, &status, WUNTRACED) == pid && WIFSTOPPED(status));
+}
+
 void TestCluster::Kill(int node, Program program) {
   if (!Running(node, program)) return;
   Signal(node, program, SIGKILL);

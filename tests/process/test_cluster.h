@@ -56,6 +56,10 @@ class TestCluster {
   void Kill(int node, Program program);
   void KillNode(int node);
   void Signal(int node, Program program, int signal);
+  /// SIGSTOP, and returns when it has stopped: kill() alone may return before.
+  void Pause(int node, Program program);
+  /// SIGCONT.
+  void Resume(int node, Program program) { Signal(node, program, SIGCONT); }
   /// SIGTERM, reaped; gives the exit code.
   int Stop(int node, Program program);
   bool Running(int node, Program program);

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <csignal>
 #include <string>
 #include <thread>
 #include <vector>
@@ -24,7 +23,7 @@ void ExpectNoStaleReadsFromAWakingLeader(TestCluster& cluster) {
     ASSERT_NE(old_leader, 0);
     Node other(cluster, old_leader % 3 + 1);
     ASSERT_EQ(other.Put("color", "old").status, 204);
-    cluster.Signal(old_leader, Program::kRaftd, SIGSTOP);
+    cluster.Pause(old_leader, Program::kRaftd);
     const std::string fresh = "new" + std::to_string(round);
     HttpResponse put;
     for (int attempt = 0; attempt < 20 && put.status != 204; ++attempt) {
@@ -45,7 +44,7 @@ void ExpectNoStaleReadsFromAWakingLeader(TestCluster& cluster) {
       });
     }
     PauseMs(200);  // so that they wait at the sleeping raftd
-    cluster.Signal(old_leader, Program::kRaftd, SIGCONT);
+    cluster.Resume(old_leader, Program::kRaftd);
     for (std::thread& reader : readers) reader.join();
     ASSERT_TRUE(cluster.WaitForWrite(old_leader));
   }

@@ -138,7 +138,8 @@ void ReadLedger::BeginIndex(const Ticket& ticket, std::uint64_t deadline_ms, std
 bool ReadLedger::Bound(Read* read, std::uint64_t max_staleness_ms, std::uint64_t now_ms) {
   keep_fresh_until_ms_ = now_ms + kBoundedRecentMs;
   const auto& in_step = freshness_.in_step();
-  if (in_step && in_step->at_ms + max_staleness_ms >= now_ms) {
+  // Both times are cut to milliseconds: with >= it could be up to one longer ago than that.
+  if (in_step && in_step->at_ms + max_staleness_ms > now_ms) {
     read->index = in_step->index;
     return true;
   }
