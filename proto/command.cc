@@ -177,6 +177,15 @@ bool IsFirstFormat(const Operation& operation) {
          operation.scan == Scan() && !operation.version;
 }
 
+/// For what is small: the buffer grows as it is written.
+template <typename Value>
+std::string Encoded(const Value& value) {
+  std::string encoded;
+  StringSink sink(encoded);
+  WireWriter(sink).Put(value);
+  return encoded;
+}
+
 bool WritesAny(const std::vector<Operation>& operations) {
   return std::any_of(operations.begin(), operations.end(), [](const Operation& operation) {
     return operation.kind != Operation::Kind::kGet && operation.kind != Operation::Kind::kScan;
@@ -281,12 +290,7 @@ Result<Command> DecodeCommand(std::string_view encoded) {
   return command;
 }
 
-std::string EncodeCheckState(const CheckState& check) {
-  std::string encoded;
-  StringSink sink(encoded);
-  WireWriter(sink).Put(check);
-  return encoded;
-}
+std::string EncodeCheckState(const CheckState& check) { return Encoded(check); }
 
 Result<CheckState> DecodeCheckState(std::string_view encoded) {
   MsgpackReader head(encoded);
@@ -303,12 +307,7 @@ Result<CheckState> DecodeCheckState(std::string_view encoded) {
   return check;
 }
 
-std::string EncodeCommandResult(const CommandResult& result) {
-  std::string encoded;
-  StringSink sink(encoded);
-  WireWriter(sink).Put(result);
-  return encoded;
-}
+std::string EncodeCommandResult(const CommandResult& result) { return Encoded(result); }
 
 Result<CommandResult> DecodeCommandResult(std::string_view encoded) {
   MsgpackReader in(encoded);

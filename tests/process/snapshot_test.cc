@@ -27,8 +27,22 @@ ClusterOptions SmallLogs() {
   return options;
 }
 
+/// And snapshots that take seconds, so that something can happen meanwhile.
+ClusterOptions SlowSnapshots() {
+  ClusterOptions options = SmallLogs();
+  options.flags[Program::kStoraged].push_back("--snapshot-bytes-per-second");
+  options.flags[Program::kStoraged].push_back("1MiB");
+  return options;
+}
+
+bool HasLogged(const TestCluster& cluster, int node, const std::string& event) {
+  return cluster.ReadLog(node, Program::kStoraged).find(event) != std::string::npos;
+}
+bool IsFetching(const TestCluster& cluster, int node) {
+  return HasLogged(cluster, node, "fetching a snapshot");
+}
 bool HasInstalled(const TestCluster& cluster, int node) {
-  return cluster.ReadLog(node, Program::kStoraged).find("snapshot installed") != std::string::npos;
+  return HasLogged(cluster, node, "snapshot installed");
 }
 
 /// Large values, so that logs get long.
@@ -131,10 +145,7 @@ TEST(SnapshotTest, ANewNodeThatJoinsAfterTheLogsWereTrimmedComesBySnapshotUnderF
 }
 
 TEST(SnapshotTest, ANewNodeThatIsKilledWhileItJoinsBySnapshotJoinsAllTheSame) {
-  ClusterOptions options = SmallLogs();
-  options.flags[Program::kStoraged].push_back("--snapshot-bytes-per-second");
-  options.flags[Program::kStoraged].push_back("1MiB");
-  TestCluster cluster(options);
+  TestCluster cluster(SlowSnapshots());
   cluster.StartAll();
   Fill(cluster, 1, "key", 500);
   const int added = cluster.AddNode();
@@ -145,10 +156,7 @@ TEST(SnapshotTest, ANewNodeThatIsKilledWhileItJoinsBySnapshotJoinsAllTheSame) {
                  .url = cluster.Url(2) + "/v1/cluster/members?timeout=20s",
                  .body = cluster.MemberBody(added)});
   ASSERT_EQ(taken_in.status, 201) << taken_in.body << taken_in.error;
-  ASSERT_TRUE(WaitUntil([&] {
-    const std::string log = cluster.ReadLog(added, Program::kStoraged);
-    return log.find("fetching a snapshot") != std::string::npos;
-  }));
+  ASSERT_TRUE(WaitUntil([&] { return IsFetching(cluster, added); }));
   cluster.KillNode(added);
   cluster.StartNode(added);
   ASSERT_TRUE(WaitUntil([&] { return HasInstalled(cluster, added); }));
@@ -179,21 +187,14 @@ TEST(SnapshotTest, AStoragedWhoseFilesAreGoneIsFilledFromAnother) {
 }
 
 TEST(SnapshotTest, KillsOfEitherSideWhileItIsFetchedOnlyDelayIt) {
-  ClusterOptions options = SmallLogs();
-  options.flags[Program::kStoraged].push_back("--snapshot-bytes-per-second");
-  options.flags[Program::kStoraged].push_back("1MiB");
-  TestCluster cluster(options);
+  TestCluster cluster(SlowSnapshots());
   cluster.StartAll();
   const int down = AFollower(cluster);
   const int up = down == 3 ? 2 : 3;
   cluster.KillNode(down);
   Fill(cluster, up, "key", 700);
   cluster.StartNode(down);
-  const auto fetching = [&] {
-    const std::string log = cluster.ReadLog(down, Program::kStoraged);
-    return log.find("fetching a snapshot") != std::string::npos;
-  };
-  ASSERT_TRUE(WaitUntil(fetching));
+  ASSERT_TRUE(WaitUntil([&] { return IsFetching(cluster, down); }));
   cluster.Kill(down, Program::kStoraged);
   cluster.Start(down, Program::kStoraged);
   for (int node = 1; node <= 3; ++node) {

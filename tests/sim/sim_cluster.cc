@@ -493,31 +493,30 @@ bool SimCluster::AllWhole() const {
                       [this](const auto& each) { return checkers_.IsHurt(each->id()); });
 }
 
-/// Bytes of somebody's log rot. One log at a time until a leader has refilled it, and only where
-/// the others need nobody to elect one: more rot than that no quorum can heal.
-void SimCluster::RotOne() {
+/// The first node that the others can spare and that `hurt` finds something to hurt of.
+void SimCluster::HurtOne(const std::function<bool(NodeId)>& hurt) {
   const bool wiped =
       std::any_of(nodes_.begin(), nodes_.end(), [](const auto& each) { return each->wiped(); });
   if (replaced_ || wiped) return;
   const std::uint64_t first = streams_.nemesis.Below(options_.nodes);
   for (std::uint64_t i = 0; i < options_.nodes; ++i) {
     const NodeId target(1 + (first + i) % options_.nodes);
-    if (checkers_.CanSpare(target) && node(target).RotLog()) return;
+    if (checkers_.CanSpare(target) && hurt(target)) return;
   }
+}
+
+/// Bytes of somebody's log rot. One log at a time until a leader has refilled it, and only where
+/// the others need nobody to elect one: more rot than that no quorum can heal.
+void SimCluster::RotOne() {
+  HurtOne([this](NodeId target) { return node(target).RotLog(); });
 }
 
 /// The same for the end of a log. How much was lost with it nobody may know, so all others have to
 /// hold what was acknowledged there.
 void SimCluster::LoseOneTail(TimeUs down) {
-  const bool wiped =
-      std::any_of(nodes_.begin(), nodes_.end(), [](const auto& each) { return each->wiped(); });
-  if (replaced_ || wiped) return;
-  const std::uint64_t first = streams_.nemesis.Below(options_.nodes);
-  for (std::uint64_t i = 0; i < options_.nodes; ++i) {
-    const NodeId target(1 + (first + i) % options_.nodes);
-    if (!checkers_.CanSpare(target) || !checkers_.IsHeldByOthers(target)) continue;
-    if (node(target).LoseLogTail(down)) return;
-  }
+  HurtOne([this, down](NodeId target) {
+    return checkers_.IsHeldByOthers(target) && node(target).LoseLogTail(down);
+  });
 }
 
 /// All nodes but this one are up and agree who takes part, and that is no matter of dispute.

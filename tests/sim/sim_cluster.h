@@ -75,6 +75,7 @@ class SimCluster {
   void CrashOne(NodeId node);
   void WipeMachine(NodeId target);
   bool AllWhole() const;
+  void HurtOne(const std::function<bool(NodeId)>& hurt);
   void RotOne();
   void LoseOneTail(TimeUs down);
   void StartReplacing(NodeId target);

@@ -18,20 +18,9 @@ constexpr Limits kLimits = {
 
 /// Node 1 leads the others, all of which hold its whole log.
 LoneNode MakeLeader(std::size_t voters = 3, const Limits& limits = kLimits) {
-  LoneNode node = LoneNode::Fresh(voters, limits);
-  node.BecomeLeader();
-  for (std::uint64_t peer = 2; peer <= voters; ++peer) node.AcknowledgeAll(peer);
+  LoneNode node = LoneNode::Leading(voters, limits);
   node.Take<AppendRequest>();
   return node;
-}
-
-/// A tick in which all followers of three answer.
-void TickWithAll(LoneNode& node) {
-  node.Tick();
-  for (const std::uint64_t peer : {2U, 3U}) {
-    node.Receive(peer, HeartbeatReply{node.term(), 0});
-    node.AcknowledgeAll(peer);
-  }
 }
 
 TEST(DiskFullTest, ALeaderHandsOverAtOnceAndDoesNotStandUntilThereIsRoom) {
@@ -63,7 +52,7 @@ TEST(DiskFullTest, WhereOneDoesNotTakeOverTheNextIsAskedAndLessAndLessOften) {
       asked.push_back(wish.to);
       at.push_back(tick);
     }
-    TickWithAll(node);
+    node.TickAnswered();
   }
   ASSERT_GE(asked.size(), 4U);
   EXPECT_NE(asked[0], asked[1]);
@@ -76,7 +65,7 @@ TEST(DiskFullTest, WhereOneDoesNotTakeOverTheNextIsAskedAndLessAndLessOften) {
 TEST(DiskFullTest, ALeaderWhomNobodyRelievesServesReadsAndTakesNoProposals) {
   LoneNode node = MakeLeader();
   node.DiskFull(true);
-  while (node.view().handing_over_to) TickWithAll(node);
+  while (node.view().handing_over_to) node.TickAnswered();
   ASSERT_EQ(node.view().role, Role::kLeader);
   const LogIndex last = node.view().last_index;
   EXPECT_EQ(node.Propose({"a"}).refused, Refused::kDiskFull);
@@ -95,11 +84,11 @@ TEST(DiskFullTest, ALeaderWhomNobodyRelievesServesReadsAndTakesNoProposals) {
 TEST(DiskFullTest, ALeaderThatHasRoomAgainTakesProposalsAndLeadsOn) {
   LoneNode node = MakeLeader();
   node.DiskFull(true);
-  while (node.view().handing_over_to) TickWithAll(node);
+  while (node.view().handing_over_to) node.TickAnswered();
   node.DiskFull(false);
   EXPECT_FALSE(node.Propose({"a"}).refused);
   node.Take<TimeoutNow>();
-  for (int tick = 0; tick < 200; ++tick) TickWithAll(node);
+  for (int tick = 0; tick < 200; ++tick) node.TickAnswered();
   EXPECT_TRUE(node.Take<TimeoutNow>().empty());
 }
 
@@ -240,7 +229,7 @@ TEST(DiskFullTest, ALeaderThatLeftStepsDownWithoutOneMoreEntry) {
   ASSERT_FALSE(node.Take<TimeoutNow>().empty());
   node.DiskFull(true);
   const LogIndex last = node.view().last_index;
-  for (std::uint32_t tick = 0; tick < kLimits.election_ticks_min; ++tick) TickWithAll(node);
+  for (std::uint32_t tick = 0; tick < kLimits.election_ticks_min; ++tick) node.TickAnswered();
   EXPECT_EQ(node.view().role, Role::kFollower);
   EXPECT_EQ(node.view().last_index, last);
 }
@@ -252,8 +241,8 @@ TEST(DiskFullTest, AJointConfigurationIsLeftOnceThereIsRoom) {
             Reconfiguring::kStarted);
   ASSERT_FALSE(node.raft.membership().outgoing.empty());
   node.DiskFull(true);
-  while (node.view().handing_over_to) TickWithAll(node);
-  TickWithAll(node);
+  while (node.view().handing_over_to) node.TickAnswered();
+  node.TickAnswered();
   EXPECT_FALSE(node.raft.membership().outgoing.empty());
   node.DiskFull(false);
   EXPECT_TRUE(node.raft.membership().outgoing.empty());

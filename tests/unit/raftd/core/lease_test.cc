@@ -28,12 +28,7 @@ constexpr std::uint64_t kTimeout = kLimits.election_ticks_min;
 HeartbeatReply Promises(Term term, std::uint64_t round) { return {term, round, kPromiseMs}; }
 
 /// Node 1 leads the others, which hold its whole log; no lease yet.
-LoneNode MakeLeader(std::size_t voters = 3) {
-  LoneNode node = LoneNode::Fresh(voters, kLimits);
-  node.BecomeLeader();
-  for (std::uint64_t peer = 2; peer <= voters; ++peer) node.AcknowledgeAll(peer);
-  return node;
-}
+LoneNode MakeLeader(std::size_t voters = 3) { return LoneNode::Leading(voters, kLimits); }
 
 /// Ticks until a heartbeat is sent; its round.
 std::uint64_t NextRound(LoneNode& node) {

@@ -15,6 +15,13 @@ LoneNode LoneNode::Fresh(std::size_t voters, const Limits& limits) {
   return LoneNode(LogOfTerms({}, 0, voters), limits);
 }
 
+LoneNode LoneNode::Leading(std::size_t voters, const Limits& limits) {
+  LoneNode node = Fresh(voters, limits);
+  node.BecomeLeader();
+  for (std::uint64_t peer = 2; peer <= voters; ++peer) node.AcknowledgeAll(peer);
+  return node;
+}
+
 void LoneNode::Tick(std::uint64_t ticks) {
   for (std::uint64_t i = 0; i < ticks; ++i) Jump(1);
 }
@@ -131,6 +138,14 @@ void LoneNode::BecomeLeader() {
 
 void LoneNode::AcknowledgeAll(std::uint64_t follower) {
   Receive(follower, Accepted(term(), view().last_index.value()));
+}
+
+void LoneNode::TickAnswered() {
+  Tick();
+  for (const std::uint64_t peer : {2U, 3U}) {
+    Receive(peer, HeartbeatReply{term(), 0});
+    AcknowledgeAll(peer);
+  }
 }
 
 Membership Voters(std::size_t count) {

@@ -31,6 +31,9 @@ class LoneNode {
   explicit LoneNode(Recovered recovered, const Limits& limits = {}, std::uint64_t seed = 1);
   /// A new node of a cluster of `voters`.
   static LoneNode Fresh(std::size_t voters = 3, const Limits& limits = {});
+  /// Node 1 leads the others of `voters`, all of which hold its whole log. What it has sent until
+  /// then can still be taken.
+  static LoneNode Leading(std::size_t voters, const Limits& limits);
 
   void Tick(std::uint64_t ticks = 1);
   void Jump(std::uint64_t ticks);
@@ -54,6 +57,8 @@ class LoneNode {
   void BecomeLeader();
   /// The follower acknowledges all of the leader's log.
   void AcknowledgeAll(std::uint64_t follower);
+  /// A tick in which nodes 2 and 3 answer the leader's heartbeat and acknowledge its whole log.
+  void TickAnswered();
 
   View view() const { return raft.GetView(); }
   Term term() const { return view().term; }

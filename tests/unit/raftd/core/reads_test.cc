@@ -248,14 +248,26 @@ TEST(FollowerReadTest, EachAttemptHasANewNumberAndAnyOfThemIsAnswerEnough) {
   EXPECT_EQ(node.reads_ready.size(), 1U);
 }
 
+/// A follower that asked for reader 1 and, as no answer came, again for readers 1 and 2.
+struct AskedTwice {
+  LoneNode node;
+  std::uint64_t first = 0;
+  std::uint64_t second = 0;
+};
+
+AskedTwice AskTwice() {
+  AskedTwice asked{.node = FollowerOfTwo()};
+  asked.node.Read(1);
+  asked.first = asked.node.TakeTo<ReadIndexRequest>(2).at(0).number;
+  asked.node.Read(2);
+  asked.node.Tick(2ULL * Limits().heartbeat_ticks);
+  asked.second = asked.node.TakeTo<ReadIndexRequest>(2).at(0).number;
+  return asked;
+}
+
 // Who comes while an answer is awaited that got lost need not wait for it.
 TEST(FollowerReadTest, ANewAttemptTakesAlongWhoeverCameMeanwhile) {
-  LoneNode node = FollowerOfTwo();
-  node.Read(1);
-  const std::uint64_t first = node.TakeTo<ReadIndexRequest>(2).at(0).number;
-  node.Read(2);
-  node.Tick(2ULL * Limits().heartbeat_ticks);
-  const std::uint64_t second = node.TakeTo<ReadIndexRequest>(2).at(0).number;
+  auto [node, first, second] = AskTwice();
   node.Read(3);
   // The first request was sent before reader 2 came (R51).
   node.Receive(2, ReadIndexReply{Term(1), first, true, LogIndex(1)});
@@ -271,12 +283,7 @@ TEST(FollowerReadTest, ANewAttemptTakesAlongWhoeverCameMeanwhile) {
 }
 
 TEST(FollowerReadTest, ALateAnswerToANewerAttemptServesAllItAskedForOnce) {
-  LoneNode node = FollowerOfTwo();
-  node.Read(1);
-  const std::uint64_t first = node.TakeTo<ReadIndexRequest>(2).at(0).number;
-  node.Read(2);
-  node.Tick(2ULL * Limits().heartbeat_ticks);
-  const std::uint64_t second = node.TakeTo<ReadIndexRequest>(2).at(0).number;
+  auto [node, first, second] = AskTwice();
   node.Receive(2, ReadIndexReply{Term(1), second, true, LogIndex(1)});
   EXPECT_EQ(node.reads_ready.size(), 2U);
   node.Receive(2, ReadIndexReply{Term(1), first, true, LogIndex(1)});

@@ -35,9 +35,7 @@ void RunFor(Cluster& cluster, std::uint64_t ticks) {
 
 /// Node 1 leads `voters`, all of which hold its whole log.
 LoneNode MakeLeader(std::size_t voters = 3) {
-  LoneNode node = LoneNode::Fresh(voters, kLimits);
-  node.BecomeLeader();
-  for (std::uint64_t peer = 2; peer <= voters; ++peer) node.AcknowledgeAll(peer);
+  LoneNode node = LoneNode::Leading(voters, kLimits);
   node.Take<AppendRequest>();
   node.Take<Heartbeat>();
   return node;

@@ -16,20 +16,9 @@ constexpr Limits kLimits = {
 
 /// Node 1 leads the two others, which hold its whole log.
 LoneNode MakeLeader() {
-  LoneNode node = LoneNode::Fresh(3, kLimits);
-  node.BecomeLeader();
-  for (const std::uint64_t peer : {2U, 3U}) node.AcknowledgeAll(peer);
+  LoneNode node = LoneNode::Leading(3, kLimits);
   node.Take<AppendRequest>();
   return node;
-}
-
-/// Both others answer, and nobody stands.
-void TickWithAll(LoneNode& node) {
-  node.Tick();
-  for (const std::uint64_t peer : {2U, 3U}) {
-    node.Receive(peer, HeartbeatReply{node.term(), 0});
-    node.AcknowledgeAll(peer);
-  }
 }
 
 TEST(RoomLowTest, ALeaderHandsOverAtOnceToOneThatHasRoom) {
@@ -50,7 +39,7 @@ TEST(RoomLowTest, ALeaderWhomNobodyRelievesTakesWhatFreesRoomAndServesReads) {
   LoneNode node = MakeLeader();
   node.RoomLow(true);
   EXPECT_EQ(node.Propose({"a"}, 0, FreesRoom::kYes).refused, Refused::kMoving);
-  while (node.view().handing_over_to) TickWithAll(node);
+  while (node.view().handing_over_to) node.TickAnswered();
   ASSERT_EQ(node.view().role, Role::kLeader);
   EXPECT_EQ(node.Propose({"a"}).refused, Refused::kDiskFull);
   const LogIndex last = node.view().last_index;
@@ -72,7 +61,7 @@ TEST(RoomLowTest, ALeaderWhomNobodyRelievesTakesWhatFreesRoomAndServesReads) {
 TEST(RoomLowTest, MembersCanBeChanged) {
   LoneNode node = MakeLeader();
   node.RoomLow(true);
-  while (node.view().handing_over_to) TickWithAll(node);
+  while (node.view().handing_over_to) node.TickAnswered();
   EXPECT_EQ(node.Reconfigure({.add = {}, .promote = {}, .demote = {NodeId(3)}, .remove = {}}),
             Reconfiguring::kStarted);
 }
@@ -81,7 +70,7 @@ TEST(RoomLowTest, WithoutAnyRoomNothingIsTakenThatFreesSome) {
   LoneNode node = MakeLeader();
   node.RoomLow(true);
   node.DiskFull(true);
-  while (node.view().handing_over_to) TickWithAll(node);
+  while (node.view().handing_over_to) node.TickAnswered();
   EXPECT_EQ(node.Propose({"a"}, 0, FreesRoom::kYes).refused, Refused::kDiskFull);
   node.DiskFull(false);
   EXPECT_FALSE(node.Propose({"a"}, 0, FreesRoom::kYes).refused);

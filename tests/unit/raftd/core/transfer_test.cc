@@ -16,9 +16,7 @@ constexpr Limits kLimits = {
 
 /// Node 1 leads 2 and 3, both of which hold its whole log.
 LoneNode MakeLeader(std::size_t voters = 3) {
-  LoneNode node = LoneNode::Fresh(voters, kLimits);
-  node.BecomeLeader();
-  for (std::uint64_t peer = 2; peer <= voters; ++peer) node.AcknowledgeAll(peer);
+  LoneNode node = LoneNode::Leading(voters, kLimits);
   node.Take<AppendRequest>();
   return node;
 }

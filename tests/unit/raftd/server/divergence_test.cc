@@ -51,6 +51,15 @@ class DivergenceTest : public DriverCluster {
   bool Quarantined(int node) { return storage(node).diverged_at != 0; }
   /// So that the node's storage gives other hashes from the next entry on.
   void Spoil(int node) { storage(node).wrong_from = storage(node).last() + 1; }
+  /// One whose next entry goes wrong, after the time to find that out.
+  int QuarantineAFollower() {
+    RunUntilChecked();
+    const int wrong = AFollower();
+    Spoil(wrong);
+    Write();
+    Run(3 * kCheckMs);
+    return wrong;
+  }
 
   int leader_ = 0;
   std::uint64_t request_ = 0;
@@ -110,11 +119,7 @@ TEST_F(DivergenceTest, AReplicaThatDiffersFromTheMajorityIsQuarantinedAndTheOthe
 }
 
 TEST_F(DivergenceTest, AQuarantinedReplicaKeepsItsLogAndVotes) {
-  RunUntilChecked();
-  const int wrong = AFollower();
-  Spoil(wrong);
-  Write();
-  Run(3 * kCheckMs);
+  const int wrong = QuarantineAFollower();
   ASSERT_TRUE(Quarantined(wrong));
   // The other two need its vote, in a way: one of them is gone.
   const int gone = leader_;
@@ -229,11 +234,7 @@ TEST_F(DivergenceTest, ANewLeaderComparesWhatTheLastOneCouldNot) {
 }
 
 TEST_F(DivergenceTest, AQuarantinedReplicaThatWasRebuiltIsComparedAgain) {
-  RunUntilChecked();
-  const int wrong = AFollower();
-  Spoil(wrong);
-  Write();
-  Run(3 * kCheckMs);
+  const int wrong = QuarantineAFollower();
   ASSERT_TRUE(Quarantined(wrong));
   storage(wrong).wrong_from = UINT64_MAX;
   storage(wrong).diverged_at = 0;
