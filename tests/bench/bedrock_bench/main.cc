@@ -143,7 +143,7 @@ std::string Join(const std::vector<std::string>& words) {
 /// Runs this program again for one set, engine and settings. Gives its results.
 std::vector<Result> RunInChild(const Choice& choice, const WorkloadSet& set, const Engine& engine,
                                Settings settings, int round) {
-  const std::filesystem::path folder = choice.directory / "bedrock_bench";
+  const std::filesystem::path folder = choice.directory / "bedrock_bench_data";
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   const std::string results_path = (folder / "results.jsonl").string();
@@ -312,7 +312,7 @@ int Main(int argc, char** argv) {
       ("rounds", "medians are of so many", cxxopts::value<int>()->default_value("3"))          //
       ("threads", "readers at the same time", cxxopts::value<unsigned>()->default_value("1"))  //
       ("key-format", "text or binary", cxxopts::value<std::string>()->default_value("text"))   //
-      ("directory", "where databases are made, in a folder bedrock_bench",
+      ("directory", "where databases are made, in a folder bedrock_bench_data",
        cxxopts::value<std::string>()->default_value("."))  //
       ("json", "file for one line of JSON a result",
        cxxopts::value<std::string>()->default_value(""))                        //
