@@ -59,13 +59,15 @@ std::vector<std::uint64_t> Segments(MemoryFileSystem& files, const std::string& 
   return numbers;
 }
 
-/// A segment's batches that something proves.
+/// A segment's batches that something proves, as far as their pages are in the file: what fills the
+/// last one's page may be gone with the end that was lost (LoseTail).
 std::vector<raft::Batch> ProvedBatches(const std::string& content, std::uint64_t number,
                                        bool closed) {
   const auto header = raft::DecodeSegmentHeader(std::string_view(content).substr(0, kPageBytes));
   if (!header.ok()) return {};
   std::vector<raft::Batch> batches =
       raft::ScanSegment(content, number, {header->prev_seq, header->chain}).batches;
+  std::erase_if(batches, [&](const raft::Batch& batch) { return batch.end > content.size(); });
   if (closed) return batches;
   std::uint64_t proved = kPageBytes + header->reset_bytes;
   for (const raft::Batch& batch : batches) {
