@@ -186,6 +186,7 @@ void SimRules::OnOutput(const raft::Raft& core, const View& view, const raft::Ou
     }
     CheckReads(members, output);
     CheckFed(view, output);
+    CheckWished(view, output);
   }
   CheckHeld(view, output);
   before_ = view;
@@ -202,6 +203,7 @@ void SimRules::TakeOver(const View& view, const raft::Membership& members) {
   asked_reads_.clear();
   lasts_.clear();
   lasts_.emplace_back(now_, before_.last_index);
+  wished_.reset();
   members_ = members;
   before_.term = view.term;
 }
@@ -487,6 +489,20 @@ void SimRules::CheckFed(const View& view, const raft::Output& output) {
       Fail("a silent follower is sent a window of entries and no more", FormatNodeId(outgoing.to));
     }
     CheckProbe(view, outgoing.to, append->prev_index);
+  }
+}
+
+/// A wish to stand that has left may be granted by a quorum until one holds an entry that whoever
+/// it was sent to lacks, and until then no lease keeps anybody from it (R58).
+void SimRules::CheckWished(const View& view, const raft::Output& output) {
+  for (const raft::Outgoing& outgoing : output.now) {
+    const auto* wish = std::get_if<raft::TimeoutNow>(&outgoing.message);
+    if (wish != nullptr) wished_ = std::max(wished_.value_or(LogIndex()), wish->last_index);
+  }
+  if (wished_ && view.commit <= *wished_ && view.lease_until > now_) {
+    Fail("no lease lasts while somebody may stand at the leader's wish",
+         "asked at " + std::to_string(wished_->value()) + ", committed " +
+             std::to_string(view.commit.value()));
   }
 }
 

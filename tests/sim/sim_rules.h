@@ -98,6 +98,7 @@ class SimRules {
                       std::string_view reader);
   void CheckPromoted(const raft::View& view, const raft::Write& write);
   void CheckFed(const raft::View& view, const raft::Output& output);
+  void CheckWished(const raft::View& view, const raft::Output& output);
   void CheckProbe(const raft::View& view, NodeId follower, LogIndex place);
   void CheckHeld(const raft::View& view, const raft::Output& output);
   void TakeOver(const raft::View& view, const raft::Membership& members);
@@ -143,6 +144,9 @@ class SimRules {
   std::map<raft::Ticket, std::uint64_t> own_reads_;  ///< After which input they came.
   std::map<std::pair<NodeId, std::uint64_t>, std::uint64_t> asked_reads_;  ///< (node, number)
   std::deque<std::pair<std::uint64_t, LogIndex>> lasts_;  ///< (tick, last index), ascending.
+  /// Of the log that ends here somebody was asked to stand, and may be at it still; none: nobody
+  /// was.
+  std::optional<LogIndex> wished_;
 };
 
 }  // namespace bedrock::sim
