@@ -116,9 +116,11 @@ void Follower::AdvanceCommit(Node& node, LogIndex leader_commit, LogIndex proved
 
 void Follower::OnHeartbeat(Node& node, const Heartbeat& heartbeat) {
   node.trim = heartbeat.trim;
-  // It carries at most what this follower acknowledged as durable (R18).
-  if (heartbeat.commit > node.log.last_index()) {
-    // So the log lost entries (R73). Say so, as an answer to an append there would.
+  // It carries at most what this follower acknowledged as durable (R18). A log that has lost its
+  // end may hold what it had taken back before that: there only an append proves what is committed.
+  const bool doubtful = node.refill.lost_up_to && heartbeat.commit > node.commit;
+  if (doubtful || heartbeat.commit > node.log.last_index()) {
+    // The log lost what was acknowledged (R73). Say so, as an answer to an append there would.
     node.refill.lost_up_to = std::max(node.refill.lost_up_to, heartbeat.commit);
     Refuse(node, AppendRequest{.term = heartbeat.term,
                                .prev_index = heartbeat.commit,

@@ -257,6 +257,55 @@ TEST(LostLogTest, AHeartbeatAboveTheLastEntryProvesALossAndIsSurvived) {
   EXPECT_FALSE(node.view().refilling);
 }
 
+// R18, R73: it leans on what this node acknowledged, and some of that is gone.
+TEST(LostLogTest, AHeartbeatCommitsNothingBeforeTheLogIsRefilled) {
+  Recovered recovered = LogOfTerms({1, 1, 1}, 2);
+  recovered.health.lost_up_to = LogIndex(4);
+  LoneNode node(recovered);
+  node.Receive(2, Beat(2, 2));
+  EXPECT_EQ(node.view().commit, LogIndex(0));
+  const auto replies = node.TakeTo<AppendReply>(2);
+  ASSERT_EQ(replies.size(), 1U);
+  EXPECT_EQ(replies[0], RefusedAt(Term(2), 2, 1, 2));
+  node.Receive(2, MakeAppend(2, 1, 1, {2}, 2));
+  EXPECT_EQ(node.view().commit, LogIndex(2));
+  ASSERT_TRUE(node.view().refilling);
+  // Of what an append has proved nothing is asked for again.
+  node.Take<AppendReply>();
+  node.Receive(2, Beat(2, 2));
+  EXPECT_TRUE(node.Take<AppendReply>().empty());
+}
+
+// R18, R73: what a cut had taken back stands there again, as long as the leader's log.
+TEST(LostLogTest, AnIdleLeaderReplacesEntriesThatALostCutHadTakenBack) {
+  Cluster cluster({.nodes = 3, .compact = false});
+  const std::uint64_t first = cluster.Elect();
+  const std::uint64_t leader = first % 3 + 1;
+  cluster.Transfer(first, leader);
+  cluster.Stabilize();
+  ASSERT_EQ(cluster.leader(), leader);
+  for (int i = 0; i < 5; ++i) cluster.Propose(leader, "a");
+  cluster.Stabilize();
+  const std::uint64_t victim = leader % 3 + 1;
+  cluster.Crash(victim);
+  FakeDisk& disk = cluster.disk(victim);
+  ASSERT_EQ(disk.last_index(), LogIndex(7));
+  for (std::uint64_t i = 2; i <= 7; ++i) disk.entries[i - 1] = MakeEntry(1, i, "taken back");
+  disk.commit_hint = LogIndex(1);
+  disk.health.lost_up_to = LogIndex(8);
+  cluster.Restart(victim);
+  for (std::uint32_t i = 0; i < 3 * Limits().heartbeat_ticks; ++i) {
+    cluster.TickAll(1);
+    cluster.Stabilize();
+  }
+  EXPECT_EQ(cluster.leader(), leader);
+  EXPECT_EQ(cluster.Applied(victim), cluster.Applied(leader));
+  EXPECT_TRUE(cluster.view(victim).refilling);
+  cluster.Propose(leader, "a");
+  cluster.Stabilize();
+  EXPECT_FALSE(cluster.view(victim).refilling);
+}
+
 // R73: the whole way round, without anybody telling the leader.
 TEST(LostLogTest, AnIdleLeaderRefillsAFollowerThatLostItsTail) {
   Cluster cluster({.nodes = 3, .compact = false});
