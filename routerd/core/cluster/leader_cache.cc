@@ -15,30 +15,44 @@ void LeaderCache::OnRefused(NodeId from, NodeId hint, Term term, std::uint64_t n
 }
 
 void LeaderCache::Learn(NodeId from, NodeId leader, Term term, std::uint64_t now_ms) {
-  if (term < leader_.term) return;
-  if (term > leader_.term) {
-    leader_ = {leader, term};
+  if (!leader) return LearnOfNone(from, term, now_ms);
+  if (term < led_.term) return;
+  // What others say of a term before the claimed one they may have said before the claim.
+  const bool fresh = leader == from || term >= claimed_ || now_ms > claimed_ms_ + silence_ms_;
+  if (hidden_ && !fresh) return;
+  if (term > led_.term) {
+    led_ = {leader, term};
     deposed_ = false;
-    confirmed_ms_ = now_ms;
-    return;
-  }
-  if (from == leader_.node && leader != from) {
-    leader_.node = NodeId();
+  } else if (from == led_.node && leader != from) {
+    led_.node = NodeId();
     deposed_ = true;
     return;
-  }
-  if (!leader) return;
-  // Links keep their order, so a node's own word about itself is its newest.
-  if (!leader_.node && (!deposed_ || leader == from)) {
-    leader_.node = leader;
+  } else if (!led_.node && (!deposed_ || leader == from)) {
+    // Links keep their order, so a node's own word about itself is its newest.
+    led_.node = leader;
     deposed_ = false;
   }
-  if (leader == leader_.node) confirmed_ms_ = now_ms;
+  if (leader != led_.node) return;
+  hidden_ = false;
+  confirmed_ms_ = now_ms;
+}
+
+void LeaderCache::LearnOfNone(NodeId from, Term term, std::uint64_t now_ms) {
+  if (term < led_.term) return;
+  if (from == led_.node) {
+    led_.node = NodeId();
+    deposed_ = true;
+  }
+  if (term == led_.term || term <= claimed_) return;
+  claimed_ = term;
+  claimed_ms_ = now_ms;
+  hidden_ = true;
 }
 
 LeaderCache::Leader LeaderCache::leader(std::uint64_t now_ms) const {
-  if (now_ms > confirmed_ms_ + silence_ms_) return {NodeId(), leader_.term};
-  return leader_;
+  if (hidden_) return {NodeId(), claimed_};
+  if (now_ms > confirmed_ms_ + silence_ms_) return {NodeId(), led_.term};
+  return led_;
 }
 
 }  // namespace bedrock::router

@@ -10,9 +10,13 @@ namespace bedrock::router {
 /// Who leads, as far as a router can know: from what raftds say of themselves and of others, and
 /// from their refusals. Never authoritative: a wrong belief costs a retry, not safety.
 ///
-/// - A higher term replaces everything that was known of lower ones.
+/// - Whoever leads a higher term replaces everything that was known of lower ones.
 /// - Within a term there is one leader; who was seen to lead it and then says it does not has
 ///   stepped down for the rest of that term, and what others still say of it is old news.
+/// - A higher term that nobody is known to lead hides who led before, once: most likely it will be
+///   led in a moment. But whoever stands in it may have died, or reach no other node, before
+///   anybody heard of it, and then the old leader leads on. So that counts again as soon as it says
+///   once more that it leads; where only others say so, `silence_ms` later.
 /// - A belief that nobody has confirmed for `silence_ms` is none.
 ///
 /// Pure; one thread.
@@ -36,11 +40,16 @@ class LeaderCache {
  private:
   /// `from` claims that `leader` (none: it knows of none) leads `term`.
   void Learn(NodeId from, NodeId leader, Term term, std::uint64_t now_ms);
+  /// `from` is in `term` and knows of nobody who leads it.
+  void LearnOfNone(NodeId from, Term term, std::uint64_t now_ms);
 
   std::uint64_t silence_ms_;
-  Leader leader_;
-  bool deposed_ = false;  // leader_.term had a leader, who stepped down
+  Leader led_;            // the highest term that somebody was said to lead, and who does
+  bool deposed_ = false;  // who led it stepped down
   std::uint64_t confirmed_ms_ = 0;
+  Term claimed_;  // the highest term that was heard of with nobody to lead it
+  std::uint64_t claimed_ms_ = 0;
+  bool hidden_ = false;  // led_, by the claim
 };
 
 }  // namespace bedrock::router

@@ -60,6 +60,37 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"AHigherTermWithoutLeaderForgets",
              {Said{kN2, Role::kLeader, kN2, 3}, Said{kN3, Role::kCandidate, {}, 4}},
              {{}, Term(4)}},
+        Case{"WhoStillLeadsAnEarlierTermCountsAgain",
+             {Said{kN2, Role::kLeader, kN2, 3}, Said{kN3, Role::kCandidate, {}, 4},
+              Said{kN2, Role::kLeader, kN2, 3}},
+             {kN2, Term(3)}},
+        Case{"TheSameClaimHidesItOnce",
+             {Said{kN2, Role::kLeader, kN2, 3}, Said{kN3, Role::kCandidate, {}, 4},
+              Said{kN2, Role::kLeader, kN2, 3}, Said{kN3, Role::kCandidate, {}, 4}},
+             {kN2, Term(3)}},
+        Case{"AHigherClaimHidesItAgain",
+             {Said{kN2, Role::kLeader, kN2, 3}, Said{kN3, Role::kCandidate, {}, 4},
+              Said{kN2, Role::kLeader, kN2, 3}, Said{kN3, Role::kCandidate, {}, 5}},
+             {{}, Term(5)}},
+        Case{"OthersMayHaveNamedItBeforeTheClaim",
+             {Said{kN2, Role::kLeader, kN2, 3}, Said{kN3, Role::kCandidate, {}, 4},
+              Said{kN1, Role::kFollower, kN2, 3}},
+             {{}, Term(4)}},
+        Case{"WhoLedBeforeThatIsOldNews",
+             {Said{kN2, Role::kLeader, kN2, 3}, Said{kN3, Role::kCandidate, {}, 4},
+              Said{kN1, Role::kLeader, kN1, 2}},
+             {{}, Term(4)}},
+        Case{"WhoGaveUpForTheHigherTermIsNotReinstated",
+             {Said{kN2, Role::kLeader, kN2, 3}, Said{kN2, Role::kFollower, {}, 4},
+              Said{kN1, Role::kFollower, kN2, 3}},
+             {{}, Term(4)}},
+        Case{"AClaimInVainIsForgottenWhenItsTermIsLed",
+             {Said{kN2, Role::kLeader, kN2, 3}, Said{kN3, Role::kCandidate, {}, 4},
+              Said{kN2, Role::kLeader, kN2, 3}, Said{kN1, Role::kFollower, kN3, 4}},
+             {kN3, Term(4)}},
+        Case{"AnEarlierTermIsLedWhereTheFirstWordWasOfALaterOne",
+             {Said{kN3, Role::kCandidate, {}, 4}, Said{kN2, Role::kLeader, kN2, 3}},
+             {kN2, Term(3)}},
         Case{"ALowerTermIsOldNews",
              {Said{kN3, Role::kLeader, kN3, 4}, Said{kN2, Role::kLeader, kN2, 3}},
              {kN3, Term(4)}},
@@ -102,6 +133,31 @@ TEST(LeaderCacheTest, AFollowersWordConfirms) {
   cache.OnStatus(StatusOf(kN2, Role::kLeader, kN2, Term(3)), 1000);
   cache.OnStatus(StatusOf(kN1, Role::kFollower, kN2, Term(3)), 2000);
   EXPECT_EQ(cache.leader(3000).node, kN2);
+}
+
+// A candidate's term reaches the routers and nobody else: it dies, and the old leader leads on.
+TEST(LeaderCacheTest, WhatOthersSayOfTheOldLeaderCountsOnceTheClaimIsOld) {
+  LeaderCache cache(1500);
+  cache.OnStatus(StatusOf(kN2, Role::kLeader, kN2, Term(3)), 1000);
+  cache.OnStatus(StatusOf(kN3, Role::kCandidate, NodeId(), Term(4)), 1000);
+  cache.OnStatus(StatusOf(kN1, Role::kFollower, kN2, Term(3)), 2500);
+  EXPECT_EQ(cache.leader(2500), (Leader{NodeId(), Term(4)}));
+  cache.OnStatus(StatusOf(kN1, Role::kFollower, kN2, Term(3)), 2501);
+  EXPECT_EQ(cache.leader(2501), (Leader{kN2, Term(3)}));
+}
+
+// The claimer is alive, but reaches no other raftd: it says so for ever.
+TEST(LeaderCacheTest, AClaimThatIsRepeatedDoesNotKeepTheOldLeaderHidden) {
+  LeaderCache cache(1500);
+  cache.OnStatus(StatusOf(kN2, Role::kLeader, kN2, Term(3)), 1000);
+  cache.OnStatus(StatusOf(kN3, Role::kCandidate, NodeId(), Term(4)), 1000);
+  EXPECT_EQ(cache.leader(1000).node, NodeId());
+  for (std::uint64_t now_ms = 1100; now_ms < 10'000; now_ms += 200) {
+    cache.OnStatus(StatusOf(kN2, Role::kLeader, kN2, Term(3)), now_ms);
+    EXPECT_EQ(cache.leader(now_ms), (Leader{kN2, Term(3)}));
+    cache.OnStatus(StatusOf(kN3, Role::kCandidate, NodeId(), Term(4)), now_ms + 100);
+    EXPECT_EQ(cache.leader(now_ms + 100), (Leader{kN2, Term(3)}));
+  }
 }
 
 }  // namespace
