@@ -328,7 +328,7 @@ void SimMachine::OnRotFound() {
 }
 
 void SimMachine::OnFoundWhole() {
-  disks_[kStorageDisk].rots = false;
+  disks_[kStorageDisk].rots = disks_[kStorageDisk].rot_found = false;
   altered_at_ = LogIndex();
   world_.checkers.OnFoundWhole(id_);
 }
