@@ -140,6 +140,20 @@ void DrawRouter(Random& random, ClusterOptions& o) {
   o.commands_in_flight_max = OneOf<3>(random, {1, 8, 4096});
 }
 
+/// Raft elects and keeps a leader where the time to broadcast, disks included, is well below the
+/// election timeout (Ongaro and Ousterhout 2014, 5.6); beyond that one election follows the other
+/// for ever, as it must. So no timeout is below twice the longest broadcast that there may be once
+/// the network is healed (four times the mean one): a sync of whoever answers, and three turns of
+/// loops. While it is not, delays are beyond any bound.
+void BoundElections(ClusterOptions& o) {
+  const TimeUs broadcast_us = o.sync_us_max + 3 * o.turn_us_max;
+  const TimeUs tick_us = o.tick_ms * 1'000;
+  const std::uint64_t least = (2 * broadcast_us + tick_us - 1) / tick_us;
+  if (o.election_ticks_min >= least) return;
+  o.election_ticks_max = o.election_ticks_max * least / o.election_ticks_min;
+  o.election_ticks_min = least;
+}
+
 void DrawFaults(Random& random, ClusterOptions& o) {
   o.clock_skew_per_mille = OneOf<3>(random, {0, 10, 100});
   o.wall_skew_ms = OneOf<3>(random, {0, 50, 20'000});
@@ -149,10 +163,11 @@ void DrawFaults(Random& random, ClusterOptions& o) {
   o.loss = Maybe(random, 150);
   o.duplication = Maybe(random, 150);
   o.late = Maybe(random, 30);
-  o.late_us_max = 3 * o.election_ticks_max * o.tick_ms * 1'000;
   o.local_delay_us_max = OneOf<3>(random, {10, 100, 3'000});
   o.sync_us_max = OneOf<4>(random, {10, 1'000, 5'000, 30'000});
   o.job_us_max = OneOf<3>(random, {100, 3'000, 50'000});
+  BoundElections(o);
+  o.late_us_max = 3 * o.election_ticks_max * o.tick_ms * 1'000;
 }
 
 void DrawClients(Random& random, ClusterOptions& o) {

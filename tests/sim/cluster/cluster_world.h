@@ -47,8 +47,9 @@ struct ClusterStats {
   std::uint64_t checks = 0;          ///< Of the state, on each replica.
   std::uint64_t altered = 0;         ///< Values that became others in one replica's engine.
   std::uint64_t alterations_found = 0;
-  std::uint64_t wrong_answers = 0;  ///< Of who was altered and not found: nobody sees them.
-  std::uint64_t rot_found = 0;      ///< By whom it concerned, before the second phase.
+  std::uint64_t differences_settled = 0;  ///< Of those, where no majority could tell.
+  std::uint64_t wrong_answers = 0;        ///< Of who was altered and not found: nobody sees them.
+  std::uint64_t rot_found = 0;            ///< By whom it concerned, before the second phase.
   std::uint64_t flushes = 0;
   std::uint64_t fetches = 0;         ///< Snapshots that were begun to be fetched, each life anew.
   std::uint64_t fetches_broken = 0;  ///< By the end of the process that fetched.

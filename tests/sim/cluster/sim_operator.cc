@@ -19,6 +19,9 @@ constexpr TimeUs kAskUs = 150'000;  ///< Between two times that it asks for the 
 constexpr TimeUs kTryUs = 10'000;   ///< Between two looks whether something may be done.
 constexpr TimeUs kPatienceUs = 1'000'000;
 constexpr std::uint32_t kTimeoutMs = 1'000;
+constexpr TimeUs kLookUs = 500'000;  ///< Between two looks at what the leader's status says.
+/// Between the first status by which replicas differ and somebody who does something about it.
+constexpr TimeUs kDifferUs = 5'000'000;
 
 bool Contains(const std::vector<NodeId>& set, NodeId node) {
   return std::find(set.begin(), set.end(), node) != set.end();
@@ -246,6 +249,7 @@ bool SimOperator::LetRotNow(SimMachine& target, std::uint64_t disk, std::uint64_
   impaired_ = &target;
   return true;
 }
+
 void SimOperator::Alter(SimMachine& target) {
   if (world_.options.check_ms == 0) return;  // nobody would notice
   Try(world_.scheduler.now() + kPatienceUs, [this, &target] {
@@ -254,6 +258,29 @@ void SimOperator::Alter(SimMachine& target) {
     target.AlterNext();
     return true;
   });
+}
+
+void SimOperator::Calm() {
+  calm_ = true;
+  LookForDifferences();
+}
+
+/// Which one is wrong nobody can tell from the replicas alone: who runs a cluster knows it from a
+/// backup, or from what the data mean. Another voter holds whatever the wrong one loses, in its
+/// engine or in its log, since a majority has all that is committed.
+void SimOperator::LookForDifferences() {
+  if (world_.checkers.failed()) return;
+  const TimeUs now = world_.scheduler.now();
+  const SimMachine* leader = FindLeader(machines_);
+  if (leader == nullptr || !leader->raftd().differing()) {
+    differ_since_.reset();
+  } else if (!differ_since_) {
+    differ_since_ = now;
+  } else if (now - *differ_since_ >= kDifferUs && !AllIsWell() && impaired_->altered_at()) {
+    ++world_.stats.differences_settled;
+    impaired_->OnRotFound();
+  }
+  world_.scheduler.After(kLookUs, [this] { LookForDifferences(); });
 }
 
 }  // namespace bedrock::sim

@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "common/env/random.h"
@@ -63,8 +64,9 @@ class SimOperator final : public FrameReceiver {
   bool idle() const { return steps_.empty(); }
   /// All that was lost was brought back.
   bool AllIsWell();
-  /// From now on nothing is begun any more.
-  void Calm() { calm_ = true; }
+  /// From now on nothing is begun any more; but where the leader's status goes on saying that
+  /// replicas differ and no majority can tell which one is wrong, the wrong one is rebuilt.
+  void Calm();
 
   void OnParcel(const Parcel& /*parcel*/) override {}
 
@@ -84,6 +86,7 @@ class SimOperator final : public FrameReceiver {
   /// All members, but this one if there is one, are up and agree who they are.
   bool Calmly(const SimMachine* but) const;
   bool OthersHoldWhatLogsDropped(const SimMachine& but) const;
+  void LookForDifferences();
   bool MayImpair(const SimMachine& target);
 
   const ClusterWorld world_;
@@ -96,6 +99,7 @@ class SimOperator final : public FrameReceiver {
   bool demoted_ = false;  ///< Or removed, at somebody's wish.
   bool calm_ = false;
   SimMachine* impaired_ = nullptr;
+  std::optional<TimeUs> differ_since_;  ///< What leaders' statuses say.
 };
 
 }  // namespace bedrock::sim

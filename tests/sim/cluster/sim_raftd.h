@@ -33,6 +33,10 @@ class SimRaftd final : public SimProcess, private raft::Transport {
   std::optional<raft::View> view() const;
   /// It was told that this node must not take part any more, and has ended for good.
   bool refused() const { return refused_; }
+  /// What its status tells of replicas that differ with no majority for either (DivergenceDesk).
+  LogIndex differing() const {
+    return driver_ == nullptr ? LogIndex() : driver_->divergence().differing();
+  }
   /// Null while it is down.
   const raft::Membership* membership() const {
     return driver_ == nullptr ? nullptr : &driver_->membership();
