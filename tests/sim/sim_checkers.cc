@@ -419,7 +419,11 @@ void SimCheckers::CheckAccepted(NodeId node, NodeId leader, const AppendReply& r
   if (!reply.index) return;
   // A newer leader, in the same turn, may have cut it: the old one can commit nothing by it.
   if (state.term > reply.term) return;
-  if (mark == nullptr || mark->seq > durable) {
+  // Said before a reset in the same turn: what that takes the place of is on the disk until then.
+  const EntryMark* kept = reply.index <= state.memory.base ? state.disk.At(reply.index) : nullptr;
+  const bool was_durable =
+      mark != nullptr && kept != nullptr && kept->term == mark->term && kept->seq <= durable;
+  if (mark == nullptr || (mark->seq > durable && !was_durable)) {
     Fail("nothing is acknowledged before it is durable",
          Text(Name(node), " acknowledges ", reply.index.value(), " with ", durable.value(),
               " durable"));
