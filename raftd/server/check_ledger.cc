@@ -29,9 +29,9 @@ std::vector<CheckLedger::Finding> CheckLedger::Judge(const Membership& membershi
   differing_ = LogIndex();
   for (auto& [index, entry] : entries_) {
     std::erase_if(entry, [&](const auto& said) { return !IsMember(membership, said.first); });
-    const auto has = [&entry](NodeId member, std::uint64_t hash) {
-      const auto said = entry.find(member);
-      return said != entry.end() && said->second.check.kind == Kind::kHash &&
+    const auto has = [&answers = entry](NodeId member, std::uint64_t hash) {
+      const auto said = answers.find(member);
+      return said != answers.end() && said->second.check.kind == Kind::kHash &&
              said->second.check.hash == hash;
     };
     std::optional<std::uint64_t> right;

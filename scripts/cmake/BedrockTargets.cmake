@@ -8,8 +8,7 @@ target_compile_options(bedrock_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
   # Initializers leave out what keeps its default. g++ warns of that in designated ones, clang in the others.
-  $<$<CXX_COMPILER_ID:GNU>:-Wno-missing-field-initializers>
-  $<$<CXX_COMPILER_ID:Clang>:-Wno-missing-field-initializers>
+  -Wno-missing-field-initializers
   # g++ 12 warns of overlapping copies inside std::string operator+ that can't happen (GCC bug 105651).
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
   # g++ 12 takes the empty half of an inlined std::optional for an uninitialized value (GCC bug 80635); clang's analysis
