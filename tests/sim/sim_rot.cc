@@ -176,20 +176,22 @@ bool LoseTail(MemoryFileSystem& files, const std::string& directory, Random& ran
   if (!header.ok()) return false;
   const raft::SegmentScan scan =
       raft::ScanSegment(content, segments.back(), {header->prev_seq, header->chain});
-  // Behind the last cut: with it what it took back would stand there again.
-  std::uint64_t kept = kPageBytes;
-  for (const raft::Batch& batch : scan.batches) {
-    if (HoldsCut(content, segments.back(), batch)) kept = batch.end;
-  }
   // With the segment of a reset all would be gone, or what the reset has made an end of come back.
-  const bool may_go = segments.size() > 1 && !header->resets() && kept == kPageBytes;
+  const bool may_go = segments.size() > 1 && !header->resets();
   if (may_go && random.Chance(1, 2)) {
     Must(files.Remove(last));
     Must(files.SyncDirectory(LogFolder(directory)));
     return true;
   }
+  // Cuts are rare, and what they had taken back stands there again without them.
+  const auto cut = std::find_if(
+      scan.batches.rbegin(), scan.batches.rend(),
+      [&](const raft::Batch& batch) { return HoldsCut(content, segments.back(), batch); });
+  const bool loses_cut = cut != scan.batches.rend() && random.Chance(1, 2);
+  const std::uint64_t begin = loses_cut ? cut->start : kPageBytes;
+  const std::uint64_t end = loses_cut ? begin + cut->tail.bytes : scan.end;
   const auto file = Must(files.Open(last, OpenMode::kReadWrite));
-  Must(file->Truncate(kept + random.Below(scan.end - kept + 1)));
+  Must(file->Truncate(begin + random.Below(end - begin + 1)));
   Must(file->Sync());
   return true;
 }

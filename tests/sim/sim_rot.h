@@ -43,8 +43,8 @@ bool RotVoteSlot(MemoryFileSystem& files, const std::string& directory, Random& 
 /// A slot of the vote file can't be read.
 bool IsVoteSlotLost(MemoryFileSystem& files, const std::string& directory);
 
-/// The end of the log is gone: its newest segment, or the end of that one; but no cut, with which
-/// what it took back would stand there again (raftd/log/README.md, "What is left to chance").
+/// The end of the log is gone: its newest segment, or the end of that one, often with a cut, so that
+/// what that took back stands there again (raftd/log/README.md, "What is left to chance").
 /// False: there is nothing that could go. REQUIRES: nobody has the log open.
 bool LoseTail(MemoryFileSystem& files, const std::string& directory, Random& random);
 
