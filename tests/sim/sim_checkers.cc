@@ -897,6 +897,13 @@ void SimCheckers::OnLease(const View& view, TimeUs until_us, TimeUs now) {
   now_ = now;
   at(view.id).lease_term = view.term;
   at(view.id).lease_until = until_us;
+  if (until_us <= now || beyond_drift_ || leaders_.empty()) return;
+  const auto& [term, leader] = *leaders_.rbegin();
+  if (term > view.term) {
+    Fail("no lease comes back once somebody else was elected",
+         Text(Name(view.id), " in term ", view.term.value(), ", ", Name(leader), " in term ",
+              term.value()));
+  }
 }
 
 void SimCheckers::CheckLeases(NodeId leader, Term term) {

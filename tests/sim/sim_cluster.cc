@@ -321,6 +321,7 @@ void SimCluster::Disturb() {
       {options_.weight_failed_sync, [&] { node(target).FailNextSync(); }},
       {options_.weight_link_reset, [&] { node(target).LinkReset(other); }},
       {options_.weight_transfer, [this] { TransferLeadership(); }},
+      {options_.weight_late_wish, [this] { DelayWish(); }},
       {options_.weight_wipe_machine, [&] { WipeMachine(target); }},
       {options_.weight_replace, [&] { StartReplacing(target); }},
       {options_.weight_low_space, [&] { node(target).RunLowOnSpace(low); }},
@@ -401,6 +402,27 @@ void SimCluster::TransferLeadership() {
   const NodeId leader = Leader(random);
   const NodeId target = random.Chance(1, 4) ? NodeId() : AnyNode(random);
   node(leader).Transfer(target);
+}
+
+/// Whoever is to lead hears of it about when the leader gives up waiting for it, and from then on
+/// the leader hears of nothing: it may go on for a while, beside its successor.
+void SimCluster::DelayWish() {
+  Random& random = streams_.nemesis;
+  const NodeId leader = Leader(random);
+  const NodeId target = AnyNode(random);
+  const TimeUs timeout = options_.limits.election_ticks_min * options_.tick_us;
+  const TimeUs early = random.Below(timeout / 2);
+  if (target == leader) return;
+  ++stats_.late_wishes;
+  node(leader).Transfer(target);
+  network_.Cut(leader, target);
+  scheduler_.After(timeout - early, [this, leader, target] {
+    if (healed_) return;
+    network_.Heal(leader, target);
+    for (const auto& each : nodes_) {
+      if (each->id() != leader) network_.Cut(each->id(), leader);
+    }
+  });
 }
 
 void SimCluster::ScheduleChanges() {

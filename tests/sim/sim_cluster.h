@@ -69,6 +69,7 @@ class SimCluster {
   void IsolateLeader();
   void HealSome();
   void TransferLeadership();
+  void DelayWish();
   void ScheduleChanges();
   void ChangeMembers();
   raft::Delta DrawDelta(const raft::Membership& now);

@@ -99,6 +99,21 @@ void RunAtDriftBound(SimOptions& options) {
   options.nemesis_us_mean = 200'000;
 }
 
+/// Leaders hand over just when they give that up, and then hear nothing of it, while they are asked
+/// for reads.
+void RunWithLateWishes(SimOptions& options) {
+  options.lease_reads = 1'000;
+  raft::Limits& limits = options.limits;
+  limits.election_ticks_min = std::max(limits.election_ticks_min, 8 * limits.heartbeat_ticks);
+  limits.election_ticks_max = 2 * limits.election_ticks_min;
+  options.delay_us_mean = 1'000;
+  options.delay_us_min = 100;
+  options.weight_late_wish = 40;
+  options.weight_heal = 40;
+  options.nemesis_us_mean = 100'000;
+  options.read_us_mean = 5'000;
+}
+
 void DrawLeases(Random& random, SimOptions& options) {
   options.lease_reads = OneOf<3>(random, {1'000, 1'000, 600});
   const std::uint64_t kind = random.Below(6);
@@ -107,6 +122,7 @@ void DrawLeases(Random& random, SimOptions& options) {
     return;
   }
   if (kind == 1) RunAtDriftBound(options);
+  if (kind == 2) RunWithLateWishes(options);
   // The fastest clock beside the slowest, rounded up.
   const std::uint64_t skew = options.clock_skew_per_mille;
   options.limits.clock_drift_per_mille =
@@ -191,10 +207,11 @@ std::string SimOptions::ToString() const {
       << " crash=" << weight_crash << " all=" << weight_crash_all << " point=" << weight_crash_point
       << " pause=" << weight_pause << " stall=" << weight_stall << " full=" << weight_full_disk
       << " sync-error=" << weight_failed_sync << " reset=" << weight_link_reset
-      << " transfer=" << weight_transfer << " reconfigure=" << reconfigure_us_mean
-      << " low-space=" << weight_low_space << " leases=" << lease_reads
-      << " drift=" << limits.clock_drift_per_mille << " beyond-drift=" << beyond_drift
-      << " rot=" << weight_rot << " lost-tail=" << weight_lost_tail << " scrub=" << scrub_us
+      << " transfer=" << weight_transfer << " late-wish=" << weight_late_wish
+      << " reconfigure=" << reconfigure_us_mean << " low-space=" << weight_low_space
+      << " leases=" << lease_reads << " drift=" << limits.clock_drift_per_mille
+      << " beyond-drift=" << beyond_drift << " rot=" << weight_rot
+      << " lost-tail=" << weight_lost_tail << " scrub=" << scrub_us
       << "us wipe-machine=" << weight_wipe_machine << " replace=" << weight_replace
       << " log-max=" << log_bytes_max << "B snapshot=" << snapshot_us_max << "us*"
       << snapshot_pieces_max << " duration=" << duration_us / 1'000'000

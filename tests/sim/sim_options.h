@@ -76,6 +76,7 @@ struct SimOptions {
   std::uint64_t weight_failed_sync = 0;
   std::uint64_t weight_link_reset = 0;
   std::uint64_t weight_transfer = 0;
+  std::uint64_t weight_late_wish = 0;     ///< One to stand comes as its leader gives up waiting.
   std::uint64_t weight_wipe_machine = 0;  ///< A state machine that loses everything.
   std::uint64_t weight_replace = 0;  ///< A node that loses everything, for ever: it is replaced.
   std::uint64_t weight_low_space = 0;

@@ -37,6 +37,7 @@ void SimStats::Add(const SimStats& other) {
   reconfigurations += other.reconfigurations;
   joints += other.joints;
   transfers += other.transfers;
+  late_wishes += other.late_wishes;
   hand_overs += other.hand_overs;
   snapshots += other.snapshots;
   snapshots_broken += other.snapshots_broken;
@@ -57,7 +58,8 @@ std::string SimStats::ToString() const {
       << " void_leases=" << void_leases << " stale_leases=" << stale_leases << " stalls=" << stalls
       << " cuts=" << cuts << " fetches=" << fetches << " compactions=" << compactions
       << " reconfigurations=" << reconfigurations << " joints=" << joints
-      << " transfers=" << transfers << " hand_overs=" << hand_overs << " snapshots=" << snapshots
+      << " transfers=" << transfers << " late_wishes=" << late_wishes
+      << " hand_overs=" << hand_overs << " snapshots=" << snapshots
       << " snapshots_broken=" << snapshots_broken << " resets=" << resets
       << " kept_suffixes=" << kept_suffixes << " wiped_machines=" << wiped_machines
       << " stuck_writes=" << stuck_writes << " rotted=" << rotted << " rot_reads=" << rot_reads

@@ -42,6 +42,7 @@ struct SimStats {
   std::uint64_t reconfigurations = 0;  ///< Begun.
   std::uint64_t joints = 0;            ///< Joint configurations that were committed.
   std::uint64_t transfers = 0;         ///< Asked for.
+  std::uint64_t late_wishes = 0;       ///< Of these, those that are answered late if at all.
   std::uint64_t hand_overs = 0;        ///< Leaders elected at the wish of the one before.
   std::uint64_t snapshots = 0;         ///< Installed.
   std::uint64_t snapshots_broken = 0;  ///< Interrupted on their way.

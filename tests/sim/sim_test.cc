@@ -67,6 +67,7 @@ TEST(SimTest, EveryKindOfFaultHappensAndWorkGetsDone) {
   EXPECT_GT(sum.reconfigurations, 50u);
   EXPECT_GT(sum.joints, 30u);
   EXPECT_GT(sum.transfers, 30u);
+  EXPECT_GT(sum.late_wishes, 30u);
   EXPECT_GT(sum.hand_overs, 15u);
   EXPECT_GT(sum.snapshots, 30u);
   EXPECT_GT(sum.snapshots_broken, 5u);
