@@ -406,6 +406,16 @@ void SimCheckers::CheckAppend(NodeId node, const AppendRequest& append) {
   appended_[{append.term, index}] = *term;
 }
 
+/// Said before a reset, in the same turn: what that takes the place of is on the disk until then.
+bool SimCheckers::WasDurable(const NodeState& state, LogIndex index, WriteSeq durable) const {
+  if (index > state.memory.base) return false;
+  LogModel then = state.disk;
+  for (const raft::Write& write : state.pending) {
+    if (write.seq <= durable) then.Apply(write, committed_marks_);
+  }
+  return then.TermAt(index) == state.memory.TermAt(index);
+}
+
 /// "My log is yours up to this index, durably": the entries' last writes must be done.
 void SimCheckers::CheckAccepted(NodeId node, NodeId leader, const AppendReply& reply,
                                 WriteSeq durable) {
@@ -419,11 +429,7 @@ void SimCheckers::CheckAccepted(NodeId node, NodeId leader, const AppendReply& r
   if (!reply.index) return;
   // A newer leader, in the same turn, may have cut it: the old one can commit nothing by it.
   if (state.term > reply.term) return;
-  // Said before a reset in the same turn: what that takes the place of is on the disk until then.
-  const EntryMark* kept = reply.index <= state.memory.base ? state.disk.At(reply.index) : nullptr;
-  const bool was_durable =
-      mark != nullptr && kept != nullptr && kept->term == mark->term && kept->seq <= durable;
-  if (mark == nullptr || (mark->seq > durable && !was_durable)) {
+  if (mark == nullptr || (mark->seq > durable && !WasDurable(state, reply.index, durable))) {
     Fail("nothing is acknowledged before it is durable",
          Text(Name(node), " acknowledges ", reply.index.value(), " with ", durable.value(),
               " durable"));
