@@ -46,7 +46,9 @@ std::uint64_t ClusterCheckers::ChainAt(LogIndex index) const {
 void ClusterCheckers::OnOpened(NodeId node, const engine::Engine& engine) {
   const LogIndex recovered = engine.applied().index;
   Node& state = at(node);
-  if (recovered < state.durable) {
+  if (recovered < state.durable && state.may_have_lost) {
+    state.lost = std::max(state.lost, state.durable);
+  } else if (recovered < state.durable) {
     Fail("what storaged had made durable survives",
          Text(Name(node), " had ", state.durable.value(), ", recovered ", recovered.value()));
     return;

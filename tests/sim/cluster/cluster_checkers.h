@@ -54,7 +54,12 @@ class ClusterCheckers {
   /// Something on its disk has rotted: that it can't be read is no surprise. Until it is wiped, or
   /// found to be whole.
   void OnRot(NodeId node) { at(node).rots = hurt_ = true; }
-  void OnFoundWhole(NodeId node) { at(node).rots = at(node).altered = false; }
+  void OnFoundWhole(NodeId node) {
+    at(node).rots = at(node).altered = at(node).may_have_lost = false;
+  }
+  /// Its power was cut. What rotted at the end of a file, where the cut took what proved that it
+  /// had been whole, looks like something that was never written to its end.
+  void OnPowerCut(NodeId node) { at(node).may_have_lost = at(node).rots; }
   /// A value is another one in its engine than what it was given: what it holds may differ from
   /// here on.
   void OnAltered(NodeId node) { at(node).altered = hurt_ = true; }
@@ -72,7 +77,7 @@ class ClusterCheckers {
   }
   /// What its storaged has in its files.
   LogIndex DurableOf(NodeId node) const { return nodes_.at(node.value() - 1).durable; }
-  /// It has all that was on its disk when that was replaced.
+  /// It has all that was on its disk when that was replaced, or lost some of it.
   bool HasWhatItLost(NodeId node) const {
     return DurableOf(node) >= nodes_.at(node.value() - 1).lost;
   }
@@ -104,8 +109,9 @@ class ClusterCheckers {
   struct Node {
     LogIndex applied;
     LogIndex durable;
-    LogIndex lost;  ///< Was durable on a disk that was replaced.
+    LogIndex lost;  ///< Was durable, and is so no more.
     bool rots = false;
+    bool may_have_lost = false;  ///< Of what was durable, by rot and a power cut together.
     bool altered = false;
   };
   struct Effect {

@@ -107,6 +107,7 @@ void SimMachine::EndProcess(Program program, CrashMode mode, End why, Manner man
   if (const auto number = DiskOf(program)) {
     Disk& disk = disks_.at(*number);
     if (dies.up() || mode != CrashMode::kProcessOnly) disk.files->Crash(random_, mode);
+    if (number == kStorageDisk && mode != CrashMode::kProcessOnly) world_.checkers.OnPowerCut(id_);
     disk.sync_fails = false;
     disk.was_full = full_;
   }
