@@ -55,7 +55,7 @@ TEST(BlockArenaTest, ChunksAreApart) {
 
 TEST(BlockArenaTest, EmptySpansServeOtherSizes) {
   BlockArena* const arena = BlockArena::Create(std::size_t{2} << 20);
-  for (const std::size_t bytes : {4300, 300, 32'768, 9000}) {
+  for (const std::size_t bytes : {4300U, 300U, 32'768U, 9000U}) {
     std::vector<BlockArena::Chunk> chunks;
     while (true) {
       const BlockArena::Chunk chunk = arena->Allocate(bytes);

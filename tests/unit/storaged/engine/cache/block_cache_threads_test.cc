@@ -52,7 +52,7 @@ std::uint64_t Churn(BlockCache& cache, std::uint64_t seed, std::uint64_t ids, in
 }
 
 TEST(BlockCacheThreadsTest, NobodyEverGetsAWrongBlock) {
-  for (const std::size_t bytes_max : {2'000, 20'000, 1 << 20}) {
+  for (const std::size_t bytes_max : {2'000U, 20'000U, 1U << 20}) {
     BlockCache cache(bytes_max, 256);
     std::atomic<std::uint64_t> wrong{0};
     std::vector<std::thread> threads;
