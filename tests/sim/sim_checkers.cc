@@ -345,6 +345,16 @@ void SimCheckers::CheckTimeoutNow(NodeId node, NodeId to, const raft::TimeoutNow
   wished_.insert({to, wish.term});
 }
 
+/// The vote as it is once `durable` is, whatever is given to the log behind that.
+std::optional<raft::Vote> SimCheckers::VoteOnceDurable(const NodeState& state, WriteSeq durable) {
+  std::optional<raft::Vote> vote;
+  if (state.disk.vote_seq <= durable) vote = state.disk.vote;
+  for (const raft::Write& write : state.pending) {
+    if (write.seq <= durable && write.vote) vote = write.vote;
+  }
+  return vote;
+}
+
 /// A vote for others or itself is about to leave: it must be durable by then.
 void SimCheckers::CheckVoteGiven(NodeId node, Term term, NodeId candidate, WriteSeq durable) {
   const LogModel& memory = at(node).memory;
@@ -352,9 +362,9 @@ void SimCheckers::CheckVoteGiven(NodeId node, Term term, NodeId candidate, Write
   const auto given = votes_.find({node, term});
   const bool again = given != votes_.end() && given->second == candidate;
   if (again && memory.vote.term > term) return;
+  const std::optional<raft::Vote> vote = VoteOnceDurable(at(node), durable);
   // A later term, in the same turn, forbids as much: no other vote can be given in this one.
-  const bool stands = memory.vote == raft::Vote{term, candidate} || memory.vote.term > term;
-  if (!stands || memory.vote_seq > durable) {
+  if (!vote || (*vote != raft::Vote{term, candidate} && vote->term <= term)) {
     Fail("a vote is durable before it leaves",
          Text(Name(node), " votes for ", Name(candidate), " in term ", term.value(), " with write ",
               memory.vote_seq.value(), " and ", durable.value(), " durable"));

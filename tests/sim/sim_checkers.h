@@ -193,6 +193,7 @@ class SimCheckers {
   void CheckAppend(NodeId node, const raft::AppendRequest& append);
   void CheckAccepted(NodeId node, NodeId leader, const raft::AppendReply& reply,
                      raft::WriteSeq durable);
+  static std::optional<raft::Vote> VoteOnceDurable(const NodeState& state, raft::WriteSeq durable);
   bool WasDurable(const NodeState& state, LogIndex index, raft::WriteSeq durable) const;
   void CheckTimeoutNow(NodeId node, NodeId to, const raft::TimeoutNow& wish);
   void CheckTrim(const raft::View& view, LogIndex trim);
