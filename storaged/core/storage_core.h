@@ -107,6 +107,8 @@ class StorageCore {
   /// Reads that met damaged bytes, and what the last one said.
   std::uint64_t corrupt_reads() const { return reads_.corrupt_reads(); }
   const std::string& last_corruption() const { return reads_.last_corruption(); }
+  /// Keys and ranges that transactions have locked or wait for.
+  std::size_t locks() const { return locks_.size(); }
 
  private:
   bool Admit(std::string_view from, const proto::Frame& frame);

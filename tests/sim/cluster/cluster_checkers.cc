@@ -59,13 +59,20 @@ void ClusterCheckers::OnOpened(NodeId node, const engine::Engine& engine) {
   }
   state.applied = state.durable = recovered;
   CompareContent(node, engine, "what storaged recovers is what the log says");
+  const Version watermark = reference_.WatermarkAt(Version(recovered.value()));
+  if (failed() || !watermark) return;
+  CompareContent(node, engine, watermark, "storaged recovers all history from the watermark on");
 }
 
 void ClusterCheckers::CompareContent(NodeId node, const engine::Engine& engine,
                                      std::string_view invariant) {
-  const Version version(engine.applied().index.value());
+  CompareContent(node, engine, Version(engine.applied().index.value()), invariant);
+}
+
+void ClusterCheckers::CompareContent(NodeId node, const engine::Engine& engine, Version version,
+                                     std::string_view invariant) {
   const auto expected = reference_.Content(version);
-  const auto walk = engine.NewIterator({}, {});
+  const auto walk = engine.NewIterator({.at = version}, {});
   const torture::Walked walked = torture::WalkAll(*walk, expected, torture::Direction::kForward);
   if (walked.status.IsCorruption() && at(node).rots) return;
   if (walked.status.ok() && at(node).altered) return;
@@ -119,9 +126,10 @@ void ClusterCheckers::OnCheck(NodeId node, const raft::StateCheck& check) {
   if (check.kind == raft::StateCheck::Kind::kDamaged && !state.rots) {
     Fail("a check reads all of the state", Text(Name(node), " index ", check.index.value()));
   }
-  if (check.kind != raft::StateCheck::Kind::kHash || state.altered) return;
-  const auto [known, fresh] = checks_.emplace(check.index, check.hash);
-  if (!fresh && known->second != check.hash) {
+  if (check.kind == raft::StateCheck::Kind::kDamaged || state.altered) return;
+  if (check.kind == raft::StateCheck::Kind::kUnknown && state.rotted) return;
+  const auto [known, fresh] = checks_.emplace(check.index, check);
+  if (!fresh && known->second != check) {
     Fail("a check gives the same on all replicas",
          Text(Name(node), " index ", check.index.value()));
   }
@@ -191,6 +199,13 @@ void ClusterCheckers::OnRead(std::string_view who, Version floor, Version versio
          Text(who, " read at ", version.value(), " though it began after ", floor.value()));
   }
   OnSettled(version);
+}
+
+void ClusterCheckers::OnServed(NodeId node, Version at, LogIndex applied) {
+  const Version watermark = reference_.WatermarkAt(Version(applied.value()));
+  if (at >= watermark) return;
+  Fail("reads below the watermark are refused",
+       Text(Name(node), " reads at ", at.value(), " below ", watermark.value()));
 }
 
 void ClusterCheckers::OnConverged(const std::vector<Replica>& replicas) {

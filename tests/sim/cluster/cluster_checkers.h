@@ -46,6 +46,9 @@ class ClusterCheckers {
   void OnQuery(NodeId node, std::string_view command, const proto::CommandResult& result,
                Version at);
   void OnReply(NodeId node, const proto::CommandResult& result);
+  /// It answers what the content at version `at` says, and had applied everything up to `applied`
+  /// before it was asked.
+  void OnServed(NodeId node, Version at, LogIndex applied);
   /// A node took another one's state, which is in this engine now: later than its own was, on its
   /// disk, and what the log says.
   void OnSnapshot(NodeId node, const engine::Engine& engine);
@@ -53,7 +56,7 @@ class ClusterCheckers {
   void OnWiped(NodeId node);
   /// Something on its disk has rotted: that it can't be read is no surprise. Until it is wiped, or
   /// found to be whole.
-  void OnRot(NodeId node) { at(node).rots = hurt_ = true; }
+  void OnRot(NodeId node) { at(node).rots = at(node).rotted = hurt_ = true; }
   void OnFoundWhole(NodeId node) {
     at(node).rots = at(node).altered = at(node).may_have_lost = false;
   }
@@ -112,6 +115,7 @@ class ClusterCheckers {
     LogIndex lost;  ///< Was durable, and is so no more.
     bool rots = false;
     bool may_have_lost = false;  ///< Of what was durable, by rot and a power cut together.
+    bool rotted = false;         ///< Rots, or did: its checks may have met damage.
     bool altered = false;
   };
   struct Effect {
@@ -123,6 +127,8 @@ class ClusterCheckers {
   Node& at(NodeId node) { return nodes_.at(node.value() - 1); }
   std::uint64_t ChainAt(LogIndex index) const;
   void CompareContent(NodeId node, const engine::Engine& engine, std::string_view invariant);
+  void CompareContent(NodeId node, const engine::Engine& engine, Version at,
+                      std::string_view invariant);
 
   SimCheckers raft_;
   std::string failure_;
@@ -130,8 +136,8 @@ class ClusterCheckers {
   ReferenceState reference_;
   std::vector<Effect> effects_;  ///< By index, from 1.
   Version settled_;
-  std::map<LogIndex, std::uint64_t> checks_;  ///< What each check of the state gave.
-  bool hurt_ = false;                         ///< Some disk was, once.
+  std::map<LogIndex, raft::StateCheck> checks_;  ///< What each check of the state gave.
+  bool hurt_ = false;                            ///< Some disk was, once.
 };
 
 }  // namespace bedrock::sim

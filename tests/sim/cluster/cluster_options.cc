@@ -58,6 +58,7 @@ void ForEachField(Options& o, const Visit& visit) {
   visit("commands_in_flight_max", o.commands_in_flight_max);
   visit("clock_skew_per_mille", o.clock_skew_per_mille);
   visit("wall_skew_ms", o.wall_skew_ms);
+  visit("wall_rush", o.wall_rush);
   visit("turn_us_max", o.turn_us_max);
   visit("delay_us_min", o.delay_us_min);
   visit("delay_us_mean", o.delay_us_mean);
@@ -78,8 +79,10 @@ void ForEachField(Options& o, const Visit& visit) {
   visit("timeout_ms", o.timeout_ms);
   visit("value_bytes_max", o.value_bytes_max);
   visit("drop_history", o.drop_history);
+  visit("odd_requests", o.odd_requests);
   visit("duration_us", o.duration_us);
   visit("majority_only", o.majority_only);
+  visit("gone_return", o.gone_return);
   visit("sabotage", o.sabotage);
 }
 
@@ -197,6 +200,13 @@ void DrawSnapshots(Random random, ClusterOptions& o) {
   o.snapshot_bytes_per_second = OneOf<3>(random, {100'000, 1 << 20, 64 << 20});
 }
 
+/// What few clients and few clusters do.
+void DrawHabits(Random random, ClusterOptions& o) {
+  o.odd_requests = random.Chance(1, 3) ? 1 : 0;
+  o.gone_return = random.Chance(1, 2) ? 1 : 0;
+  if (random.Chance(1, 8)) o.wall_rush = 500;
+}
+
 }  // namespace
 
 ClusterOptions DrawClusterOptions(std::uint64_t seed) {
@@ -212,6 +222,7 @@ ClusterOptions DrawClusterOptions(std::uint64_t seed) {
   options.duration_us = random.Between(1'500, 4'000) * 1'000;
   options.majority_only = random.Chance(1, 3) ? 1 : 0;
   DrawSnapshots(Random(seed).Fork(kClusterSnapshotsStream), options);
+  DrawHabits(Random(seed).Fork(kClusterHabitsStream), options);
   return options;
 }
 

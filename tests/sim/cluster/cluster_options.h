@@ -76,6 +76,7 @@ struct ClusterOptions {
   // Time.
   std::uint64_t clock_skew_per_mille = 0;  ///< Each node's clock runs up to this fast or slow.
   std::uint64_t wall_skew_ms = 0;          ///< Wall clocks differ by up to this.
+  std::uint64_t wall_rush = 0;  ///< And gain so many milliseconds each: what is kept grows old.
   TimeUs turn_us_max = 50;  ///< Between an input and the end of its turn: what comes is batched.
 
   // Network between nodes.
@@ -102,10 +103,15 @@ struct ClusterOptions {
   std::uint64_t timeout_ms = 1'000;
   std::uint64_t value_bytes_max = 100;
   PerMille drop_history = 0;  ///< Chance that a client lets the past vanish instead.
+  /// Clients also ask for what few ask for: the same Idempotency-Key with another request,
+  /// conditions beside reads, transactions that add.
+  std::uint64_t odd_requests = 0;
 
   TimeUs duration_us = 4'000'000;  ///< Of the phase with faults.
   /// In the second phase only a majority is healed; the others are gone, deaf or dumb for ever.
   std::uint64_t majority_only = 0;
+  /// Nodes that are gone come back under their old id with empty disks, and must stay out.
+  std::uint64_t gone_return = 0;
   /// What is broken on purpose, for tests of this simulator alone (Sabotage); never drawn.
   std::uint64_t sabotage = 0;
 
@@ -136,5 +142,6 @@ struct ClusterStreams {
 inline constexpr std::uint64_t kClusterOptionsStream = 101;
 inline constexpr std::uint64_t kClusterPlanStream = 102;
 inline constexpr std::uint64_t kClusterSnapshotsStream = 103;
+inline constexpr std::uint64_t kClusterHabitsStream = 104;
 
 }  // namespace bedrock::sim

@@ -70,7 +70,8 @@ ClusterResult ClusterSim::Run() {
   for (const auto& client : clients_) client->Start();
   RunFaults();
   if (!failed()) RunHealed();
-  if (!failed()) {
+  const bool explains = !checkers_.reference().has_forgotten();
+  if (!failed() && explains) {
     const std::string wrong = histories_.Judge(stats_.undecided);
     if (!wrong.empty()) checkers_.Fail("what clients saw can be explained", wrong);
   }
@@ -79,6 +80,8 @@ ClusterResult ClusterSim::Run() {
   stats_.joints = checkers_.raft().joints();
   stats_.entries = checkers_.applied_entries();
   stats_.executed = checkers_.reference().executed();
+  stats_.replies_dropped = checkers_.reference().replies_dropped();
+  stats_.forgetful = explains ? 0 : 1;
   ClusterResult result{.ok = !failed(),
                        .failure = {},
                        .invariant = {},

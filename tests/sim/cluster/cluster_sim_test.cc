@@ -57,7 +57,7 @@ TEST(ClusterSimTest, SeedsDiffer) {
 /// A simulator whose faults never happen passes everything.
 TEST(ClusterSimTest, EveryKindOfFaultHappensAndWorkGetsDone) {
   ClusterStats sum;
-  for (std::uint64_t seed = 2001; seed <= 2080; ++seed) {
+  for (std::uint64_t seed = 2001; seed <= 2160; ++seed) {
     const ClusterResult result = RunCluster(DrawScript(seed), PrintTrace::kNo);
     ASSERT_TRUE(result.ok) << result.failure;
     sum.Add(result.stats);
@@ -85,6 +85,10 @@ TEST(ClusterSimTest, EveryKindOfFaultHappensAndWorkGetsDone) {
   EXPECT_GT(sum.joints, 1u);
   EXPECT_GT(sum.joined, 3u);
   EXPECT_GT(sum.replaced, 0u);
+  EXPECT_GT(sum.returned, 0u);
+  EXPECT_GT(sum.keys_reused, 0u);
+  EXPECT_GT(sum.replies_dropped, 0u);
+  EXPECT_LT(sum.forgetful, 5u) << "nothing is proved by what a cluster may have forgotten";
   EXPECT_GT(sum.restarts, 10u);
   EXPECT_GT(sum.rebuilt, 3u);
   EXPECT_GT(sum.rotten_bits, 0u);

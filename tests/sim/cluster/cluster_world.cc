@@ -36,6 +36,7 @@ void ForEachField(Stats& s, const Visit& visit) {
   visit("joints", s.joints);
   visit("joined", s.joined);
   visit("replaced", s.replaced);
+  visit("returned", s.returned);
   visit("restarts", s.restarts);
   visit("rebuilt", s.rebuilt);
   visit("rotten_bits", s.rotten_bits);
@@ -52,6 +53,9 @@ void ForEachField(Stats& s, const Visit& visit) {
   visit("snapshots", s.snapshots);
   visit("recoveries", s.recoveries);
   visit("replayed", s.replayed);
+  visit("keys_reused", s.keys_reused);
+  visit("replies_dropped", s.replies_dropped);
+  visit("forgetful", s.forgetful);
   visit("undecided", s.undecided);
 }
 

@@ -41,6 +41,7 @@ struct ClusterStats {
   std::uint64_t joints = 0;          ///< Joint configurations that were committed.
   std::uint64_t joined = 0;          ///< Nodes that were taken in.
   std::uint64_t replaced = 0;        ///< Nodes that were gone and were removed.
+  std::uint64_t returned = 0;        ///< Of those: came back with empty disks first.
   std::uint64_t restarts = 0;        ///< In order, to their end.
   std::uint64_t rebuilt = 0;         ///< Storageds that began anew without their data.
   std::uint64_t rotten_bits = 0;     ///< On disks that are in use.
@@ -51,13 +52,16 @@ struct ClusterStats {
   std::uint64_t wrong_answers = 0;        ///< Of who was altered and not found: nobody sees them.
   std::uint64_t rot_found = 0;            ///< By whom it concerned, before the second phase.
   std::uint64_t flushes = 0;
-  std::uint64_t fetches = 0;         ///< Snapshots that were begun to be fetched, each life anew.
-  std::uint64_t fetches_broken = 0;  ///< By the end of the process that fetched.
-  std::uint64_t fetch_crashes = 0;   ///< Of those: by a crash that was meant for it.
-  std::uint64_t snapshots = 0;       ///< That took the place of a node's own state.
-  std::uint64_t recoveries = 0;      ///< Engines that were opened and held something.
-  std::uint64_t replayed = 0;        ///< Entries that a replica applied again.
-  std::uint64_t undecided = 0;       ///< Histories that were too hard to judge.
+  std::uint64_t fetches = 0;          ///< Snapshots that were begun to be fetched, each life anew.
+  std::uint64_t fetches_broken = 0;   ///< By the end of the process that fetched.
+  std::uint64_t fetch_crashes = 0;    ///< Of those: by a crash that was meant for it.
+  std::uint64_t snapshots = 0;        ///< That took the place of a node's own state.
+  std::uint64_t recoveries = 0;       ///< Engines that were opened and held something.
+  std::uint64_t replayed = 0;         ///< Entries that a replica applied again.
+  std::uint64_t keys_reused = 0;      ///< Idempotency-Keys that came with another request.
+  std::uint64_t replies_dropped = 0;  ///< Their replies, once old.
+  std::uint64_t forgetful = 0;        ///< Runs in which a command came again later than that.
+  std::uint64_t undecided = 0;        ///< Histories that were too hard to judge.
 
   void Add(const ClusterStats& other);
   std::string ToString() const;

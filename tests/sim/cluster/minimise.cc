@@ -53,8 +53,9 @@ class Minimiser {
 
   /// Faults that are probabilities, and clocks.
   void LeaveOutOptions() {
-    for (const char* name : {"loss", "duplication", "late", "clock_skew_per_mille", "wall_skew_ms",
-                             "drop_history", "majority_only", "history_ms"}) {
+    for (const char* name :
+         {"loss", "duplication", "late", "clock_skew_per_mille", "wall_skew_ms", "drop_history",
+          "majority_only", "history_ms", "wall_rush", "odd_requests", "gone_return"}) {
       ClusterScript smaller = best_.script;
       if (smaller.options.Set(name, 0).ok()) Try(smaller);
     }

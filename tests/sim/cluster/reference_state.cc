@@ -4,6 +4,7 @@
 #include <charconv>
 #include <sstream>
 
+#include "common/codec/coding.h"
 #include "storaged/engine/change_reader.h"
 
 namespace bedrock::sim {
@@ -21,6 +22,13 @@ using torture::Change;
 using torture::Seen;
 
 constexpr char kUser = 'u';
+constexpr std::string_view kReplyPrefix = "si";
+constexpr std::string_view kWatermark = "sw";
+
+// As transactions.md and storaged's headers promise them.
+constexpr std::uint64_t kKeptMs = 600'000;
+constexpr std::uint64_t kClockStepMsMax = 60'000;
+constexpr std::size_t kDropsPerEntryMax = 4;
 
 std::string EngineKey(std::string_view key) { return kUser + std::string(key); }
 std::string EngineEnd(std::string_view end) {
@@ -275,47 +283,135 @@ ReferenceState::Writes ReferenceState::Essence(Writes writes) const {
   return writes;
 }
 
+void ReferenceState::AdvanceClock(std::uint64_t time_ms) {
+  if (time_ms <= time_ms_) return;
+  clock_ms_ += std::min(time_ms - time_ms_, kClockStepMsMax);
+  time_ms_ = time_ms;
+  std::erase_if(sessions_, [this](const auto& session) {
+    return clock_ms_ - session.second.active_ms > kKeptMs;
+  });
+}
+
 std::string ReferenceState::Execute(const raft::Entry& entry, std::string_view changes) {
   const Version version(entry.index.value());
   if (version != newest_.Next()) {
     return Text("entry ", version.value(), " applied after ", newest_.value());
   }
+  AdvanceClock(entry.time_ms);
   const Writes actual = Essence(UserWrites(changes));
   std::string wrong;
+  Records records;
   if (entry.kind == raft::EntryKind::kCommand) {
-    wrong = ExecuteCommand(entry, actual);
+    wrong = ExecuteCommand(entry, actual, records);
   } else if (!actual.empty()) {
     wrong = "an entry that is no command wrote";
   }
   newest_ = version;
   std::vector<Change> decoded = Decode(changes);
+  if (wrong.empty()) wrong = FollowRecords(decoded, records);
   if (!decoded.empty()) content_.Commit(version, std::move(decoded));
   if (wrong.empty()) wrong = CheckSet();
   return wrong.empty() ? wrong : Text("entry ", version.value(), ": ", wrong);
 }
 
-std::string ReferenceState::ExecuteCommand(const raft::Entry& entry, const Writes& actual) {
+std::string ReferenceState::FollowRecords(const std::vector<Change>& changes,
+                                          const Records& records) {
+  std::string wrong = FollowReplies(changes, records.key_kept);
+  return wrong.empty() ? FollowWatermark(changes, records.watermark) : wrong;
+}
+
+/// Each entry drops the oldest of the replies that have grown old, a few at a time, and keeps its
+/// own.
+std::string ReferenceState::FollowReplies(const std::vector<Change>& changes,
+                                          const std::string& kept) {
+  std::vector<std::string> due;
+  for (const auto& [time_ms, key] : by_age_) {
+    if (due.size() == kDropsPerEntryMax || clock_ms_ <= time_ms + kKeptMs) break;
+    due.push_back(key);
+  }
+  std::vector<std::string> dropped;
+  std::string added;
+  for (const Change& change : changes) {
+    if (change.key.substr(0, kReplyPrefix.size()) != kReplyPrefix) continue;
+    std::string key = change.key.substr(kReplyPrefix.size());
+    if (change.kind != Change::Kind::kPut) {
+      dropped.push_back(std::move(key));
+    } else if (key == kept) {
+      added = std::move(key);
+    } else {
+      return "a reply was kept under the Idempotency-Key " + key + ", not " + kept;
+    }
+  }
+  if (added != kept) return "the reply to the Idempotency-Key " + kept + " was not kept";
+  if (dropped != due) {
+    return Text("replies to Idempotency-Keys are dropped once they are old, the oldest first: ",
+                dropped.size(), " were, not the ", due.size(), " that are due");
+  }
+  for (const std::string& key : due) {
+    by_age_.erase({kept_.at(key), key});
+    kept_.erase(key);
+  }
+  replies_dropped_ += due.size();
+  if (kept.empty()) return "";
+  kept_[kept] = clock_ms_;
+  by_age_.emplace(clock_ms_, kept);
+  return "";
+}
+
+std::string ReferenceState::FollowWatermark(const std::vector<Change>& changes, Version at_least) {
+  const Version before = watermark_;
+  for (const Change& change : changes) {
+    if (change.key != kWatermark) continue;
+    ByteReader reader(change.value);
+    watermark_ = Version(reader.Varint().value_or(0));
+    watermarks_[newest_] = watermark_;
+  }
+  if (watermark_ < before || watermark_ < at_least || watermark_ > newest_) {
+    return Text("the watermark only goes up, as far as it is asked to: from ", before.value(),
+                " to ", watermark_.value(), ", asked for ", at_least.value());
+  }
+  return "";
+}
+
+Version ReferenceState::WatermarkAt(Version at) const {
+  const auto later = watermarks_.upper_bound(at);
+  return later == watermarks_.begin() ? Version() : std::prev(later)->second;
+}
+
+bool ReferenceState::Certify(const Command& command, Version version) {
+  bool certified = true;
+  for (const Read& read : command.reads) {
+    const Version since = read.at ? read.at : command.read_version;
+    if (since < watermark_) compacted_.insert(version);
+    certified = certified && !ChangedSince(read, since);
+  }
+  if (!certified) conflicts_.insert(version);
+  return certified;
+}
+
+std::string ReferenceState::ExecuteCommand(const raft::Entry& entry, const Writes& actual,
+                                           Records& records) {
   const Version version(entry.index.value());
   const auto command = proto::DecodeCommand(entry.payload.view());
   if (!command.ok()) return actual.empty() ? "" : "what is no command wrote";
   const std::pair id(command->session, command->sequence);
-  const bool has_key = !command->idempotency.key.empty();
-  const auto known_key = by_idempotency_key_.find(command->idempotency.key);
-  const bool known =
-      by_sequence_.contains(id) || (has_key && known_key != by_idempotency_key_.end());
-  std::uint64_t& low_water = low_water_[command->session];
-  const bool stale = command->sequence < low_water;
-  low_water = std::max(low_water, command->low_water);
+  const std::string key(command->idempotency.key);
+  Session& session = sessions_[command->session];
+  const bool known_key = kept_.contains(key);
+  const bool known = known_key || session.executed.contains(command->sequence);
+  const bool stale = command->sequence < session.low_water;
+  session.low_water = std::max(session.low_water, command->low_water);
+  session.active_ms = clock_ms_;
 
-  const bool certified =
-      std::none_of(command->reads.begin(), command->reads.end(), [&](const Read& read) {
-        return ChangedSince(read, read.at ? read.at : command->read_version);
-      });
+  const bool certified = known || stale || Certify(*command, version);
   const Evaluation expected = Evaluate(*command, newest_);
   if (!actual.empty()) {
     if (known) return "a command was executed twice";
     if (stale) return "a command below its session's low-water mark was executed";
     if (!certified) return "a transaction committed though what it read was changed";
+    if (compacted_.contains(version)) {
+      return "a transaction committed though nobody knows any more what it read";
+    }
     if (Essence(expected.writes) != actual) {
       return Text("a command wrote ", Show(actual), " and not ", Show(Essence(expected.writes)));
     }
@@ -327,16 +423,17 @@ std::string ReferenceState::ExecuteCommand(const raft::Entry& entry, const Write
   if (actual.empty() && !known && !stale && exact && !Essence(expected.writes).empty()) {
     return Text("a command did not write ", Show(Essence(expected.writes)));
   }
+  if (known_key && !stale) session.executed.insert(command->sequence);
   if (known || stale) return "";
-  by_sequence_[id] = version;
-  if (has_key) by_idempotency_key_.emplace(command->idempotency.key, version);
+  session.executed.insert(command->sequence);
+  records.key_kept = key;
+  const bool again = !ever_by_sequence_.insert(id).second;
+  has_forgotten_ |= again || (!key.empty() && !ever_by_key_.insert(key).second);
   const bool surely_ran = !actual.empty() || exact;
   if (!surely_ran) return "";
   ++executed_count_;
   results_[version] = expected.result;
-  if (expected.drop_history) {
-    watermark_ = std::max(watermark_, std::min(expected.drop_history, version));
-  }
+  records.watermark = std::min(expected.drop_history, version);
   return "";
 }
 
@@ -390,6 +487,16 @@ std::string ReferenceState::CheckReply(const CommandResult& result) {
   const auto [known, fresh] = replies_.emplace(result.version, encoded);
   if (!fresh && known->second != encoded) {
     return Text("the command of entry ", result.version.value(), " got two different answers");
+  }
+  // First of all what it has read is looked at.
+  if (compacted_.contains(result.version) && result.code != ErrorCode::kVersionCompacted) {
+    return Text("the command of entry ", result.version.value(), " was answered ",
+                proto::ErrorCodeName(result.code), " though it has read below the watermark");
+  }
+  if (conflicts_.contains(result.version) && result.code != ErrorCode::kTransactionConflict &&
+      result.code != ErrorCode::kVersionCompacted) {
+    return Text("the command of entry ", result.version.value(), " was answered ",
+                proto::ErrorCodeName(result.code), " though what it has read was changed");
   }
   const auto expected = results_.find(result.version);
   const bool comparable = result.code == ErrorCode::kOk ||

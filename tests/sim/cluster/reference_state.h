@@ -22,7 +22,8 @@ namespace bedrock::sim {
 /// Written anew here: nothing of storaged is used but the encodings.
 ///
 /// It is told what the first replica to apply an entry did, judges that, and goes on from there.
-/// One thread.
+/// That replies are forgotten once they are old, by the replicated time, is part of it: a command
+/// that comes again later than that is executed again, and may be. One thread.
 class ReferenceState {
  public:
   /// The most members that the range of the sets may hold after any entry (clients see to it by
@@ -46,6 +47,13 @@ class ReferenceState {
   std::vector<torture::Seen> Content(Version at) const { return content_.Scan("", "", at); }
   /// Commands that wrote or would have, by their results.
   std::uint64_t executed() const { return executed_count_; }
+  /// Versions below this one may be gone for whoever has applied everything up to `at`.
+  Version WatermarkAt(Version at) const;
+  /// A command was executed once more, long enough after the first time: what its client makes of
+  /// that proves nothing.
+  bool has_forgotten() const { return has_forgotten_; }
+  /// Replies to Idempotency-Keys that were dropped because they were old.
+  std::uint64_t replies_dropped() const { return replies_dropped_; }
 
  private:
   /// A command's writes of users' keys, each as it ends: a value, or none where it is deleted.
@@ -67,7 +75,25 @@ class ReferenceState {
                                      const Writes& writes) const;
   bool ChangedSince(const proto::Read& read, Version since) const;
 
-  std::string ExecuteCommand(const raft::Entry& entry, const Writes& actual);
+  /// A client of the cluster: a session, with what of it was executed.
+  struct Session {
+    std::uint64_t low_water = 0;
+    std::uint64_t active_ms = 0;  ///< By clock_ms_.
+    std::set<std::uint64_t> executed;
+  };
+  /// What an entry has to do to the system's own records.
+  struct Records {
+    std::string key_kept;  ///< The Idempotency-Key whose reply it keeps; empty: none.
+    Version watermark;     ///< At least.
+  };
+
+  void AdvanceClock(std::uint64_t time_ms);
+  std::string ExecuteCommand(const raft::Entry& entry, const Writes& actual, Records& records);
+  /// Whether nobody has changed what the command has read; `certified_` and `compacted_` take note.
+  bool Certify(const proto::Command& command, Version version);
+  std::string FollowRecords(const std::vector<torture::Change>& changes, const Records& records);
+  std::string FollowReplies(const std::vector<torture::Change>& changes, const std::string& kept);
+  std::string FollowWatermark(const std::vector<torture::Change>& changes, Version at_least);
   Writes UserWrites(std::string_view changes) const;
   /// Without deletes of what was not there.
   Writes Essence(Writes writes) const;
@@ -76,9 +102,19 @@ class ReferenceState {
   torture::Model content_;
   Version newest_;
   Version watermark_;
-  std::map<std::pair<SessionId, std::uint64_t>, Version> by_sequence_;
-  std::map<SessionId, std::uint64_t> low_water_;
-  std::map<std::string, Version, std::less<>> by_idempotency_key_;
+  std::map<Version, Version> watermarks_;  ///< By the entry that moved it there.
+  std::uint64_t time_ms_ = 0;              ///< Of the newest entry.
+  std::uint64_t clock_ms_ = 0;             ///< The replicated time, in steps that are bounded.
+  std::map<SessionId, Session> sessions_;
+  std::map<std::string, std::uint64_t, std::less<>> kept_;  ///< Idempotency-Keys: since when.
+  std::set<std::pair<std::uint64_t, std::string>> by_age_;  ///< The same, the oldest first.
+  /// Commands that were ever executed.
+  std::set<std::pair<SessionId, std::uint64_t>> ever_by_sequence_;
+  std::set<std::string, std::less<>> ever_by_key_;
+  bool has_forgotten_ = false;
+  std::uint64_t replies_dropped_ = 0;
+  std::set<Version> conflicts_;  ///< Commands that have read what was changed since.
+  std::set<Version> compacted_;  ///< Commands that have read below the watermark.
   std::map<Version, proto::CommandResult> results_;  ///< Expected, of commands that were executed.
   std::map<Version, std::string> replies_;           ///< Given, encoded.
   std::uint64_t executed_count_ = 0;

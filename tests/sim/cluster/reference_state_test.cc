@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "bedrock/write_batch.h"
+#include "common/codec/coding.h"
 
 namespace bedrock::sim {
 namespace {
@@ -31,6 +32,7 @@ class ReferenceStateTest : public testing::Test {
     raft::Entry entry;
     entry.index = LogIndex(state_.newest().value() + 1);
     entry.term = Term(1);
+    entry.time_ms = time_ms_;
     entry.payload = Bytes(proto::EncodeCommand(command));
     return state_.Execute(entry, changes.encoded());
   }
@@ -45,8 +47,33 @@ class ReferenceStateTest : public testing::Test {
     return batch;
   }
 
+  /// With the reply that is kept under an Idempotency-Key.
+  static WriteBatch Kept(std::string_view idempotency_key, WriteBatch batch) {
+    batch.Put("si" + std::string(idempotency_key), "reply");
+    return batch;
+  }
+  static WriteBatch Dropped(const std::vector<std::string>& idempotency_keys) {
+    WriteBatch batch;
+    for (const std::string& key : idempotency_keys) batch.Delete("si" + key);
+    return batch;
+  }
+  static WriteBatch Watermark(std::uint64_t version) {
+    WriteBatch batch;
+    std::string record;
+    PutVarint(record, version);
+    batch.Put("sw", record);
+    return batch;
+  }
+  static Command WithKey(std::string_view idempotency_key) {
+    Command command;
+    command.idempotency.key = idempotency_key;
+    command.operations = {Put("a", idempotency_key)};
+    return command;
+  }
+
   ReferenceState state_;
   std::uint64_t sequence_ = 0;
+  std::uint64_t time_ms_ = 1'000;
 };
 
 TEST_F(ReferenceStateTest, WhatACommandSaysIsRight) {
@@ -77,9 +104,90 @@ TEST_F(ReferenceStateTest, AnIdempotencyKeyIsExecutedOnceWhateverTheSession) {
   Command command;
   command.idempotency.key = "k";
   command.operations = {Put("a", "1")};
-  EXPECT_EQ(Execute(command, Writes("a", "1")), "");
+  EXPECT_EQ(Execute(command, Kept("k", Writes("a", "1"))), "");
   command.session = SessionId(9);
   EXPECT_NE(Execute(command, Writes("a", "1")), "");
+}
+
+TEST_F(ReferenceStateTest, AReplyIsKeptUnderItsIdempotencyKeyAndNoOther) {
+  EXPECT_NE(Execute(WithKey("k"), Writes("a", "k")), "") << "not kept";
+  EXPECT_NE(Execute({Put("a", "1")}, Kept("x", Writes("a", "1"))), "") << "there was no key";
+}
+
+TEST_F(ReferenceStateTest, RepliesAreDroppedOnceTheyAreOldTheOldestFirstAndFewAtATime) {
+  for (const char* key : {"e", "d", "c", "b", "a"}) {
+    time_ms_ += 10'000;
+    EXPECT_EQ(Execute(WithKey(key), Kept(key, Writes("a", key))), "");
+  }
+  ReferenceState before = state_;
+  EXPECT_NE(Execute({OfKind(Operation::Kind::kDelete, "zz")}, Dropped({"e"})), "") << "too early";
+  state_ = before;
+  // The clock of the sessions moves by a minute an entry, however far the time is ahead.
+  for (int i = 0; i < 9; ++i) {
+    time_ms_ += 10'000'000;
+    EXPECT_EQ(Execute({OfKind(Operation::Kind::kDelete, "zz")}, {}), "");
+  }
+  time_ms_ += 10'000'000;
+  before = state_;
+  EXPECT_NE(Execute({OfKind(Operation::Kind::kDelete, "zz")}, {}), "") << "they are due";
+  state_ = before;
+  EXPECT_NE(Execute({OfKind(Operation::Kind::kDelete, "zz")}, Dropped({"a", "b", "c", "d"})), "")
+      << "not the oldest";
+  state_ = before;
+  EXPECT_EQ(Execute({OfKind(Operation::Kind::kDelete, "zz")}, Dropped({"e", "d", "c", "b"})), "");
+  EXPECT_FALSE(state_.has_forgotten());
+  time_ms_ += 10'000'000;
+  WriteBatch again = Kept("e", Writes("a", "e"));
+  again.Delete("sia");
+  EXPECT_EQ(Execute(WithKey("e"), again), "") << "nobody knows any more that it was executed";
+  EXPECT_TRUE(state_.has_forgotten());
+}
+
+TEST_F(ReferenceStateTest, TheWatermarkOnlyGoesUpAsFarAsItIsAskedTo) {
+  EXPECT_EQ(Execute({Put("a", "1")}, Writes("a", "1")), "");
+  EXPECT_EQ(Execute({Put("a", "2")}, Writes("a", "2")), "");
+  Operation drop{.kind = Operation::Kind::kDropHistory};
+  drop.version = Version(2);
+  const ReferenceState before = state_;
+  EXPECT_NE(Execute({drop}, {}), "") << "it was asked to";
+  state_ = before;
+  EXPECT_EQ(Execute({drop}, Watermark(2)), "");
+  EXPECT_EQ(state_.WatermarkAt(Version(2)), Version());
+  EXPECT_EQ(state_.WatermarkAt(Version(3)), Version(2));
+  drop.version = Version(1);
+  EXPECT_NE(Execute({drop}, Watermark(1)), "");
+}
+
+TEST_F(ReferenceStateTest, WhatACommandHasReadIsLookedAtFirst) {
+  EXPECT_EQ(Execute({Put("a", "1")}, Writes("a", "1")), "");
+  EXPECT_EQ(Execute({Put("a", "2")}, Writes("a", "2")), "");
+  Command command;
+  command.reads = {{proto::Read::Kind::kKey, "a", {}, Version(1)}};
+  proto::Condition absent;
+  absent.kind = proto::Condition::Kind::kAbsent;
+  absent.key = "a";
+  command.conditions = {absent};
+  command.operations = {Put("b", "1")};
+  EXPECT_EQ(Execute(command, {}), "");
+  proto::CommandResult result;
+  result.version = Version(3);
+  result.code = proto::ErrorCode::kPreconditionFailed;
+  ReferenceState other = state_;
+  EXPECT_NE(other.CheckReply(result), "");
+  result.code = proto::ErrorCode::kTransactionConflict;
+  EXPECT_EQ(state_.CheckReply(result), "");
+}
+
+TEST_F(ReferenceStateTest, ATransactionMustNotCommitThatHasReadBelowTheWatermark) {
+  EXPECT_EQ(Execute({Put("a", "1")}, Writes("a", "1")), "");
+  EXPECT_EQ(Execute({Put("b", "1")}, Writes("b", "1")), "");
+  Operation drop{.kind = Operation::Kind::kDropHistory};
+  drop.version = Version(2);
+  EXPECT_EQ(Execute({drop}, Watermark(2)), "");
+  Command command;
+  command.reads = {{proto::Read::Kind::kKey, "a", {}, Version(1)}};
+  command.operations = {Put("c", "1")};
+  EXPECT_NE(Execute(command, Writes("c", "1")), "");
 }
 
 TEST_F(ReferenceStateTest, ATransactionMustNotCommitOverAChange) {

@@ -90,6 +90,8 @@ class SimClient : public FrameReceiver {
   /// Gives it up, and ends the operation.
   void Rollback();
 
+  /// This run's clients ask for odd things; and this is the time for one.
+  bool IsOdd() { return world_.options.odd_requests != 0 && random_.Chance(1, 2); }
   Version floor() const { return floor_; }
   void Fail(std::string_view invariant, const std::string& seen);
   std::string name() const { return FormatAddress(address_); }
@@ -122,6 +124,8 @@ class SimClient : public FrameReceiver {
   void RetryWrite(const Written& otherwise);
   void FinishWrite(const Written& written);
   void AskAgain(const Written& first);
+  void AskForAnother(const Written& first);
+  Door DoorOf(Way way) const { return way == Way::kSession ? Door::kListener : Door::kHttp; }
   void TryCommit(bool writes, std::uint64_t attempts_left, bool open,
                  std::function<void(Written)> on_done);
 
@@ -135,6 +139,7 @@ class SimClient : public FrameReceiver {
   SessionId session_;
   std::uint64_t sequence_ = 0;
   WriteState write_;
+  std::string key_;  ///< The Idempotency-Key of the write that runs.
   std::string transaction_;
 };
 

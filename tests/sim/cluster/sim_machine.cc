@@ -55,7 +55,7 @@ SimMachine::SimMachine(NodeId id, const ClusterWorld& world, const Random& rando
 void SimMachine::AdvanceClock() {
   const TimeUs own = world_.scheduler.now() * rate_per_mille_ / 1000;
   clock_.AdvanceMonotonicUs(own - clock_.MonotonicUs());
-  clock_.SetWallMs(wall_offset_ms_ + own / 1000);
+  clock_.SetWallMs(wall_offset_ms_ + own / 1000 * (1 + world_.options.wall_rush));
 }
 
 SimProcess& SimMachine::process(Program program) {
@@ -83,6 +83,7 @@ void SimMachine::Start() {
 
 void SimMachine::StartOne(Program program) {
   if (!present() || (program == Program::kRaftd && raftd_.refused())) return;
+  if (program == Program::kRouterd && raftd_.forgetful()) return;  // nobody asks it
   process(program).Start();
 }
 
@@ -284,6 +285,20 @@ void SimMachine::StopForEver() {
     EndProcess(program, CrashMode::kProcessOnly, End::kForEver, Manner::kTold);
   }
   gone_ = away_ = true;
+}
+
+void SimMachine::ReturnEmpty() {
+  ++world_.stats.returned;
+  for (const Program program : kPrograms) {
+    EndProcess(program, CrashMode::kProcessOnly, End::kRebuilt, Manner::kQuietly);
+  }
+  for (Disk& disk : disks_) disk = Disk();
+  altered_at_ = LogIndex();
+  may_be_removed_ = away_ = true;
+  raftd_.OnForgotten();
+  world_.checkers.OnWiped(id_);
+  StartLater(Program::kStoraged, DrawDown());
+  StartLater(Program::kRaftd, DrawDown());
 }
 
 // ---- Data that are lost, or rot

@@ -52,6 +52,8 @@ class SimMachine {
   /// Ends all faults of its own and starts what is down; nothing of that kind comes again.
   void Calm();
   void StopForEver();
+  /// Gone, too; but somebody starts it again with empty disks, under the id that it had.
+  void ReturnEmpty();
   /// It is no part any more of what is healed.
   void SendAway() { away_ = true; }
 

@@ -18,6 +18,8 @@ constexpr std::string_view kOperatorId = "operator";
 constexpr TimeUs kAskUs = 150'000;  ///< Between two times that it asks for the same.
 constexpr TimeUs kTryUs = 10'000;   ///< Between two looks whether something may be done.
 constexpr TimeUs kPatienceUs = 1'000'000;
+/// Between the return of a node with empty disks and its removal.
+constexpr TimeUs kReturnedUsMean = 300'000;
 constexpr std::uint32_t kTimeoutMs = 1'000;
 constexpr TimeUs kLookUs = 500'000;  ///< Between two looks at what the leader's status says.
 /// Between the first status by which replicas differ and somebody who does something about it.
@@ -128,12 +130,27 @@ bool SimOperator::ReplaceNow(SimMachine& target) {
   const raft::Membership& members = *FindLeader(machines_)->raftd().membership();
   const bool voter = raft::IsVoter(members, target.id());
   if (!raft::IsMember(members, target.id()) || (voter && members.voters.size() < 3)) return true;
-  target.StopForEver();
+  const bool returns = world_.options.gone_return != 0;
+  // Before that nobody could tell its log from another one.
+  if (returns && !IsNoted(target.id())) return false;
   proto::ChangeMembers remove;
   remove.kind = Kind::kRemove;
   remove.node = target.id();
-  Begin(std::move(remove));
+  if (!returns) {
+    target.StopForEver();
+    Begin(std::move(remove));
+    return true;
+  }
+  target.ReturnEmpty();
+  steps_.push_back(std::move(remove));
+  goes_on_ = true;
+  world_.scheduler.After(DrawExponential(random_, kReturnedUsMean), [this] { GoOn(); });
   return true;
+}
+
+bool SimOperator::IsNoted(NodeId node) const {
+  const std::vector<raft::MemberLog>& logs = FindLeader(machines_)->raftd().membership()->logs;
+  return std::any_of(logs.begin(), logs.end(), [node](const auto& log) { return log.id == node; });
 }
 
 /// As many voters as a quorum needs are left then, whatever configuration anybody may still have in

@@ -79,6 +79,8 @@ class SimOperator final : public FrameReceiver {
   bool RebuildNow(SimMachine& target, TimeUs down_us);
   bool LetRotNow(SimMachine& target, std::uint64_t disk, std::uint64_t draw);
   void Begin(proto::ChangeMembers wish);
+  /// A log that others took part with, so that they can tell it from another one.
+  bool IsNoted(NodeId node) const;
   void GoOn();
   bool IsDone(const proto::ChangeMembers& wish) const;
   void PlugInNext();

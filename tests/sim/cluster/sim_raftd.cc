@@ -15,6 +15,8 @@ using Kind = ClusterTrace::Kind;
 namespace {
 
 constexpr std::size_t kReadBytesMax = std::size_t{1} << 20;
+/// What was proposed longer ago than so many is forgotten.
+constexpr std::size_t kProposalsMax = 10'000;
 constexpr TimeUs kReportUsMax = 300;  ///< Between the log's thread and the loop.
 
 /// The Raft message in a packet; none where it is another one.
@@ -48,6 +50,7 @@ class SimRaftd::WatchedLog final : public raft::RaftLog {
     auto synced = real_->Sync();
     if (synced.ok()) {
       raftd_.Trace(Kind::kSync, synced->value());
+      if (raftd_.forgetful_) return synced;
       raftd_.world_.checkers.raft().OnSynced(raftd_.address_.node, *synced);
     }
     return synced;
@@ -196,7 +199,7 @@ void SimRaftd::Open() {
   auto entries = ReadAll();
   if (!entries.ok()) return Doom("read the log back: " + entries.status().ToString());
   const raft::Recovered& recovered = log_->recovered();
-  world_.checkers.raft().OnOpened(address_.node, recovered, *entries);
+  if (!forgetful_) world_.checkers.raft().OnOpened(address_.node, recovered, *entries);
   if (world_.checkers.failed()) return;
   Trace(Kind::kStart, recovered.prev_index.Next().value(), recovered.last_index.value(),
         recovered.vote.term.value());
@@ -275,12 +278,14 @@ void SimRaftd::Close() {
   commit_ = {};
   applied_ = {};
   held_.clear();
+  proposed_.clear();
   free_to_leave_.clear();
-  world_.checkers.raft().OnStopped(address_.node);
+  if (!forgetful_) world_.checkers.raft().OnStopped(address_.node);
 }
 
 void SimRaftd::OnFrame(const Parcel& parcel) {
   if (parcel.door == Door::kListener) {
+    if (parcel.from.program == Program::kRouterd) NoteProposals(parcel.sender, parcel.frame);
     driver_->OnFrame(parcel.sender, parcel.frame);
   } else if (parcel.from.program == Program::kStoraged) {
     driver_->OnStorageFrame(parcel.frame);
@@ -327,6 +332,7 @@ bool SimRaftd::SendToPeer(NodeId peer, std::string frame) {
 }
 
 bool SimRaftd::SendToStorage(std::string frame) {
+  CheckAddresses(Bytes::Copy(frame));
   return Send({address_.node, Program::kStoraged}, Door::kListener, std::move(frame));
 }
 
@@ -338,6 +344,7 @@ bool SimRaftd::SendToCaller(std::string_view to, std::string frame) {
 
 void SimRaftd::Observe(const raft::View& view, const raft::Membership& members,
                        const raft::Output& output) {
+  if (forgetful_) return;
   SimCheckers& checkers = world_.checkers.raft();
   const std::uint64_t storage_life = machine_.storaged().incarnation();
   if (view.applied < applied_ && storage_life != storage_life_) {
@@ -362,12 +369,40 @@ void SimRaftd::Observe(const raft::View& view, const raft::Membership& members,
 }
 
 void SimRaftd::OnReported(raft::WriteSeq seq) {
+  if (forgetful_) return;
   SimCheckers& checkers = world_.checkers.raft();
   checkers.OnReported(address_.node, seq);
   for (; !held_.empty() && held_.front().after <= seq; held_.pop_front()) {
     checkers.OnReleased(address_.node, held_.front());
     const raft::Outgoing& outgoing = held_.front().outgoing;
     ++free_to_leave_[{outgoing.to, HashMessage(outgoing.message)}];
+  }
+}
+
+void SimRaftd::NoteProposals(const std::string& from, const Bytes& bytes) {
+  const auto frame = proto::DecodeFrame(bytes);
+  if (!frame.ok()) return;
+  if (proposed_.size() > kProposalsMax) proposed_.clear();
+  for (const proto::Packet& packet : frame->packets) {
+    const auto* propose = std::get_if<proto::Propose>(&packet.message);
+    if (propose != nullptr) proposed_[{from, packet.request}] = HashFrame(propose->command.view());
+  }
+}
+
+void SimRaftd::CheckAddresses(const Bytes& bytes) {
+  const auto frame = proto::DecodeFrame(bytes);
+  if (!frame.ok()) return world_.checkers.Fail("what is sent can be read", FormatAddress(address_));
+  for (const proto::Packet& packet : frame->packets) {
+    const auto* apply = std::get_if<proto::Apply>(&packet.message);
+    if (apply == nullptr) continue;
+    for (const proto::Apply::Item& item : apply->items) {
+      const auto proposed = proposed_.find({item.reply_to.router, item.reply_to.request});
+      if (proposed == proposed_.end()) continue;
+      if (proposed->second == HashFrame(item.entry.payload.view())) continue;
+      return world_.checkers.Fail(
+          "a reply goes to who has proposed the command",
+          FormatAddress(address_) + " index " + std::to_string(item.entry.index.value()));
+    }
   }
 }
 
@@ -381,6 +416,12 @@ void SimRaftd::CheckLeaving(NodeId peer, const Bytes& bytes) {
   for (const proto::Packet& packet : frame->packets) {
     const auto message = RaftMessageOf(packet.message);
     if (!message) continue;
+    if (forgetful_) {
+      world_.checkers.Fail(
+          "a node that lost its log takes no part under its old id",
+          FormatAddress(address_) + " to " + FormatNodeId(peer) + ": " + Describe(*message));
+      return;
+    }
     const auto found = free_to_leave_.find({peer, HashMessage(*message)});
     if (found == free_to_leave_.end()) {
       world_.checkers.Fail(

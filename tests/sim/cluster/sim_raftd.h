@@ -37,6 +37,10 @@ class SimRaftd final : public SimProcess, private raft::Transport {
   LogIndex differing() const {
     return driver_ == nullptr ? LogIndex() : driver_->divergence().differing();
   }
+  /// Its log was lost: it has to stay out, and its core and log are no part of the cluster's.
+  bool forgetful() const { return forgetful_; }
+  /// REQUIRES: it is down.
+  void OnForgotten() { forgetful_ = true; }
   /// Null while it is down.
   const raft::Membership* membership() const {
     return driver_ == nullptr ? nullptr : &driver_->membership();
@@ -67,6 +71,10 @@ class SimRaftd final : public SimProcess, private raft::Transport {
   /// The writer is about to tell the driver.
   void OnReported(raft::WriteSeq seq);
   void CheckLeaving(NodeId peer, const Bytes& frame);
+  /// Remembers what routers propose.
+  void NoteProposals(const std::string& from, const Bytes& frame);
+  /// Each entry is handed on with the address of who proposed it, or with none.
+  void CheckAddresses(const Bytes& frame);
 
   config::NodeConfig config_;
   ManualExecutor executor_;
@@ -76,6 +84,7 @@ class SimRaftd final : public SimProcess, private raft::Transport {
   std::unique_ptr<raft::Driver> driver_;
   bool jobs_scheduled_ = false;
   bool refused_ = false;
+  bool forgetful_ = false;
   bool stopping_ = false;
   bool told_to_stop_ = false;
   std::set<NodeId> links_;
@@ -88,6 +97,8 @@ class SimRaftd final : public SimProcess, private raft::Transport {
   /// When `applied_` last went back, in this life: its log may begin behind what storaged lost.
   std::uint64_t storage_life_ = 0;
   std::deque<raft::HeldMessage> held_;
+  std::map<std::pair<std::string, RequestId>, std::uint64_t>
+      proposed_;  ///< A hash of each command.
   /// Messages that may leave and have not: how many of each (peer, hash).
   std::map<std::pair<NodeId, std::uint64_t>, std::uint64_t> free_to_leave_;
 };

@@ -164,6 +164,7 @@ void SimStoraged::Open() {
         Reply(to, Door::kLink, std::move(frame));
       });
   durable_ = node_->engine().durable_applied().index;
+  applied_before_ = recovered.index;
   Trace(Kind::kStart, 1, recovered.index.value(), recovered.term.value());
   Later(machine_.FromOwnTime(kTickUs), [this] { Tick(); });
   RunJobs();
@@ -191,6 +192,8 @@ void SimStoraged::Close() {
   out_.to_source.clear();
   entries_.clear();
   questions_.clear();
+  locks_term_ = Term();
+  locks_asked_for_ = 0;
   woken_ = stopping_ = false;
   source_ = NodeId();
   installed_ = 0;
@@ -228,6 +231,8 @@ void SimStoraged::Note(const std::string& from, const proto::Packet& packet) {
     questions_[{from, packet.request}] = {{}, query->command, query->min_version, query->at};
   } else if (const auto* lock = std::get_if<proto::Lock>(&packet.message)) {
     questions_[{from, packet.request}] = {{}, lock->query, {}, {}};
+    OnTerm(lock->term);
+    if (lock->term == locks_term_) ++locks_asked_for_;
   }
 }
 
@@ -242,6 +247,7 @@ void SimStoraged::OnApply(std::string_view changes, const engine::AppliedMark& m
   if (mark.index.value() <= world_.checkers.applied_entries()) ++world_.stats.replayed;
   world_.checkers.OnApply(address_.node, entry->second, changes);
   entries_.erase(entries_.begin(), std::next(entry));
+  OnTerm(mark.term);
 }
 
 void SimStoraged::EndTurn() {
@@ -256,6 +262,8 @@ void SimStoraged::EndTurn() {
   SendToSource();
   CheckDurable();
   CheckChain();
+  CheckLocks();
+  applied_before_ = applied();
   WatchFetch();
   if (!Well()) return;
   if (stopping_ && node_->stopped()) return Stopped();
@@ -365,9 +373,13 @@ bool SimStoraged::CheckAnswer(const storage::Outgoing& answer) {
     return false;
   }
   if (const auto* got = std::get_if<proto::GetReply>(&answer.message)) {
+    if (got->error.ok()) {
+      world_.checkers.OnServed(address_.node, got->read_version, applied_before_);
+    }
     if (asked.get) world_.checkers.OnGet(address_.node, *asked.get, *got);
   } else if (const auto* evaluated = std::get_if<proto::QueryReply>(&answer.message)) {
     if (!evaluated->error.ok()) return true;
+    world_.checkers.OnServed(address_.node, evaluated->read_version, applied_before_);
     const bool right = evaluated->read_version >= asked.min_version &&
                        (!asked.at || evaluated->read_version == asked.at);
     if (!right) {
@@ -419,6 +431,22 @@ void SimStoraged::CheckChain() {
     ++world_.stats.checks;
     world_.checkers.OnCheck(address_.node, check);
   }
+}
+
+void SimStoraged::OnTerm(Term term) {
+  if (term <= locks_term_) return;
+  locks_term_ = term;
+  locks_asked_for_ = 0;
+}
+
+/// Another leader may have given the locks of another term to others.
+void SimStoraged::CheckLocks() {
+  const std::size_t locks = node_->core().locks();
+  if (locks <= locks_asked_for_) return;
+  world_.checkers.Fail("locks are those of one term",
+                       FormatAddress(address_) + " has " + std::to_string(locks) +
+                           ", was asked for " + std::to_string(locks_asked_for_) + " in term " +
+                           std::to_string(locks_term_.value()));
 }
 
 /// Only what is never written again, so that the wrong value stays, and follows from no other.

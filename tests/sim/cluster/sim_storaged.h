@@ -75,6 +75,9 @@ class SimStoraged final : public SimProcess {
   bool MayLend(const proto::Message& message);
   bool IsRight(const Question& asked, const proto::Message& answer) const;
   void CheckChain();
+  void CheckLocks();
+  /// Its locks are those of this term, or of a later one.
+  void OnTerm(Term term);
   /// The changes with another value in them, where that is what was asked for.
   std::string Altered(std::string_view changes) const;
   void OnInstalled();
@@ -108,6 +111,9 @@ class SimStoraged final : public SimProcess {
   std::map<LogIndex, raft::Entry> entries_;  ///< Came, and are not applied yet.
   std::map<std::pair<std::string, RequestId>, Question> questions_;
   LogIndex durable_;
+  LogIndex applied_before_;            ///< When this turn began.
+  Term locks_term_;                    ///< The newest that it has heard of.
+  std::uint64_t locks_asked_for_ = 0;  ///< In that term.
 };
 
 }  // namespace bedrock::sim
