@@ -83,8 +83,8 @@ TEST_F(CheckLedgerTest, NobodyIsWrongWithoutAMajorityForAnotherHash) {
 
 TEST_F(CheckLedgerTest, TwoAgainstTwoIsNoMajority) {
   Voters({1, 2, 3, 4});
-  for (const std::uint64_t member : {1, 2}) Add(member, Hash(5, kRight));
-  for (const std::uint64_t member : {3, 4}) Add(member, Hash(5, kWrong));
+  for (const std::uint64_t member : {1U, 2U}) Add(member, Hash(5, kRight));
+  for (const std::uint64_t member : {3U, 4U}) Add(member, Hash(5, kWrong));
   EXPECT_TRUE(Judge().empty());
   EXPECT_EQ(ledger_.differing(), LogIndex(5));
 }
@@ -99,7 +99,7 @@ TEST_F(CheckLedgerTest, ThreeHashesOfThreeAreNoMajority) {
 
 TEST_F(CheckLedgerTest, LearnersAreComparedAndDecideNothing) {
   members_.learners = Ids({4, 5, 6});
-  for (const std::uint64_t member : {4, 5, 6}) Add(member, Hash(5, kWrong));
+  for (const std::uint64_t member : {4U, 5U, 6U}) Add(member, Hash(5, kWrong));
   Add(1, Hash(5, kRight));
   EXPECT_TRUE(Judge().empty());
   Add(2, Hash(5, kRight));
@@ -111,7 +111,7 @@ TEST_F(CheckLedgerTest, LearnersAreComparedAndDecideNothing) {
 TEST_F(CheckLedgerTest, BothSetsOfVotersHaveToAgreeWhileTheyChange) {
   Voters({3, 4, 5});
   members_.outgoing = Ids({1, 2, 3});
-  for (const std::uint64_t member : {3, 4, 5}) Add(member, Hash(5, kRight));
+  for (const std::uint64_t member : {3U, 4U, 5U}) Add(member, Hash(5, kRight));
   EXPECT_TRUE(Judge().empty());
   Add(1, Hash(5, kRight));
   EXPECT_EQ(Judge().size(), 4u);
@@ -163,7 +163,7 @@ TEST_F(CheckLedgerTest, AMemberThatWasRemovedCountsNoMore) {
 }
 
 TEST_F(CheckLedgerTest, EachIsJudgedOnceAndAgainWhenItSaysItAgain) {
-  for (const std::uint64_t member : {1, 2}) Add(member, Hash(5, kRight));
+  for (const std::uint64_t member : {1U, 2U}) Add(member, Hash(5, kRight));
   EXPECT_EQ(Judge().size(), 2u);
   EXPECT_TRUE(Judge().empty());
   Add(2, Hash(5, kRight));
@@ -175,7 +175,7 @@ TEST_F(CheckLedgerTest, WhatDifferedBeforeReplicasAgreedAgainIsOver) {
   Add(1, Hash(5, kRight));
   Add(2, Hash(5, kWrong));
   Judge();
-  for (const std::uint64_t member : {1, 2}) Add(member, Hash(9, kRight));
+  for (const std::uint64_t member : {1U, 2U}) Add(member, Hash(9, kRight));
   Judge();
   EXPECT_EQ(ledger_.agreed(), LogIndex(9));
   EXPECT_FALSE(ledger_.differing());

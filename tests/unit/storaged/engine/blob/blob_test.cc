@@ -230,7 +230,7 @@ TEST_F(BlobTest, AReferenceOutOfTheValuesIsCorruption) {
   const BlobFile blob = Write(FileNumber(7), values);
   const auto reader = Open(blob).value();
   for (std::uint64_t offset = 0; offset < blob.size + 20; ++offset) {
-    for (const std::uint64_t size : {0, 5, 6, 1000}) {
+    for (const std::uint64_t size : {0U, 5U, 6U, 1000U}) {
       const BlobRef ref{FileNumber(7), offset, size};
       if (ref == values[0].ref) continue;
       EXPECT_TRUE(reader->Read(ref, VerifyChecksums::kYes).status().IsCorruption()) << offset;

@@ -121,7 +121,7 @@ TEST_F(LogDamageTest, AMissingSegmentIsCorruption) {
   Crash(CrashMode::kProcessOnly);
   const auto names = Names();
   ASSERT_GT(names.size(), 2u);
-  for (const std::size_t missing : {0, 1}) {
+  for (const std::size_t missing : {0U, 1U}) {
     const auto whole = fs().Clone();
     ASSERT_TRUE(fs().Remove("db/" + names[missing]).ok());
     const Status opened = Open();
