@@ -279,6 +279,8 @@ void SimRaftd::Close() {
   applied_ = {};
   held_.clear();
   proposed_.clear();
+  storage_boot_ = BootId();
+  sent_ = LogIndex();
   free_to_leave_.clear();
   if (!forgetful_) world_.checkers.raft().OnStopped(address_.node);
 }
@@ -288,6 +290,7 @@ void SimRaftd::OnFrame(const Parcel& parcel) {
     if (parcel.from.program == Program::kRouterd) NoteProposals(parcel.sender, parcel.frame);
     driver_->OnFrame(parcel.sender, parcel.frame);
   } else if (parcel.from.program == Program::kStoraged) {
+    NoteProgress(parcel.frame);
     driver_->OnStorageFrame(parcel.frame);
   } else {
     driver_->OnPeerFrame(parcel.from.node, parcel.frame);
@@ -332,7 +335,7 @@ bool SimRaftd::SendToPeer(NodeId peer, std::string frame) {
 }
 
 bool SimRaftd::SendToStorage(std::string frame) {
-  CheckAddresses(Bytes::Copy(frame));
+  CheckApply(Bytes::Copy(frame));
   return Send({address_.node, Program::kStoraged}, Door::kListener, std::move(frame));
 }
 
@@ -389,20 +392,44 @@ void SimRaftd::NoteProposals(const std::string& from, const Bytes& bytes) {
   }
 }
 
-void SimRaftd::CheckAddresses(const Bytes& bytes) {
+void SimRaftd::NoteProgress(const Bytes& bytes) {
+  const auto frame = proto::DecodeFrame(bytes);
+  if (!frame.ok()) return;
+  for (const proto::Packet& packet : frame->packets) {
+    const auto* progress = std::get_if<proto::ApplyProgress>(&packet.message);
+    if (progress == nullptr) continue;
+    // What was sent to a life before is gone with it.
+    if (std::exchange(storage_boot_, frame->header.boot) != frame->header.boot) sent_ = LogIndex();
+    sent_ = std::max(sent_, progress->applied);
+  }
+}
+
+void SimRaftd::CheckApply(const Bytes& bytes) {
   const auto frame = proto::DecodeFrame(bytes);
   if (!frame.ok()) return world_.checkers.Fail("what is sent can be read", FormatAddress(address_));
   for (const proto::Packet& packet : frame->packets) {
     const auto* apply = std::get_if<proto::Apply>(&packet.message);
-    if (apply == nullptr) continue;
-    for (const proto::Apply::Item& item : apply->items) {
-      const auto proposed = proposed_.find({item.reply_to.router, item.reply_to.request});
-      if (proposed == proposed_.end()) continue;
-      if (proposed->second == HashFrame(item.entry.payload.view())) continue;
-      return world_.checkers.Fail(
-          "a reply goes to who has proposed the command",
-          FormatAddress(address_) + " index " + std::to_string(item.entry.index.value()));
+    if (apply == nullptr || apply->items.empty()) continue;
+    const LogIndex first = apply->items.front().entry.index;
+    if (first > sent_.Next()) {
+      return world_.checkers.Fail("what storaged is sent follows on what it has",
+                                  FormatAddress(address_) + " sends from " +
+                                      std::to_string(first.value()) + " on after " +
+                                      std::to_string(sent_.value()));
     }
+    sent_ = std::max(sent_, apply->items.back().entry.index);
+    CheckAddresses(*apply);
+  }
+}
+
+void SimRaftd::CheckAddresses(const proto::Apply& apply) {
+  for (const proto::Apply::Item& item : apply.items) {
+    const auto proposed = proposed_.find({item.reply_to.router, item.reply_to.request});
+    if (proposed == proposed_.end()) continue;
+    if (proposed->second == HashFrame(item.entry.payload.view())) continue;
+    return world_.checkers.Fail(
+        "a reply goes to who has proposed the command",
+        FormatAddress(address_) + " index " + std::to_string(item.entry.index.value()));
   }
 }
 

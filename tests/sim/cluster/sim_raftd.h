@@ -73,8 +73,12 @@ class SimRaftd final : public SimProcess, private raft::Transport {
   void CheckLeaving(NodeId peer, const Bytes& frame);
   /// Remembers what routers propose.
   void NoteProposals(const std::string& from, const Bytes& frame);
-  /// Each entry is handed on with the address of who proposed it, or with none.
-  void CheckAddresses(const Bytes& frame);
+  /// Remembers how far storaged says it is.
+  void NoteProgress(const Bytes& frame);
+  /// Entries follow on what storaged has, and each is handed on with the address of who proposed
+  /// it, or with none.
+  void CheckApply(const Bytes& frame);
+  void CheckAddresses(const proto::Apply& apply);
 
   config::NodeConfig config_;
   ManualExecutor executor_;
@@ -99,6 +103,9 @@ class SimRaftd final : public SimProcess, private raft::Transport {
   std::deque<raft::HeldMessage> held_;
   std::map<std::pair<std::string, RequestId>, std::uint64_t>
       proposed_;  ///< A hash of each command.
+  /// Of storaged's life that it heard of last, and the last entry that this has or was sent.
+  BootId storage_boot_;
+  LogIndex sent_;
   /// Messages that may leave and have not: how many of each (peer, hash).
   std::map<std::pair<NodeId, std::uint64_t>, std::uint64_t> free_to_leave_;
 };
