@@ -106,7 +106,7 @@ void Follower::Refuse(Node& node, const AppendRequest& request) const {
 }
 
 void Follower::Proved(Node& node, LogIndex index) {
-  if (index >= node.refill.lost_up_to) node.refill.lost_up_to = LogIndex();
+  node.refill.Found({node.log.TermAt(index).value_or(Term()), index});
   if (node.log.last() >= node.refill.floor) node.refill.floor = LogPosition();
 }
 
@@ -121,7 +121,9 @@ void Follower::OnHeartbeat(Node& node, const Heartbeat& heartbeat) {
   const bool doubtful = node.refill.lost_up_to && heartbeat.commit > node.commit;
   if (doubtful || heartbeat.commit > node.log.last_index()) {
     // The log lost what was acknowledged (R73). Say so, as an answer to an append there would.
-    node.refill.lost_up_to = std::max(node.refill.lost_up_to, heartbeat.commit);
+    if (heartbeat.commit > node.log.last_index()) {
+      node.refill.Lose(heartbeat.commit, node.term());
+    }
     Refuse(node, AppendRequest{.term = heartbeat.term,
                                .prev_index = heartbeat.commit,
                                .prev_term = heartbeat.term,

@@ -42,10 +42,26 @@ struct Refill {
   /// not campaign before its log is that far again.
   LogPosition floor;
   /// Entries up to here were durable and are gone: neither vote nor campaign before a leader has
-  /// matched the log up to here.
+  /// matched the log up to here, or up to an entry of a later term than `lost_term`.
   LogIndex lost_up_to;
+  /// None of them was newer. Of what this node has lost, a leader of a later term has what was
+  /// committed, in front of its own entries; the rest may be gone for good.
+  Term lost_term;
 
   bool done() const { return floor == LogPosition() && !lost_up_to; }
+  /// Entries up to `up_to`, of terms up to `term`, are gone.
+  void Lose(LogIndex up_to, Term term) {
+    if (!up_to) return;
+    lost_up_to = std::max(lost_up_to, up_to);
+    lost_term = std::max(lost_term, term);
+  }
+  /// A leader has matched the log up to `entry`.
+  void Found(const LogPosition& entry) {
+    const bool later = entry.term > lost_term;
+    if (entry.index < lost_up_to && !later) return;
+    lost_up_to = LogIndex();
+    lost_term = Term();
+  }
 };
 
 /// The wish for a snapshot of another node's state machine: because a leader offered one that would
@@ -186,7 +202,8 @@ inline void Node::ResetLog(const RestoredState& state) {
   writes.Reset({.index = state.index,
                 .term = state.term,
                 .membership = std::move(base),
-                .lost_up_to = refill.lost_up_to});
+                .lost_up_to = refill.lost_up_to,
+                .lost_term = refill.lost_term});
 }
 
 }  // namespace bedrock::raft

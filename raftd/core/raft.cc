@@ -151,9 +151,10 @@ Raft::Impl::Impl(NodeId self, const Limits& limits, const Recovered& recovered, 
   if (node_.log.last_index() != recovered.last_index) {
     node_.refill.floor = {recovered.terms.back().term, recovered.last_index};
   }
-  node_.refill.lost_up_to = recovered.health.lost_up_to;
+  node_.refill.Lose(recovered.health.lost_up_to, recovered.health.lost_term);
+  // No entry is newer than the term of its node (R3).
   if (recovered.commit_hint > recovered.last_index) {
-    node_.refill.lost_up_to = std::max(node_.refill.lost_up_to, recovered.commit_hint);
+    node_.refill.Lose(recovered.commit_hint, recovered.vote.term);
   }
   // Until time is told, too.
   if (limits.lease_reads || promised_ticks_ > 0) node_.promise.Make(NodeId());
@@ -469,7 +470,7 @@ void Raft::Impl::Durable(WriteSeq seq) {
 void Raft::Impl::ApplyFrom(LogIndex applied, LogIndex durable_applied) {
   node_.apply.Restart(applied, durable_applied);
   if (applied <= node_.LastForVotes().index) return;
-  node_.refill.lost_up_to = std::max(node_.refill.lost_up_to, applied);
+  node_.refill.Lose(applied, node_.term());
   if (!std::holds_alternative<Follower>(role_)) BecomeFollower(node_.term());
 }
 

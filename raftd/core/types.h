@@ -88,8 +88,9 @@ struct Health {
   /// refills it, and neither campaigns nor serves the range until then.
   std::optional<IndexRange> damaged;
   /// Entries up to here were durable once and are gone: neither vote nor campaign until a leader
-  /// has matched the log up to here. None: nothing is missing.
+  /// has matched the log up to here, or added an entry of a later term. None: nothing is missing.
   LogIndex lost_up_to;
+  Term lost_term;  ///< No entry that is lost was newer.
 
   friend bool operator==(const Health&, const Health&) = default;
 };
@@ -124,6 +125,7 @@ struct LogReset {
   MembershipChange membership;  ///< In effect there; its index is at most `index`.
   /// As Health has it: what was lost before stays lost over a restart. 0: nothing is.
   LogIndex lost_up_to;
+  Term lost_term;  ///< No entry that is lost was newer.
 
   friend bool operator==(const LogReset&, const LogReset&) = default;
 };

@@ -101,6 +101,7 @@ class SegmentedRaftLog final : public RaftLog {
   Status TakeBeginning(const RecoveredSegments& found);
   /// The vote file knows of a segment behind those that are there.
   bool NewestIsGone(const RecoveredSegments& found) const;
+  void Lose(LogIndex up_to, Term term);
   void TakeLoss(const RecoveredSegments& found);
   Status Repair(const RecoveredSegments& found);
   Status FillRecovered(bool torn);
@@ -154,8 +155,8 @@ class SegmentedRaftLog final : public RaftLog {
   LogIndex mark_;
   Term mark_term_;
   std::optional<IndexRange> damaged_;
-  LogIndex lost_up_to_;            // 0 once the log reached it
-  std::optional<Term> lost_term_;  // of entry lost_up_to_, where it is known
+  LogIndex lost_up_to_;  // 0 once the log reached it, or has an entry newer than what was lost
+  Term lost_term_;       // no entry that is lost was newer
   WriteSeq submitted_;
   WriteSeq durable_;
 
@@ -282,6 +283,12 @@ Status SegmentedRaftLog::TakeVote(const RecoveredSegments& found) {
   return Status::Ok();
 }
 
+/// Entries up to `up_to`, of terms up to `term`, are gone.
+void SegmentedRaftLog::Lose(LogIndex up_to, Term term) {
+  lost_term_ = lost_up_to_ ? std::max(lost_term_, term) : term;
+  lost_up_to_ = std::max(lost_up_to_, up_to);
+}
+
 void SegmentedRaftLog::TakeLoss(const RecoveredSegments& found) {
   const VoteSlot& marks = vote_file_->content();
   const LogIndex last = index_.last_index();
@@ -289,7 +296,13 @@ void SegmentedRaftLog::TakeLoss(const RecoveredSegments& found) {
   if (NewestIsGone(found))
     proved = std::max({proved, marks.segment_prev_index.Next(), last.Next()});
   if (found.truncated) proved = std::max(proved, last.Next());
-  if (proved > last) lost_up_to_ = std::min(proved, kIndexMax);
+  // Where nothing tells of more than was lost before, neither is it newer. No entry is newer than
+  // the term of its node (R3).
+  const bool known = marks.lost_term && marks.proved_index == proved &&
+                     std::max(found.commit_hint, mark_) <= last && !found.truncated &&
+                     !NewestIsGone(found);
+  const Term newest = known ? marks.lost_term : vote_.term;
+  if (proved > last) Lose(std::min(proved, kIndexMax), newest);
   damaged_ = found.damaged;
   commit_hint_ = hint_written_ = found.commit_hint;
 }
@@ -331,7 +344,10 @@ Status SegmentedRaftLog::FillRecovered(bool torn) {
   recovered_.last_index = index_.last_index();
   recovered_.terms = index_.terms();
   recovered_.commit_hint = std::min(std::max(commit_hint_, mark_), index_.last_index());
-  recovered_.health = {.torn_tail = torn, .damaged = damaged_, .lost_up_to = lost_up_to_};
+  recovered_.health = {.torn_tail = torn,
+                       .damaged = damaged_,
+                       .lost_up_to = lost_up_to_,
+                       .lost_term = lost_up_to_ ? lost_term_ : Term()};
   for (LogIndex i = index_.last_index(); i > index_.prev_index(); i = i.Prev()) {
     if (index_.At(i).missing()) continue;
     std::vector<Entry> newest;
@@ -395,10 +411,9 @@ Status SegmentedRaftLog::Submit(const Write& write) {
 }
 
 void SegmentedRaftLog::FinishSubmit(const Write& write) {
-  const bool newer = lost_term_ && index_.last_term() > *lost_term_;
+  const bool newer = index_.last_term() > lost_term_;
   if (lost_up_to_ && (newer || index_.last_index() >= lost_up_to_)) {
     lost_up_to_ = LogIndex(0);
-    lost_term_.reset();
     vote_file_stale_ = true;
   }
   commit_hint_ = std::max(commit_hint_, std::min(write.commit_hint, index_.last_index()));
@@ -409,10 +424,7 @@ void SegmentedRaftLog::FinishSubmit(const Write& write) {
 Status SegmentedRaftLog::RememberFloor(LogIndex cut_from) {
   if (!damaged_ || cut_from > damaged_->last) return Status::Ok();
   RETURN_IF_ERROR(Flush());
-  if (index_.last_index() > lost_up_to_) {
-    lost_up_to_ = index_.last_index();
-    lost_term_ = index_.last_term();
-  }
+  if (index_.last_index() > lost_up_to_) Lose(index_.last_index(), index_.last_term());
   return WriteVoteFile();
 }
 
@@ -459,13 +471,9 @@ Status SegmentedRaftLog::Reset(const Write& write) {
 Status SegmentedRaftLog::RememberLoss(const LogReset& reset) {
   const LogIndex before = lost_up_to_;
   if (damaged_ && index_.last_index() > std::max(reset.index, lost_up_to_)) {
-    lost_up_to_ = index_.last_index();
-    lost_term_ = index_.last_term();
+    Lose(index_.last_index(), index_.last_term());
   }
-  if (reset.lost_up_to > lost_up_to_) {
-    lost_up_to_ = reset.lost_up_to;
-    lost_term_.reset();
-  }
+  if (reset.lost_up_to > lost_up_to_) Lose(reset.lost_up_to, reset.lost_term);
   return lost_up_to_ == before ? Status::Ok() : WriteVoteFile();
 }
 
@@ -624,7 +632,8 @@ Status SegmentedRaftLog::WriteVoteFile() {
                          .segment = segments_.empty() ? 0 : segments_.back().number,
                          .segment_prev_index = segment_prev_index_,
                          .proved_index = std::max(commit_hint_, lost_up_to_),
-                         .mark = mark_});
+                         .mark = mark_,
+                         .lost_term = lost_up_to_ ? lost_term_ : Term()});
   if (!written.ok()) return Poison(written);
   vote_file_stale_ = false;
   return Status::Ok();

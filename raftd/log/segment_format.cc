@@ -13,11 +13,17 @@ constexpr std::size_t kCrcOffset = 8;
 constexpr std::size_t kCheckedOffset = 12;
 constexpr std::size_t kHeaderCheckedEnd = 136;
 constexpr std::size_t kSlotCheckedEnd = 88;
+constexpr std::size_t kLostTermOffset = kSlotCheckedEnd;
+constexpr std::size_t kLostTermCrcOffset = 96;
 constexpr std::size_t kBatchEndBytes = 40;
 constexpr std::size_t kNameDigits = 16;
 
 std::uint32_t CheckedCrc(std::string_view page, std::size_t end) {
   return Crc32c(page.substr(kCheckedOffset, end - kCheckedOffset));
+}
+
+std::uint32_t LostTermCrc(std::string_view page) {
+  return Crc32c(page.substr(kLostTermOffset, kLostTermCrcOffset - kLostTermOffset));
 }
 
 /// Stores one 64-bit field after the other.
@@ -131,6 +137,8 @@ std::string EncodeVoteSlot(const VoteSlot& slot) {
       .Put(slot.proved_index.value())
       .Put(slot.mark.value());
   StoreFixed(page.data() + kCrcOffset, CheckedCrc(page, kSlotCheckedEnd));
+  StoreFixed(page.data() + kLostTermOffset, slot.lost_term.value());
+  StoreFixed(page.data() + kLostTermCrcOffset, LostTermCrc(page));
   return page;
 }
 
@@ -151,6 +159,10 @@ std::optional<VoteSlot> DecodeVoteSlot(std::string_view page) {
   slot.segment_prev_index = LogIndex(in.Take());
   slot.proved_index = LogIndex(in.Take());
   slot.mark = LogIndex(in.Take());
+  if (page.size() >= kPageBytes &&
+      LoadFixed<std::uint32_t>(page.data() + kLostTermCrcOffset) == LostTermCrc(page)) {
+    slot.lost_term = Term(in.Take());
+  }
   const bool plausible = slot.segment_prev_index <= kIndexMax && slot.proved_index <= kIndexMax &&
                          slot.mark <= kIndexMax;
   if (!plausible) return std::nullopt;

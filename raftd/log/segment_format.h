@@ -78,6 +78,9 @@ namespace bedrock::raft {
 //   0  8 magic            16 8 cluster   40  8 vote's term        64 8 index before that segment
 //   8  4 crc of 12..87    24 8 node      48  8 vote's candidate   72 8 proved index
 //   12 4 format           32 8 seq       56  8 newest segment     80 8 mark
+//   88 8 lost term        96 4 crc of 88..95; where that is wrong, as in files of older releases,
+//   the
+//                              lost term is not known
 
 inline constexpr std::uint64_t kPageBytes = 4096;
 inline constexpr std::uint64_t kSegmentBytesMin = 4 * kPageBytes;
@@ -151,6 +154,7 @@ struct VoteSlot {
   LogIndex segment_prev_index = {};  ///< Its SegmentHeader::prev_index.
   LogIndex proved_index = {};        ///< Entries up to here were durable and are never cut.
   LogIndex mark = {};
+  Term lost_term = {};  ///< No entry up to proved_index that is lost was newer; 0: not known.
 
   friend bool operator==(const VoteSlot&, const VoteSlot&) = default;
 };

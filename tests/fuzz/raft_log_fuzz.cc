@@ -68,6 +68,7 @@ class DiskBuilder {
       content.segment_prev_index = LogIndex(Number());
       content.proved_index = LogIndex(Number());
       content.mark = LogIndex(Number());
+      content.lost_term = Term(Number());
       both += EncodeVoteSlot(content);
     }
     return both;

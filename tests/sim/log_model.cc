@@ -26,10 +26,8 @@ void LogModel::Apply(const raft::Write& write, const std::vector<EntryMark>& com
   }
   if (write.reset_to.has_value()) {
     Lose(write.reset_to->index);
-    if (write.reset_to->lost_up_to > lost_up_to) {
-      lost_up_to = write.reset_to->lost_up_to;
-      lost_term.reset();
-    }
+    const raft::LogReset& reset = *write.reset_to;
+    if (reset.lost_up_to > lost_up_to) LoseUpTo(reset.lost_up_to, reset.lost_term);
     damaged.reset();
     base = write.reset_to->index;
     marks.assign(committed.begin(), committed.begin() + static_cast<std::ptrdiff_t>(base.value()));
@@ -61,17 +59,19 @@ void LogModel::CutFrom(LogIndex from) {
 
 /// A damaged log is about to be cut, so that from here on it has lost what it held.
 void LogModel::Lose(LogIndex above) {
-  if (!damaged || last() <= std::max(above, lost_up_to)) return;
-  lost_up_to = last();
-  lost_term = TermAt(last());
+  if (damaged && last() > std::max(above, lost_up_to)) LoseUpTo(last(), *TermAt(last()));
+}
+
+void LogModel::LoseUpTo(LogIndex up_to, Term newest) {
+  lost_term = lost_up_to ? std::max(lost_term, newest) : newest;
+  lost_up_to = up_to;
 }
 
 /// It is as long as it was, or newer.
 void LogModel::Mend() {
   if (!lost_up_to) return;
-  if (last() < lost_up_to && !(lost_term && *TermAt(last()) > *lost_term)) return;
+  if (last() < lost_up_to && *TermAt(last()) <= lost_term) return;
   lost_up_to = {};
-  lost_term.reset();
 }
 
 const EntryMark* LogModel::At(LogIndex index) const {

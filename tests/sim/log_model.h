@@ -37,7 +37,7 @@ struct LogModel {
   /// As raft::Health has them, kept as writes mend them.
   std::optional<raft::IndexRange> damaged;
   LogIndex lost_up_to;
-  std::optional<Term> lost_term;  ///< Of entry lost_up_to, where it is known.
+  Term lost_term;  ///< No entry that is lost was newer.
 
   /// `committed`: all entries that ever were, for what a reset stands for.
   void Apply(const raft::Write& write, const std::vector<EntryMark>& committed);
@@ -52,6 +52,7 @@ struct LogModel {
 
  private:
   void Lose(LogIndex above);
+  void LoseUpTo(LogIndex up_to, Term newest);
   void Mend();
 };
 

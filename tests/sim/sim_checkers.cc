@@ -770,6 +770,12 @@ void SimCheckers::CheckHealth(NodeId node, const LogModel& model, const Recovere
          Text(Name(node), " up to ", model.lost_up_to.value(), ", told ",
               health.lost_up_to.value()));
   }
+  const Term gone = model.last() > recovered.last_index ? *model.TermAt(model.last()) : Term();
+  const Term newest = model.lost_up_to ? std::max(gone, model.lost_term) : gone;
+  if (health.lost_up_to && health.lost_term < newest) {
+    Fail("what was lost is no newer than it is taken for",
+         Text(Name(node), " term ", newest.value(), ", told ", health.lost_term.value()));
+  }
 }
 
 void SimCheckers::TakeOpened(NodeState& state, LogModel model, const Recovered& recovered) {
@@ -793,7 +799,7 @@ void SimCheckers::TakeOpened(NodeState& state, LogModel model, const Recovered& 
     used.memberships = {*base};
   }
   model.lost_up_to = used.lost_up_to = health.lost_up_to;
-  model.lost_term = used.lost_term = {};
+  model.lost_term = used.lost_term = health.lost_term;
   model.damaged = used.damaged = health.damaged;
   state.memory = std::move(used);
   state.disk = std::move(model);

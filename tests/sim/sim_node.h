@@ -125,7 +125,7 @@ class SimNode {
   /// A scrub has to tell of this segment before it has been through twice.
   struct ScrubOwes {
     std::uint64_t segment = 0;  ///< 0: of none.
-    LogIndex last;              ///< No entry of it is higher.
+    LogIndex last;              ///< No entry of it is higher, nor was since one was cut.
     std::uint64_t incarnation = 0;
     int passes = 0;
   };

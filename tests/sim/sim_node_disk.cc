@@ -41,7 +41,11 @@ void SimNode::Submit(const raft::Write& write) {
   CheckEntriesWhileFull(write);
   Trace(Kind::kWrite, write.seq.value(), write.cut_from.value_or(LogIndex()).value(),
         write.entries.size());
-  if (write.reset_to) ++world_.stats.resets;
+  if (write.reset_to) {
+    ++world_.stats.resets;
+    scrub_owes_ = {};
+  }
+  if (write.cut_from) scrub_owes_.last = std::min(scrub_owes_.last, write.cut_from->Prev());
   if (unsynced_since_ == 0) unsynced_since_ = now();
   waiting_.push_back(write);
   if (!stuck_) SubmitWaiting();

@@ -65,6 +65,7 @@ SimRules::SimRules(const raft::Raft& core, const SimOptions& options,
       before_(core.GetView()),
       members_(core.membership()),
       lost_up_to_(recovered.health.lost_up_to),
+      lost_term_(recovered.health.lost_term),
       promised_now_(lease_reads || recovered.promised_ticks > 0) {
   // A damaged log is used up to the damage, and votes go by its true end.
   const auto& damaged = recovered.health.damaged;
@@ -127,7 +128,7 @@ void SimRules::OnProposed(std::uint64_t entries, std::uint64_t bytes,
 void SimRules::OnApplyFrom(const raft::Raft& core, LogIndex applied) {
   const LogIndex last = core.GetView().last_index;
   if (applied > LastForVotes({*core.TermAt(last), last}).index) {
-    lost_up_to_ = std::max(lost_up_to_, applied);
+    Lose(applied, core.GetView().term);
   }
 }
 
@@ -143,12 +144,18 @@ void SimRules::OnRestored(const raft::Raft& core, const raft::LogPosition& state
 /// (R73).
 void SimRules::HearHeartbeat(NodeId from, const Heartbeat& heartbeat, const View& view) {
   if (view.role != Role::kFollower || view.term != heartbeat.term || view.leader != from) return;
-  if (heartbeat.commit > view.last_index) lost_up_to_ = std::max(lost_up_to_, heartbeat.commit);
+  if (heartbeat.commit > view.last_index) Lose(heartbeat.commit, view.term);
 }
 
-/// A leader has matched the log up to `proved`.
-void SimRules::Refilled(LogIndex proved, const LogPosition& last) {
-  if (proved >= lost_up_to_) lost_up_to_ = {};
+void SimRules::Lose(LogIndex up_to, Term newest) {
+  lost_term_ = lost_up_to_ ? std::max(lost_term_, newest) : newest;
+  lost_up_to_ = std::max(lost_up_to_, up_to);
+}
+
+/// A leader has matched the log up to `proved`. One of a later term than all that is lost has in
+/// front of its own entries whatever of that was committed.
+void SimRules::Refilled(const LogPosition& proved, const LogPosition& last) {
+  if (proved.index >= lost_up_to_ || proved.term > lost_term_) lost_up_to_ = {};
   if (last >= floor_) floor_ = {};
 }
 
@@ -294,7 +301,9 @@ void SimRules::CheckReceived(const Received& received, const raft::Raft& core, c
               const auto* reply =
                   Find<AppendReply>(output, from, [](const AppendReply& m) { return m.accepted; });
               const LogPosition last{*core.TermAt(view.last_index), view.last_index};
-              if (reply != nullptr) Refilled(reply->index, last);
+              if (reply != nullptr) {
+                Refilled({core.TermAt(reply->index).value_or(Term()), reply->index}, last);
+              }
             }
           }
         } else if constexpr (std::is_same_v<Kind, AppendReply>) {

@@ -85,7 +85,8 @@ class SimRules {
                         const raft::View& view, const raft::Output& output);
   void HearHeartbeat(NodeId from, const raft::Heartbeat& heartbeat, const raft::View& view);
   void CheckRefill(const raft::View& view);
-  void Refilled(LogIndex proved, const raft::LogPosition& last);
+  void Lose(LogIndex up_to, Term newest);
+  void Refilled(const raft::LogPosition& proved, const raft::LogPosition& last);
   raft::LogPosition LastForVotes(const raft::LogPosition& last) const {
     return std::max(last, floor_);
   }
@@ -126,8 +127,9 @@ class SimRules {
   Timer timer_;
   std::uint64_t heard_at_ = 0;  ///< The leader, if there is one.
   // What is wrong with the log (R70, R73, R74). Neither is forgotten before a leader has matched
-  // the log so far.
+  // the log so far, or up to an entry of a later term.
   LogIndex lost_up_to_;        ///< Entries up to here were durable once and are gone; 0: none are.
+  Term lost_term_;             ///< None of them was newer.
   raft::LogPosition floor_;    ///< The true last entry of a damaged log.
   NodeId promised_to_;         ///< None: nobody knows whom.
   bool promised_now_ = false;  ///< Since the last tick.

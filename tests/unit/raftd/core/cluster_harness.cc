@@ -17,6 +17,7 @@ void FakeDisk::Carry(const Write& write) {
     entries.clear();
     health.damaged.reset();
     health.lost_up_to = write.reset_to->lost_up_to;
+    health.lost_term = write.reset_to->lost_term;
   }
   if (write.cut_from) entries.resize(*write.cut_from - prev_index.Next());
   for (const Entry& entry : write.entries) {

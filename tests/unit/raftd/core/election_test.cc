@@ -297,6 +297,7 @@ TEST(ElectionTest, OnlyAHealthyVoterCampaigns) {
   EXPECT_TRUE(never_campaigns(learner, false));
   Recovered lost = LogOfTerms({1}, 1);
   lost.health.lost_up_to = LogIndex(4);
+  lost.health.lost_term = lost.vote.term;
   EXPECT_TRUE(never_campaigns(lost, false));
   Recovered damaged = LogOfTerms({1, 1, 1}, 1);
   damaged.health.damaged = IndexRange{LogIndex(2), LogIndex(2)};

@@ -221,6 +221,7 @@ TEST(DamagedLogTest, IsWholeAgainWithALaterTermsLog) {
 TEST(LostLogTest, NeitherVotesNorCampaignsUntilMatched) {
   Recovered recovered = LogOfTerms({1, 1}, 1);
   recovered.health.lost_up_to = LogIndex(4);
+  recovered.health.lost_term = recovered.vote.term;
   LoneNode node(recovered);
   node.Receive(2, AskPreVote(2, 9, 9));
   EXPECT_FALSE(node.TakeTo<VoteReply>(2).at(0).granted);
@@ -233,6 +234,25 @@ TEST(LostLogTest, NeitherVotesNorCampaignsUntilMatched) {
   node.Tick(Limits().election_ticks_min);
   node.Receive(2, AskVote(3, 9, 9));
   EXPECT_TRUE(node.TakeTo<VoteReply>(2).at(0).granted);
+}
+
+// What was lost may have been in no other log: where the leader of a later term has a shorter one
+// and nothing is written, nobody would ever be able to count on this voter again.
+TEST(LostLogTest, AnEntryOfALaterTermEndsIt) {
+  Recovered recovered = LogOfTerms({1, 1}, 1);
+  recovered.vote.term = Term(2);
+  recovered.health.lost_up_to = LogIndex(9);
+  recovered.health.lost_term = recovered.vote.term;
+  LoneNode node(recovered);
+  node.Receive(2, MakeAppend(2, 1, 2, {2}));
+  EXPECT_TRUE(node.view().refilling) << "entry 3 may have been one of those";
+  node.Receive(3, MakeAppend(4, 2, 3, {2}));
+  EXPECT_TRUE(node.view().refilling) << "the leader's term alone says nothing of what is here";
+  node.Receive(3, MakeAppend(4, 2, 4, {4}));
+  EXPECT_FALSE(node.view().refilling);
+  node.Tick(Limits().election_ticks_min);
+  node.Receive(3, AskVote(5, 9, 9));
+  EXPECT_TRUE(node.TakeTo<VoteReply>(3).at(0).granted);
 }
 
 // R73
@@ -261,6 +281,7 @@ TEST(LostLogTest, AHeartbeatAboveTheLastEntryProvesALossAndIsSurvived) {
 TEST(LostLogTest, AHeartbeatCommitsNothingBeforeTheLogIsRefilled) {
   Recovered recovered = LogOfTerms({1, 1, 1}, 2);
   recovered.health.lost_up_to = LogIndex(4);
+  recovered.health.lost_term = recovered.vote.term;
   LoneNode node(recovered);
   node.Receive(2, Beat(2, 2));
   EXPECT_EQ(node.view().commit, LogIndex(0));
@@ -293,6 +314,7 @@ TEST(LostLogTest, AnIdleLeaderReplacesEntriesThatALostCutHadTakenBack) {
   for (std::uint64_t i = 2; i <= 7; ++i) disk.entries[i - 1] = MakeEntry(1, i, "taken back");
   disk.commit_hint = LogIndex(1);
   disk.health.lost_up_to = LogIndex(8);
+  disk.health.lost_term = disk.vote.term;
   cluster.Restart(victim);
   for (std::uint32_t i = 0; i < 3 * Limits().heartbeat_ticks; ++i) {
     cluster.TickAll(1);

@@ -205,6 +205,7 @@ class ScriptRunner {
     disk.entries.resize(c.Named("keep", disk.entries.size()));
     disk.commit_hint = LogIndex(c.Named("hint", disk.commit_hint.value()));
     disk.health.lost_up_to = LogIndex(c.Named("lost", 0));
+    disk.health.lost_term = disk.vote.term;
     if (c.named.contains("damaged")) {
       const std::string& range = c.named.at("damaged");
       disk.health.damaged = IndexRange{LogIndex(std::stoull(range)),

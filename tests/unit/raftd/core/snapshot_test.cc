@@ -425,6 +425,7 @@ TEST(RestoreTest, ANodeThatWaitsToBeTakenInLearnsWhoTakesPart) {
 TEST(RestoreTest, WhatTheLogLostStaysLostUntilALeaderHasGoneBeyondTheSnapshot) {
   Recovered recovered = LogOfTerms({1, 1}, 3);
   recovered.health.lost_up_to = LogIndex(5);
+  recovered.health.lost_term = recovered.vote.term;
   LoneNode node(recovered, kLimits);
   Restore(node, At(9, 3));
   EXPECT_EQ(node.writes[0].reset_to->lost_up_to, LogIndex(10));

@@ -244,6 +244,7 @@ TEST(TransferTest, WhoMayNotCampaignDoesNotStandAtTheLeadersWishEither) {
   damaged.health.damaged = IndexRange{LogIndex(2), LogIndex(2)};
   Recovered lost = LogOfTerms({1}, 1);
   lost.health.lost_up_to = LogIndex(9);
+  lost.health.lost_term = lost.vote.term;
   for (const Recovered& recovered : {learner, damaged, lost}) {
     LoneNode node(recovered, kLimits);
     node.Receive(2, Heartbeat{Term(1), LogIndex(), 0, LogIndex()});

@@ -291,6 +291,47 @@ TEST_F(RecoveryTest, AMissingLastSegmentIsALossAndNotAShorterLog) {
   EXPECT_EQ(ReadAll(), Entries(1, 10, 1, 3000));
 }
 
+// They may be gone for good: uncommitted, and in no other log.
+TEST_F(RecoveryTest, AnEntryOfALaterTermEndsALoss) {
+  Open();
+  SubmitAndSync(writes_.Vote(2, 2).Add(1, 3, 1));
+  SubmitAndSync(writes_.Add(4, 6, 2).Commit(6));
+  SubmitAndSync(writes_.Vote(3, 3));  // brings the hint into the vote file
+  const std::uint64_t second = Batches(1).at(1).start;
+  log_.reset();
+  auto file = files().Open(SegmentPath(1), FileSystem::OpenMode::kReadWrite);
+  ASSERT_TRUE((*file)->Truncate(second).ok());
+  Open();
+  ASSERT_EQ(health().lost_up_to, LogIndex(6));
+  SubmitAndSync(writes_.Add(4, 4, 3));
+  Open();
+  EXPECT_EQ(health().lost_up_to, LogIndex(6)) << "they may have been of term 3, too";
+  SubmitAndSync(writes_.Vote(4, 3).Add(5, 5, 4));
+  Open();
+  EXPECT_EQ(health(), Health());
+}
+
+// Each start in a later term would put off for ever when that is.
+TEST_F(RecoveryTest, ARestartKeepsHowNewWhatWasLostCanHaveBeen) {
+  Open();
+  SubmitAndSync(writes_.Vote(2, 2).Add(1, 3, 1));
+  SubmitAndSync(writes_.Add(4, 6, 2).Commit(6));
+  SubmitAndSync(writes_.Vote(3, 3));
+  const std::uint64_t second = Batches(1).at(1).start;
+  log_.reset();
+  auto file = files().Open(SegmentPath(1), FileSystem::OpenMode::kReadWrite);
+  ASSERT_TRUE((*file)->Truncate(second).ok());
+  Open();
+  EXPECT_EQ(health().lost_term, Term(3));
+  SubmitAndSync(writes_.Vote(7, 3));
+  Open();
+  EXPECT_EQ(health().lost_up_to, LogIndex(6));
+  EXPECT_EQ(health().lost_term, Term(3));
+  SubmitAndSync(writes_.Add(4, 4, 4));
+  Open();
+  EXPECT_EQ(health(), Health());
+}
+
 TEST_F(RecoveryTest, AShortenedLastSegmentIsALoss) {
   Open();
   SubmitAndSync(writes_.Vote(1, 2).Add(1, 3, 1));

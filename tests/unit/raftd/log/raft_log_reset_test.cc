@@ -254,10 +254,22 @@ TEST_F(ResetTest, WhatWasLostStaysLostOverARestart) {
   FillLog();
   LogReset reset = To(50, 7);
   reset.lost_up_to = LogIndex(51);
+  reset.lost_term = Term(7);
   SubmitAndSync(ResetWrite(reset));
   Open();
   EXPECT_EQ(log_->recovered().health.lost_up_to, LogIndex(51));
   SubmitAndSync(writes_.Add(51, 51, 9));
+  Open();
+  EXPECT_EQ(log_->recovered().health, Health());
+}
+
+TEST_F(ResetTest, ASnapshotOfALaterTermHoldsWhatWasCommittedOfWhatWasLost) {
+  Open();
+  FillLog();
+  LogReset reset = To(50, 7);
+  reset.lost_up_to = LogIndex(60);
+  reset.lost_term = Term(6);
+  SubmitAndSync(ResetWrite(reset));
   Open();
   EXPECT_EQ(log_->recovered().health, Health());
 }

@@ -34,6 +34,7 @@ VoteSlot SampleSlot() {
   slot.segment_prev_index = LogIndex(1000);
   slot.proved_index = LogIndex(1001);
   slot.mark = LogIndex(500);
+  slot.lost_term = Term(8);
   return slot;
 }
 
@@ -70,6 +71,19 @@ TEST(SegmentFormatTest, ASlotComesBackAndAFlippedOneDoesNot) {
     EXPECT_FALSE(DecodeVoteSlot(flipped)) << "bit " << bit;
   }
   EXPECT_FALSE(DecodeVoteSlot(page.substr(0, 87)));
+}
+
+// Releases before wrote none, and zeroes in its place.
+TEST(SegmentFormatTest, ALostTermThatIsNotWholeIsNotKnownAndNothingElseIsLost) {
+  VoteSlot without = SampleSlot();
+  without.lost_term = Term();
+  const std::string page = EncodeVoteSlot(SampleSlot());
+  for (std::size_t bit = 88 * 8; bit < 100 * 8; ++bit) {
+    std::string flipped = page;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
+    EXPECT_EQ(DecodeVoteSlot(flipped), without) << "bit " << bit;
+  }
+  EXPECT_EQ(DecodeVoteSlot(page.substr(0, 88)), without);
 }
 
 TEST(SegmentFormatTest, AnEndContinuesItsChainOnly) {
