@@ -29,7 +29,8 @@ namespace bedrock::raft {
 /// and roles, as the lease that rests on it does not end with them.
 class VotePromise {
  public:
-  /// `to` leads, or got this node's vote, since the last tick (R55, R57).
+  /// `to` leads, or got this node's vote, since the last tick (R55, R57). None: it got that at a
+  /// leader's wish, while what was promised to others still runs.
   void Make(NodeId to) {
     to_ = to;
     fresh_ = true;

@@ -181,7 +181,7 @@ struct Node {
   }
   /// The log is empty behind what the state machine holds, all of which is committed.
   void ResetLog(const RestoredState& state);
-  /// `to` leads, or got this node's vote: it can count on that for a while.
+  /// `to` leads, or got this node's vote: it can count on that for a while. None: nobody is exempt.
   void Promise(NodeId to) {
     if (limits.lease_reads) promise.Make(to);
   }

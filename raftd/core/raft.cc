@@ -108,6 +108,8 @@ class Raft::Impl {
   bool LeaderAlive() const;
   /// Votes are refused to `candidate` for the sake of another node that leads, or may.
   bool Protects(NodeId candidate) const;
+  /// A leader sent this voter to follow it: what was promised to others forbids no vote for it.
+  bool HandedOver(NodeId from, const VoteRequest& request) const;
   void BeginTime(std::uint64_t now);
 
   // Changes of role. Each fails the readers that wait (R52).
@@ -284,19 +286,28 @@ void Raft::Impl::OnPreVoteRequest(NodeId from, const VoteRequest& request) {
                                  .granted = granted});
 }
 
+bool Raft::Impl::HandedOver(NodeId from, const VoteRequest& request) const {
+  // The leader of the term before sent it. Its lease ended before that, and comes back only when a
+  // quorum holds an entry that the candidate lacks, and then refuses it (R58); leases of earlier
+  // terms were over when it was elected; and where somebody else won the term that it asks for it
+  // can't. So nobody is hurt by a vote, also where this node has moved to that term meanwhile, as
+  // by the candidate's answer to a heartbeat. A term further on is not this leader's wish (R14).
+  const bool in_time = request.term == node_.term() || request.term == node_.term().Next();
+  return request.hand_over && in_time && IsVoter(node_.membership(), from);
+}
+
 void Raft::Impl::OnVoteRequest(NodeId from, const VoteRequest& request) {
-  // The leader that we hear wants to go, and sent this voter. Good for the next term alone, so that
-  // a late request protects nobody less (R14).
-  const bool handed_over =
-      request.hand_over && request.term == node_.term().Next() && IsVoter(node_.membership(), from);
-  const bool sticky = Protects(from) && !handed_over;
+  const bool sticky = Protects(from) && !HandedOver(from, request);
   // Near a live leader a request does not even raise the term (R14).
   if (!sticky && request.term > node_.term()) BecomeFollower(request.term);
   const bool granted = request.term == node_.term() && !sticky && WouldVote(from, request);
   if (granted) {
     if (!node_.vote.candidate) node_.SetVote({node_.term(), from});
     node_.ResetTimer();
-    node_.Promise(from);
+    // The vote is for this term alone: what was promised to others outlasts it, against this
+    // candidate, too, until it is heard to lead. It may be late, and hold more by then.
+    const bool bound = node_.promise.Binds(from, node_.now);
+    node_.Promise(bound ? NodeId() : from);
   }
   node_.out.Hold(node_.writes.covering(), from,
                  VoteReply{.pre_vote = PreVote::kNo, .term = node_.term(), .granted = granted});

@@ -342,6 +342,11 @@ bool SimRules::PromisedToOtherThan(NodeId candidate) const {
   return (promised_now_ || now_ < promised_until_) && (!promised_to_ || promised_to_ != candidate);
 }
 
+bool SimRules::SentByLeader(NodeId from, const VoteRequest& request) const {
+  if (request.pre_vote || !request.hand_over || !IsVoterOf(members_, from)) return false;
+  return request.term == before_.term || request.term == before_.term.Next();
+}
+
 /// Whoever speaks for an old term learns of the newer one (R10).
 void SimRules::CheckTold(NodeId from, Term term, const raft::Output& output) {
   const auto tells = [term](const auto& reply) { return reply.term == term; };
@@ -376,10 +381,8 @@ void SimRules::CheckVoteRequest(NodeId from, const VoteRequest& request, const r
   const bool hears =
       before_.role == Role::kLeader || (before_.role == Role::kFollower && before_.leader &&
                                         now_ - heard_at_ < options_.limits.election_ticks_min);
-  const bool handed_over = !request.pre_vote && request.hand_over &&
-                           request.term == before_.term.Next() && IsVoterOf(members_, from);
-  const bool protects =
-      ((hears && before_.leader != from) || PromisedToOtherThan(from)) && !handed_over;
+  const bool protects = ((hears && before_.leader != from) || PromisedToOtherThan(from)) &&
+                        !SentByLeader(from, request);
   const bool raises = !request.pre_vote && !protects && request.term > before_.term;
   const Term term = raises ? request.term : before_.term;
   if (view.term != term) {
@@ -399,7 +402,8 @@ void SimRules::CheckVoteRequest(NodeId from, const VoteRequest& request, const r
   }
   if (reply->granted && !request.pre_vote) {
     RestartTimer();
-    Promise(from);
+    // Whoever was promised before keeps that, though a leader's wish goes before it.
+    Promise(PromisedToOtherThan(from) ? NodeId() : from);
   }
   const LogPosition last = LastForVotes({*core.TermAt(view.last_index), view.last_index});
   const bool log = !lost_up_to_ && LogPosition{request.last_term, request.last_index} >= last;

@@ -107,6 +107,8 @@ class SimRules {
   /// It promises `to` not to vote for anyone else, counted from the next tick on (R55 to R57).
   void Promise(NodeId to);
   bool PromisedToOtherThan(NodeId candidate) const;
+  /// At the wish of the leader of this node's term, or of the one before.
+  bool SentByLeader(NodeId from, const raft::VoteRequest& request) const;
   bool Fit(const raft::View& view) const;
   bool QuorumAnswered(std::uint64_t since) const;
   void Fail(std::string_view invariant, const std::string& seen) {

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "raftd/core/log_view.h"
 #include "tests/unit/raftd/core/cluster_harness.h"
 #include "tests/unit/raftd/core/lone_node.h"
 
@@ -409,18 +410,116 @@ TEST(VoterPromiseTest, ALoneVoterWaitsForWhatItMayHavePromisedToo) {
   EXPECT_EQ(node.reads_ready.size(), 1U);
 }
 
+/// Whether node 1 votes for `candidate`, which says that the leader of the term before sent it.
+bool VotesAtTheLeadersWish(LoneNode& node, std::uint64_t candidate, Term term, LogPosition last) {
+  node.Take<VoteReply>();
+  VoteRequest request = AskVote(term.value(), last.term.value(), last.index.value());
+  request.hand_over = HandOver::kYes;
+  node.Receive(candidate, request);
+  const auto votes = node.TakeTo<VoteReply>(candidate);
+  EXPECT_EQ(votes.size(), 1U);
+  return votes.at(0).granted;
+}
+
+/// As the target of a hand-over answers the old leader once it stands.
+HeartbeatReply TellsOf(Term term) { return {term, 0, 0}; }
+
 // The leader wants to go and has given its lease up.
 TEST(VoterPromiseTest, APromiseYieldsToTheLeadersOwnWish) {
   LoneNode node = FollowerOfTwo();
-  VoteRequest request = AskVote(2, 1, 1);
-  request.hand_over = HandOver::kYes;
-  node.Receive(3, request);
-  const auto votes = node.TakeTo<VoteReply>(3);
-  ASSERT_EQ(votes.size(), 1U);
-  EXPECT_TRUE(votes[0].granted);
+  EXPECT_TRUE(VotesAtTheLeadersWish(node, 3, Term(2), {Term(1), LogIndex(1)}));
   LoneNode target = FollowerOfTwo();
   target.Receive(2, TimeoutNow{Term(1), LogIndex(1)});
   EXPECT_EQ(target.view().role, Role::kCandidate);
+}
+
+// What the target answers to a heartbeat may be here before its request for votes.
+TEST(VoterPromiseTest, APromiseYieldsToTheWishWhereTheTermWasHeardOfBefore) {
+  LoneNode node = FollowerOfTwo();
+  node.Receive(3, TellsOf(Term(2)));
+  ASSERT_EQ(node.term(), Term(2));
+  EXPECT_FALSE(Votes(node, 3, 2));
+  EXPECT_TRUE(VotesAtTheLeadersWish(node, 3, Term(2), {Term(1), LogIndex(1)}));
+}
+
+// The whole of it: the leader was sent itself, against a promise to the leader before it.
+TEST(VoterPromiseTest, ALeaderThatWasToldOfTheTermVotesForWhomItSent) {
+  LoneNode node = FollowerOfTwo();
+  node.Receive(2, TimeoutNow{Term(1), LogIndex(1)});
+  node.Receive(2, VoteReply{PreVote::kNo, Term(2), true});
+  ASSERT_EQ(node.view().role, Role::kLeader);
+  node.AcknowledgeAll(3);
+  ASSERT_EQ(node.Transfer(3), Transferring::kStarted);
+  ASSERT_FALSE(node.Take<TimeoutNow>().empty());
+  const LogPosition last{Term(2), node.view().last_index};
+  node.Receive(3, TellsOf(Term(3)));
+  ASSERT_EQ(node.view().role, Role::kFollower);
+  EXPECT_TRUE(VotesAtTheLeadersWish(node, 3, Term(3), last));
+}
+
+// R58: it leads on, with a lease, and the wish comes to something only now.
+TEST(VoterPromiseTest, AWishThatWasGivenUpWinsNoVoteOfWhoHoldsTheEntryThatVoidsIt) {
+  for (const bool told_before : {false, true}) {
+    LoneNode node = LeaderWithLease();
+    const LogPosition last{node.term(), node.view().last_index};
+    const Term next = node.term().Next();
+    ASSERT_EQ(node.Transfer(3), Transferring::kStarted);
+    GiveUp(node);
+    node.AcknowledgeAll(2);
+    node.Receive(2, Promises(node.term(), NextRound(node)));
+    ASSERT_GT(node.view().lease_until, node.tick);
+    if (told_before) node.Receive(3, TellsOf(next));
+    EXPECT_FALSE(VotesAtTheLeadersWish(node, 3, next, last));
+    // The lease went with the role, before anybody could be elected.
+    EXPECT_EQ(node.view().lease_until, 0U);
+  }
+  // And its follower, which may be part of that lease.
+  for (const bool told_before : {false, true}) {
+    LoneNode node = FollowerOfTwo();
+    node.Receive(2, MakeAppend(1, 1, 1, {1}, 2));
+    if (told_before) node.Receive(3, TellsOf(Term(2)));
+    EXPECT_FALSE(VotesAtTheLeadersWish(node, 3, Term(2), {Term(1), LogIndex(1)}));
+  }
+}
+
+// R14
+TEST(VoterPromiseTest, APromiseDoesNotYieldToAWishForAnotherTerm) {
+  LoneNode node = FollowerOfTwo();
+  node.Receive(3, TellsOf(Term(2)));
+  EXPECT_FALSE(VotesAtTheLeadersWish(node, 3, Term(4), {Term(9), LogIndex(9)}));
+  EXPECT_FALSE(VotesAtTheLeadersWish(node, 3, Term(1), {Term(9), LogIndex(9)}));
+  EXPECT_EQ(node.term(), Term(2));
+}
+
+// One vote a term, whoever asks how.
+TEST(VoterPromiseTest, AWishWinsNoVoteInATermThatHasALeaderOrAnotherCandidate) {
+  LoneNode led = FollowerOfTwo();
+  EXPECT_FALSE(VotesAtTheLeadersWish(led, 3, Term(1), {Term(9), LogIndex(9)}));
+  EXPECT_EQ(led.view().leader, NodeId(2));
+  LoneNode voted = FollowerOfTwo();
+  ASSERT_TRUE(Votes(voted, 2, 2));
+  EXPECT_FALSE(VotesAtTheLeadersWish(voted, 3, Term(2), {Term(9), LogIndex(9)}));
+}
+
+// R57: the vote is for one term. A late candidate may hold by the next one what it lacked, while a
+// lease that was regained rests on the promise.
+TEST(VoterPromiseTest, AVoteAtTheLeadersWishKeepsWhatWasPromisedToOthers) {
+  for (const bool told_before : {false, true}) {
+    LoneNode node = FollowerOfTwo();
+    if (told_before) node.Receive(3, TellsOf(Term(2)));
+    ASSERT_TRUE(VotesAtTheLeadersWish(node, 3, Term(2), {Term(1), LogIndex(1)}));
+    EXPECT_FALSE(Votes(node, 3, 3));
+    EXPECT_FALSE(Votes(node, 2, 3));
+    node.Receive(3, MakeAppend(2, 1, 1, {2}));
+    EXPECT_TRUE(Votes(node, 3, 3)) << "it leads";
+  }
+}
+
+// R56: whatever that was.
+TEST(VoterPromiseTest, AVoteAtTheLeadersWishKeepsWhatAnEarlierLifePromised) {
+  LoneNode node(LogOfTerms({1}, 2), kLimits);
+  EXPECT_TRUE(VotesAtTheLeadersWish(node, 3, Term(2), {Term(1), LogIndex(1)}));
+  EXPECT_FALSE(Votes(node, 3, 3));
 }
 
 // ---- Together
