@@ -79,6 +79,8 @@ void SimNode::TellRoom() {
   told_full_ = stuck_ || (low_on_space_ && !little_is_left_);
   raft_->RoomLow(told_low_);
   raft_->DiskFull(told_full_);
+  const auto little = told_low_ ? SimRules::Room::kLittle : SimRules::Room::kEnough;
+  rules_->OnRoom(told_full_ ? SimRules::Room::kNone : little);
   if (!stuck_ || std::exchange(room_wanted_, true)) return;
   Later(kFullRetryUs, [this] {
     room_wanted_ = false;

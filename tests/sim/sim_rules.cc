@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "raftd/core/log_view.h"
 #include "raftd/core/membership.h"
@@ -39,6 +40,9 @@ const Kind* Find(const raft::Output& output, NodeId to, const Fits& fits) {
   }
   return nullptr;
 }
+
+/// So many elections pass before whoever has little room stands (R75).
+constexpr std::uint64_t kElectionsLeftToOthers = 3;
 
 /// Only votes, what asks for them and acknowledgements promise anything.
 bool MayWaitForDisk(const raft::Message& message) {
@@ -81,7 +85,11 @@ void SimRules::OnTick(std::uint64_t now) {
   if (!first && now < now_) return;
   const bool jumped = !first && now - now_ > options_.limits.election_ticks_min / 2;
   now_ = now;
-  if (first) RestartTimer();
+  ticked_at_ = inputs_;
+  if (first) {
+    RestartTimer();
+    no_leader_since_ = now_;
+  }
   if (promised_now_) {
     // It may have heard the leader, or come back, just before this: so its timer, too, runs anew.
     RestartTimer();
@@ -175,6 +183,7 @@ void SimRules::OnOutput(const raft::Raft& core, const View& view, const raft::Ou
   if (before_.role == Role::kLeader && view.role != Role::kLeader) RestartTimer();
   if (const auto* tick = std::get_if<Tick>(&input_)) {
     CheckTick(*tick, view);
+    CheckStandsBack(*tick, view, output);
   } else if (const auto* received = std::get_if<Received>(&input_)) {
     CheckReceived(*received, core, view, output);
   } else if (std::holds_alternative<Durable>(input_)) {
@@ -194,6 +203,7 @@ void SimRules::OnOutput(const raft::Raft& core, const View& view, const raft::Ou
     CheckReads(members, output);
     CheckFed(view, output);
     CheckWished(view, output);
+    CheckGivesAway(view, members);
   }
   CheckHeld(view, output);
   before_ = view;
@@ -203,6 +213,8 @@ void SimRules::OnOutput(const raft::Raft& core, const View& view, const raft::Ou
 void SimRules::TakeOver(const View& view, const raft::Membership& members) {
   leading_since_ = paused_at_ = now_;
   answered_at_.clear();
+  heard_from_.clear();
+  gave_away_ = false;
   fed_.clear();
   rounds_.clear();
   confirmed_.clear();
@@ -219,8 +231,18 @@ void SimRules::TakeOver(const View& view, const raft::Membership& members) {
 
 /// A voter whose log is whole, whose disk works and has room, and who needs no snapshot.
 bool SimRules::Fit(const View& view) const {
-  return IsVoterOf(members_, self_) && !view.refilling && !view.disk_stalled && !view.disk_full &&
-         !view.room_low && !view.snapshot_wanted.at_least;
+  return FitButForRoom(view) && !view.disk_full && !view.room_low;
+}
+
+bool SimRules::FitButForRoom(const View& view) const {
+  return IsVoterOf(members_, self_) && !view.refilling && !view.disk_stalled &&
+         !view.snapshot_wanted.at_least;
+}
+
+/// To lead these: nobody else could lead where there is one voter alone.
+bool SimRules::HasRoomFor(const raft::Membership& members) const {
+  const bool alone = !raft::IsJoint(members) && members.voters == std::vector<NodeId>{self_};
+  return room_ == Room::kEnough || alone;
 }
 
 void SimRules::CheckTick(const Tick& tick, const View& view) {
@@ -250,6 +272,51 @@ void SimRules::CheckFollowersTimer(const Tick& tick, const View& view) {
   if (stood) RestartTimer();
   // Its timer may run out unnoticed then, and begin anew.
   if (tick.jumped || !fit) timer_.may_run_since = now_;
+}
+
+/// Whoever has little room leaves it to others to stand, for three elections since it heard a
+/// leader last; then it does, since nobody may have more (R75).
+void SimRules::CheckStandsBack(const Tick& tick, const View& view, const raft::Output& output) {
+  if (before_.role == Role::kLeader || HasRoomFor(members_)) {
+    stands_back_since_ = now_;
+    return;
+  }
+  const raft::Limits& limits = options_.limits;
+  const bool stands = std::any_of(output.now.begin(), output.now.end(), [](const auto& outgoing) {
+    return std::holds_alternative<VoteRequest>(outgoing.message);
+  });
+  constexpr std::uint64_t kElections = kElectionsLeftToOthers + 1;
+  if (stands && now_ < no_leader_since_ + kElections * limits.election_ticks_min) {
+    Fail("a node with little room leaves some elections to others",
+         std::to_string(now_ - no_leader_since_) + " ticks");
+  }
+  const bool waits = before_.role == Role::kFollower && view.role == Role::kFollower &&
+                     room_ == Room::kLittle && FitButForRoom(before_) && FitButForRoom(view) &&
+                     !tick.first && !tick.jumped;
+  if (!waits) stands_back_since_ = now_;
+  // Each election may be noticed late, by less than a leap of time.
+  const std::uint64_t election = limits.election_ticks_max + limits.election_ticks_min / 2;
+  if (now_ >= stands_back_since_ + kElections * election) {
+    Fail("a node with little room stands when the others have not",
+         std::to_string(now_ - stands_back_since_) + " ticks");
+  }
+}
+
+/// A leader with little room, or none, asks a voter that answers to lead, as soon as there is one
+/// (R75). One that fetches a snapshot is asked in vain, which can't be seen.
+void SimRules::CheckGivesAway(const View& view, const raft::Membership& members) {
+  const auto votes = [&](NodeId member) {
+    return std::binary_search(members.voters.begin(), members.voters.end(), member);
+  };
+  const bool in_vain = std::any_of(view.members.begin(), view.members.end(), [&](const auto& m) {
+    return m.state == raft::ReplicationState::kSnapshot && votes(m.id);
+  });
+  gave_away_ = room_ != Room::kEnough && (gave_away_ || in_vain || view.handing_over_to);
+  if (room_ == Room::kEnough || gave_away_) return;
+  for (const auto& [member, heard] : heard_from_) {
+    if (!votes(member) || now_ >= heard + options_.limits.election_ticks_min) continue;
+    Fail("a leader with little room gives leadership away", FormatNodeId(member) + " answers");
+  }
 }
 
 bool SimRules::QuorumAnswered(std::uint64_t since) const {
@@ -327,7 +394,7 @@ void SimRules::CheckReceived(const Received& received, const raft::Raft& core, c
 
 void SimRules::HearLeader(NodeId from, Term term, const View& view) {
   if (view.role != Role::kFollower || view.term != term || view.leader != from) return;
-  heard_at_ = now_;
+  heard_at_ = no_leader_since_ = now_;
   RestartTimer();
   Promise(from);
 }
@@ -359,18 +426,18 @@ void SimRules::CheckTold(NodeId from, Term term, const raft::Output& output) {
 
 void SimRules::HearFollower(NodeId from, Term term, std::uint64_t read_round) {
   if (before_.role != Role::kLeader || term != before_.term) return;
-  answered_at_[from] = now_;
+  answered_at_[from] = heard_from_[from] = now_;
   confirmed_[from] = std::max(confirmed_[from], read_round);
 }
 
 /// A wish to stand is of the very log that the leader had then; one that it gave up names an older
-/// one (R58).
+/// one (R58). Nor is anybody to lead who has little room (R75).
 void SimRules::CheckWish(const raft::TimeoutNow& wish, const raft::Output& output) {
   for (const raft::HeldMessage& held : output.held) {
     const auto* request = std::get_if<VoteRequest>(&held.outgoing.message);
-    if (request != nullptr && request->last_index != wish.last_index) {
-      Fail("nobody stands at a wish for another log", "");
-    }
+    if (request == nullptr) continue;
+    if (request->last_index != wish.last_index) Fail("nobody stands at a wish for another log", "");
+    if (!HasRoomFor(members_)) Fail("nobody with little room stands at a wish", "");
   }
 }
 
@@ -423,20 +490,27 @@ void SimRules::CheckVoteRequest(NodeId from, const VoteRequest& request, const r
 
 // ---- Leading
 
-/// A read is confirmed by answers to rounds that were sent after it came (R51), or by a lease,
-/// which SimCheckers watch over.
+/// A read is confirmed by answers to rounds that were sent after it came (R51), or by a lease
+/// (R60), whose length SimCheckers watch over.
 void SimRules::CheckReads(const raft::Membership& members, const raft::Output& output) {
   // What is confirmed here was so before anything of this output is sent.
   for (const raft::ReadReady& ready : output.reads_ready) {
     const auto read = own_reads_.find(ready.ticket);
     if (read == own_reads_.end()) continue;
-    if (!ready.leased) CheckConfirmed(members, read->second, "its own");
+    if (ready.leased) {
+      CheckLeased(read->second, "its own");
+    } else {
+      CheckConfirmed(members, read->second, "its own");
+    }
     own_reads_.erase(read);
   }
   for (const raft::Outgoing& outgoing : output.now) {
     if (const auto* reply = std::get_if<raft::ReadIndexReply>(&outgoing.message)) {
       const auto read = asked_reads_.find({outgoing.to, reply->number});
-      if (reply->granted && !reply->leased && read != asked_reads_.end()) {
+      if (!reply->granted || read == asked_reads_.end()) continue;
+      if (reply->leased) {
+        CheckLeased(read->second, FormatNodeId(outgoing.to));
+      } else {
         CheckConfirmed(members, read->second, FormatNodeId(outgoing.to));
       }
     } else if (const auto* heartbeat = std::get_if<Heartbeat>(&outgoing.message)) {
@@ -459,6 +533,15 @@ void SimRules::CheckConfirmed(const raft::Membership& members, std::uint64_t ask
   // The configuration may have changed with this very output, before or after.
   if (!IsQuorumOf(members_, answered) && !IsQuorumOf(members, answered)) {
     Fail("a read is confirmed by rounds that were sent after it came",
+         "a read of " + std::string(reader));
+  }
+}
+
+/// The clock is read after the read came and took its index: what was told before that may be from
+/// before any pause (R60).
+void SimRules::CheckLeased(std::uint64_t asked_at, std::string_view reader) {
+  if (ticked_at_ <= asked_at) {
+    Fail("a lease confirms a read at a time that was told after it came",
          "a read of " + std::string(reader));
   }
 }

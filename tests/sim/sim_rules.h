@@ -30,6 +30,8 @@ namespace bedrock::sim {
 class SimRules {
  public:
   using LeaseReads = TypedBool<struct LeaseReadsTag>;
+  /// What is left for what is written (R75): `kLittle` for what frees room, `kNone` for votes.
+  enum class Room : std::uint8_t { kEnough, kLittle, kNone };
 
   /// `recovered`: what the core was begun with.
   SimRules(const raft::Raft& core, const SimOptions& options, const raft::Recovered& recovered,
@@ -45,6 +47,7 @@ class SimRules {
   void OnDurable();
   void OnLinkReset(NodeId member);
   void OnDiskStalled();
+  void OnRoom(Room room) { room_ = room; }
   void OnRead(raft::Ticket ticket);
   void OnProposed(std::uint64_t entries, std::uint64_t bytes, const raft::Proposed& proposed);
 
@@ -78,6 +81,8 @@ class SimRules {
 
   void CheckTick(const Tick& tick, const raft::View& view);
   void CheckFollowersTimer(const Tick& tick, const raft::View& view);
+  void CheckStandsBack(const Tick& tick, const raft::View& view, const raft::Output& output);
+  void CheckGivesAway(const raft::View& view, const raft::Membership& members);
   void CheckQuorum(const Tick& tick, const raft::View& view);
   void CheckReceived(const Received& received, const raft::Raft& core, const raft::View& view,
                      const raft::Output& output);
@@ -97,19 +102,25 @@ class SimRules {
   void CheckReads(const raft::Membership& members, const raft::Output& output);
   void CheckConfirmed(const raft::Membership& members, std::uint64_t asked_at,
                       std::string_view reader);
+  void CheckLeased(std::uint64_t asked_at, std::string_view reader);
   void CheckPromoted(const raft::View& view, const raft::Write& write);
   void CheckFed(const raft::View& view, const raft::Output& output);
   void CheckWished(const raft::View& view, const raft::Output& output);
   void CheckProbe(const raft::View& view, NodeId follower, LogIndex place);
   void CheckHeld(const raft::View& view, const raft::Output& output);
   void TakeOver(const raft::View& view, const raft::Membership& members);
-  void RestartTimer() { timer_ = {now_, now_}; }
+  void RestartTimer() {
+    timer_ = {now_, now_};
+    stands_back_since_ = now_;
+  }
   /// It promises `to` not to vote for anyone else, counted from the next tick on (R55 to R57).
   void Promise(NodeId to);
   bool PromisedToOtherThan(NodeId candidate) const;
   /// At the wish of the leader of this node's term, or of the one before.
   bool SentByLeader(NodeId from, const raft::VoteRequest& request) const;
   bool Fit(const raft::View& view) const;
+  bool FitButForRoom(const raft::View& view) const;
+  bool HasRoomFor(const raft::Membership& members) const;
   bool QuorumAnswered(std::uint64_t since) const;
   void Fail(std::string_view invariant, const std::string& seen) {
     checkers_.Fail(invariant, FormatNodeId(self_) + (seen.empty() ? "" : " ") + seen);
@@ -128,6 +139,9 @@ class SimRules {
   std::uint64_t now_ = 0;  ///< In ticks.
   Timer timer_;
   std::uint64_t heard_at_ = 0;  ///< The leader, if there is one.
+  Room room_ = Room::kEnough;
+  std::uint64_t no_leader_since_ = 0;    ///< It heard one last then.
+  std::uint64_t stands_back_since_ = 0;  ///< For want of room alone, its timer running.
   // What is wrong with the log (R70, R73, R74). Neither is forgotten before a leader has matched
   // the log so far, or up to an entry of a later term.
   LogIndex lost_up_to_;        ///< Entries up to here were durable once and are gone; 0: none are.
@@ -141,8 +155,11 @@ class SimRules {
   std::uint64_t leading_since_ = 0;
   std::uint64_t paused_at_ = 0;
   std::map<NodeId, std::uint64_t> answered_at_;  ///< A new voter counts as if it had answered.
+  std::map<NodeId, std::uint64_t> heard_from_;   ///< Answered in truth.
+  bool gave_away_ = false;                       ///< Or tried to, since there is little room.
   std::map<NodeId, Fed> fed_;
   std::uint64_t inputs_ = 0;                         ///< All so far: the order of events here.
+  std::uint64_t ticked_at_ = 0;                      ///< After which of them time was told last.
   std::map<std::uint64_t, std::uint64_t> rounds_;    ///< Read rounds sent, and after which input.
   std::map<NodeId, std::uint64_t> confirmed_;        ///< The newest round that each answered.
   std::map<raft::Ticket, std::uint64_t> own_reads_;  ///< After which input they came.
