@@ -303,10 +303,12 @@ void SimRules::CheckStandsBack(const Tick& tick, const View& view, const raft::O
 }
 
 /// A leader with little room, or none, asks a voter that answers to lead, as soon as there is one
-/// (R75). One that fetches a snapshot is asked in vain, which can't be seen.
+/// (R75). One that fetches a snapshot is asked in vain, which can't be seen. Whoever becomes a
+/// voter with this very output is asked with the next.
 void SimRules::CheckGivesAway(const View& view, const raft::Membership& members) {
   const auto votes = [&](NodeId member) {
-    return std::binary_search(members.voters.begin(), members.voters.end(), member);
+    return std::binary_search(members.voters.begin(), members.voters.end(), member) &&
+           std::binary_search(members_.voters.begin(), members_.voters.end(), member);
   };
   const bool in_vain = std::any_of(view.members.begin(), view.members.end(), [&](const auto& m) {
     return m.state == raft::ReplicationState::kSnapshot && votes(m.id);
