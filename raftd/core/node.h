@@ -62,6 +62,17 @@ struct Refill {
     lost_up_to = LogIndex();
     lost_term = Term();
   }
+  /// The log begins anew behind `state`, all of which is committed. More may have been acknowledged
+  /// of what is lost (R74); but what is committed up to an entry of a later term holds all of that
+  /// which was.
+  void BeginBehind(const LogPosition& state) {
+    if (state.term > lost_term) {
+      lost_up_to = LogIndex();
+      lost_term = Term();
+    } else if (lost_up_to) {
+      lost_up_to = std::max(lost_up_to, state.index.Next());
+    }
+  }
 };
 
 /// The wish for a snapshot of another node's state machine: because a leader offered one that would
@@ -196,8 +207,7 @@ inline void Node::ResetLog(const RestoredState& state) {
   base.index = std::min(base.index, state.index);
   log.Reset({state.term, state.index});
   memberships.Reset(base);
-  // What was acknowledged and lost before may have been more than this (R74).
-  if (refill.lost_up_to) refill.lost_up_to = std::max(refill.lost_up_to, state.index.Next());
+  refill.BeginBehind({state.term, state.index});
   if (log.last() >= refill.floor) refill.floor = LogPosition();
   writes.Reset({.index = state.index,
                 .term = state.term,

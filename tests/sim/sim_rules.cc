@@ -141,10 +141,15 @@ void SimRules::OnApplyFrom(const raft::Raft& core, LogIndex applied) {
 }
 
 /// Where the log has not the very entry, and more is not known to be committed, it begins anew.
-/// More may have been acknowledged than the state machine holds.
+/// More may have been acknowledged than the state machine holds, but nothing more of earlier terms
+/// than its last entry's was committed.
 void SimRules::OnRestored(const raft::Raft& core, const raft::LogPosition& state) {
   if (state.index <= core.GetView().commit || core.TermAt(state.index) == state.term) return;
-  if (lost_up_to_) lost_up_to_ = std::max(lost_up_to_, state.index.Next());
+  if (state.term > lost_term_) {
+    lost_up_to_ = {};
+  } else if (lost_up_to_) {
+    lost_up_to_ = std::max(lost_up_to_, state.index.Next());
+  }
   if (state >= floor_) floor_ = {};
 }
 

@@ -436,6 +436,16 @@ TEST(RestoreTest, WhatTheLogLostStaysLostUntilALeaderHasGoneBeyondTheSnapshot) {
   EXPECT_FALSE(node.view().refilling);
 }
 
+TEST(RestoreTest, ASnapshotOfALaterTermHoldsWhatWasCommittedOfWhatWasLost) {
+  Recovered recovered = LogOfTerms({1, 1}, 3);
+  recovered.health.lost_up_to = LogIndex(20);
+  recovered.health.lost_term = Term(2);
+  LoneNode node(recovered, kLimits);
+  Restore(node, At(9, 3));
+  EXPECT_FALSE(node.writes[0].reset_to->lost_up_to);
+  EXPECT_FALSE(node.view().refilling);
+}
+
 TEST(RestoreTest, ADamagedLogIsMadeGoodByASnapshotBehindItsTrueEnd) {
   Recovered recovered = LogOfTerms({1, 1, 1, 1}, 3);
   recovered.health.damaged = IndexRange{LogIndex(2), LogIndex(3)};
