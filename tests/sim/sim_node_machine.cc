@@ -73,10 +73,14 @@ void SimNode::RestartStateMachine() {
 }
 
 void SimNode::WipeStateMachine() {
+  // From here on nobody may count on it, though a process that is paused loses it only later.
+  wiped_at_ = std::max(wiped_at_, machine_.now.applied);
   Run(incarnation_, Source::kProcess, [this] {
-    if (calm_) return;
+    if (calm_) {
+      wiped_at_ = {};
+      return;
+    }
     ++world_.stats.wiped_machines;
-    wiped_at_ = std::max(wiped_at_, machine_.now.applied);
     machine_ = {};
     Trace(Kind::kWipe, 0);
     world_.checkers.OnStateMachineLost(id_, LogIndex());
