@@ -228,6 +228,7 @@ void SimCluster::RunTransfer() {
   if (!InCore(target) || !is_voter) return;
   // Where the leader's log ends before what the target once lost, that may not stand yet (R73).
   const bool whole = !node(target).view()->refilling;
+  const std::uint64_t life = node(target).incarnation();
   node(leader).Transfer(target);
   if (!RunUntil(HealedBound(), [&] { return Converged(); })) {
     checkers_.Fail("a cluster converges after a transfer of leadership", "it did not");
@@ -235,7 +236,7 @@ void SimCluster::RunTransfer() {
   }
   const TimeUs election = options_.limits.election_ticks_min * options_.tick_us;
   const bool must_move =
-      whole && !options_.majority_only &&
+      whole && node(target).incarnation() == life && !options_.majority_only &&
       4 * (options_.sync_us_max + options_.report_us_max + SimNetwork::kCalmDelayUs) < election;
   if (must_move && CoreLeader() != target) {
     checkers_.Fail("leadership moves where it is asked to",

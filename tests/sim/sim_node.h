@@ -102,6 +102,8 @@ class SimNode {
   LogIndex durable_applied() const { return machine_.durable.applied; }
   /// Its state machine lost everything and has not come back to where it was.
   bool wiped() const { return static_cast<bool>(wiped_at_); }
+  /// Of this process's life: another one after each restart.
+  std::uint64_t incarnation() const { return incarnation_; }
   /// For ever.
   bool gone() const { return gone_; }
   /// REQUIRES: view().
