@@ -78,9 +78,9 @@ namespace bedrock::raft {
 //   0  8 magic            16 8 cluster   40  8 vote's term        64 8 index before that segment
 //   8  4 crc of 12..87    24 8 node      48  8 vote's candidate   72 8 proved index
 //   12 4 format           32 8 seq       56  8 newest segment     80 8 mark
-//   88 8 lost term        96 4 crc of 88..95; where that is wrong, as in files of older releases,
-//   the
-//                              lost term is not known
+//   88 8 lost term        96 4 crc of 88..95
+//
+// Where that second crc is wrong, as in files of older releases, the lost term is not known.
 
 inline constexpr std::uint64_t kPageBytes = 4096;
 inline constexpr std::uint64_t kSegmentBytesMin = 4 * kPageBytes;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -18,8 +17,6 @@ namespace bedrock::test {
 using Json = nlohmann::json;
 
 inline constexpr int kWaitSeconds = 60;
-
-inline void PauseMs(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
 /// Whether `done` comes true within a minute.
 inline bool WaitUntil(const std::function<bool()>& done) {

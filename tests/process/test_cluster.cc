@@ -15,7 +15,6 @@
 #include <fstream>
 #include <iostream>
 #include <sstream>
-#include <thread>
 
 #include "common/base/check.h"
 
@@ -24,8 +23,6 @@ namespace bedrock::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-void SleepMs(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
 /// Ports that nobody listens on. They stay reserved while all of them are being picked, so that all
 /// differ.
@@ -210,7 +207,7 @@ int TestCluster::WaitForExit(int node, Program program, int seconds) {
   const auto deadline = Clock::now() + std::chrono::seconds(seconds);
   while (Running(node, program)) {
     if (Clock::now() > deadline) return -1000;
-    SleepMs(10);
+    PauseMs(10);
   }
   return Of(node, program).exit_code;
 }
@@ -262,7 +259,7 @@ bool TestCluster::WaitForWrite(int node, int seconds) {
     const HttpResponse response = http_.Send(
         {.method = "DELETE", .url = Url(node) + "/delete?key=ready-probe", .timeout_ms = 2000});
     if (response.status == 200) return true;
-    SleepMs(50);
+    PauseMs(50);
   }
   return false;
 }
@@ -280,7 +277,7 @@ int TestCluster::WaitForLeader(int seconds, int not_this) {
       const int leader = std::atoi(response.body.c_str() + at + marker.size());
       if (leader != 0 && leader != not_this) return leader;
     }
-    SleepMs(20);
+    PauseMs(20);
   }
   return 0;
 }

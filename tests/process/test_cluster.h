@@ -2,17 +2,21 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <csignal>
 #include <functional>
 #include <map>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "tests/process/http_client.h"
 
 namespace bedrock::test {
+
+inline void PauseMs(int ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
 
 enum class Program { kStoraged, kRaftd, kRouterd };
 inline constexpr Program kPrograms[] = {Program::kStoraged, Program::kRaftd, Program::kRouterd};

@@ -291,17 +291,25 @@ TEST_F(RecoveryTest, AMissingLastSegmentIsALossAndNotAShorterLog) {
   EXPECT_EQ(ReadAll(), Entries(1, 10, 1, 3000));
 }
 
+class LossTest : public RecoveryTest {
+ protected:
+  /// Of term 2, while this node was in term 3.
+  void LoseEntries4To6() {
+    Open();
+    SubmitAndSync(writes_.Vote(2, 2).Add(1, 3, 1));
+    SubmitAndSync(writes_.Add(4, 6, 2).Commit(6));
+    SubmitAndSync(writes_.Vote(3, 3));  // brings the hint into the vote file
+    const std::uint64_t second = Batches(1).at(1).start;
+    log_.reset();
+    auto file = files().Open(SegmentPath(1), FileSystem::OpenMode::kReadWrite);
+    ASSERT_TRUE((*file)->Truncate(second).ok());
+    Open();
+  }
+};
+
 // They may be gone for good: uncommitted, and in no other log.
-TEST_F(RecoveryTest, AnEntryOfALaterTermEndsALoss) {
-  Open();
-  SubmitAndSync(writes_.Vote(2, 2).Add(1, 3, 1));
-  SubmitAndSync(writes_.Add(4, 6, 2).Commit(6));
-  SubmitAndSync(writes_.Vote(3, 3));  // brings the hint into the vote file
-  const std::uint64_t second = Batches(1).at(1).start;
-  log_.reset();
-  auto file = files().Open(SegmentPath(1), FileSystem::OpenMode::kReadWrite);
-  ASSERT_TRUE((*file)->Truncate(second).ok());
-  Open();
+TEST_F(LossTest, AnEntryOfALaterTermEndsIt) {
+  LoseEntries4To6();
   ASSERT_EQ(health().lost_up_to, LogIndex(6));
   SubmitAndSync(writes_.Add(4, 4, 3));
   Open();
@@ -312,16 +320,8 @@ TEST_F(RecoveryTest, AnEntryOfALaterTermEndsALoss) {
 }
 
 // Each start in a later term would put off for ever when that is.
-TEST_F(RecoveryTest, ARestartKeepsHowNewWhatWasLostCanHaveBeen) {
-  Open();
-  SubmitAndSync(writes_.Vote(2, 2).Add(1, 3, 1));
-  SubmitAndSync(writes_.Add(4, 6, 2).Commit(6));
-  SubmitAndSync(writes_.Vote(3, 3));
-  const std::uint64_t second = Batches(1).at(1).start;
-  log_.reset();
-  auto file = files().Open(SegmentPath(1), FileSystem::OpenMode::kReadWrite);
-  ASSERT_TRUE((*file)->Truncate(second).ok());
-  Open();
+TEST_F(LossTest, ARestartKeepsHowNewWhatWasLostCanHaveBeen) {
+  LoseEntries4To6();
   EXPECT_EQ(health().lost_term, Term(3));
   SubmitAndSync(writes_.Vote(7, 3));
   Open();

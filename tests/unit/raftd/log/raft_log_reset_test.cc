@@ -33,6 +33,15 @@ class ResetTest : public LogFixture {
     }
     return write;
   }
+  void BeginAnewAt50OfTerm7HavingLost(LogIndex up_to, Term newest) {
+    Open();
+    FillLog();
+    LogReset reset = To(50, 7);
+    reset.lost_up_to = up_to;
+    reset.lost_term = newest;
+    SubmitAndSync(ResetWrite(reset));
+    Open();
+  }
   void ExpectReset(const LogReset& reset, std::uint64_t entries) {
     const Recovered& found = log_->recovered();
     EXPECT_EQ(found.vote, MakeVote(9, 0));
@@ -250,13 +259,7 @@ TEST_F(ResetTest, WhereItIsGoneTheOldLogIsALossAndNothingInItIsCommittedForIt) {
 }
 
 TEST_F(ResetTest, WhatWasLostStaysLostOverARestart) {
-  Open();
-  FillLog();
-  LogReset reset = To(50, 7);
-  reset.lost_up_to = LogIndex(51);
-  reset.lost_term = Term(7);
-  SubmitAndSync(ResetWrite(reset));
-  Open();
+  BeginAnewAt50OfTerm7HavingLost(LogIndex(51), Term(7));
   EXPECT_EQ(log_->recovered().health.lost_up_to, LogIndex(51));
   SubmitAndSync(writes_.Add(51, 51, 9));
   Open();
@@ -264,13 +267,7 @@ TEST_F(ResetTest, WhatWasLostStaysLostOverARestart) {
 }
 
 TEST_F(ResetTest, ASnapshotOfALaterTermHoldsWhatWasCommittedOfWhatWasLost) {
-  Open();
-  FillLog();
-  LogReset reset = To(50, 7);
-  reset.lost_up_to = LogIndex(60);
-  reset.lost_term = Term(6);
-  SubmitAndSync(ResetWrite(reset));
-  Open();
+  BeginAnewAt50OfTerm7HavingLost(LogIndex(60), Term(6));
   EXPECT_EQ(log_->recovered().health, Health());
 }
 
