@@ -43,10 +43,10 @@ bool RotVoteSlot(MemoryFileSystem& files, const std::string& directory, Random& 
 /// A slot of the vote file can't be read.
 bool IsVoteSlotLost(MemoryFileSystem& files, const std::string& directory);
 
-/// The end of the log is gone: its newest segment, or the end of that one, often with a cut, so that
-/// what that took back stands there again (raftd/log/README.md, "What is left to chance"); but none
-/// without which the log does not start.
-/// False: there is nothing that could go. REQUIRES: nobody has the log open.
+/// The end of the log is gone: its newest segment, or the end of that one, often with a cut, so
+/// that what that took back stands there again (raftd/log/README.md, "What is left to chance"); but
+/// none without which the log does not start. False: there is nothing that could go. REQUIRES:
+/// nobody has the log open.
 bool LoseTail(MemoryFileSystem& files, const std::string& directory, Random& random);
 
 /// Takes away what a log can't do without: the vote, who takes part, a header, all segments. Gives
