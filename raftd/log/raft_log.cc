@@ -38,9 +38,7 @@ constexpr std::uint64_t kNoRoomPart = 8;
 /// No spare in the making has it in its number: those count from 1.
 constexpr std::uint64_t kResetNameBit = std::uint64_t{1} << 63U;
 
-struct Segment {
-  std::uint64_t number = 0;
-  std::uint64_t bytes = 0;
+struct OpenSegment : Segment {
   std::unique_ptr<File> file;  // opened when first needed
 };
 
@@ -127,6 +125,8 @@ class SegmentedRaftLog final : public RaftLog {
   Status WriteVoteFile();
   Status Poison(const Status& status);
 
+  const Segment* NewFirst(LogIndex index) const;
+  void RetireFirst();
   Status ReadSpan(LogIndex first, LogIndex last, std::vector<Entry>& out);
   LogIndex SpanEnd(LogIndex first, LogIndex last, std::size_t payload_bytes_max) const;
   Result<std::string> ReadBytes(const Location& location, std::uint64_t bytes);
@@ -161,11 +161,10 @@ class SegmentedRaftLog final : public RaftLog {
   WriteSeq durable_;
 
   // The files.
-  std::deque<Segment> segments_;  // the last one is written
+  std::deque<OpenSegment> segments_;  // the last one is written
   std::optional<Scrubber> scrubber_;
   std::unique_ptr<VoteFile> vote_file_;
   bool vote_file_stale_ = false;
-  LogIndex segment_prev_index_;  // of the segment that is written
   std::uint64_t tail_ = kPageBytes;
   Position synced_;
   bool unsynced_ = false;     // bytes before tail_ were written and not synced
@@ -308,9 +307,7 @@ void SegmentedRaftLog::TakeLoss(const RecoveredSegments& found) {
 }
 
 Status SegmentedRaftLog::Repair(const RecoveredSegments& found) {
-  for (const auto& segment : found.segments)
-    segments_.push_back({segment.number, segment.bytes, nullptr});
-  segment_prev_index_ = found.last_segment_prev_index;
+  for (const Segment& segment : found.segments) segments_.push_back({segment, nullptr});
   tail_ = found.tail;
   chain_ = found.chain;
   // First the promises, so that no crash while repairing makes this forget a vote or a loss. They
@@ -446,8 +443,9 @@ Status SegmentedRaftLog::Reset(const Write& write) {
   // From here on the log in memory is the new one: whatever fails poisons it.
   SegmentHeader header = NextHeader(bytes);
   CHECK(header.segment <= UINT32_MAX);
-  const std::deque<Segment> old = std::exchange(segments_, {});
-  segments_.push_back({header.segment, bytes, nullptr});
+  const std::deque<OpenSegment> old = std::exchange(segments_, {});
+  segments_.push_back(
+      {{.number = header.segment, .bytes = bytes, .prev_index = reset.index}, nullptr});
   BecomeReset(write, membership);
   header.prev_index = reset.index;
   header.prev_term = reset.term;
@@ -482,7 +480,6 @@ void SegmentedRaftLog::BecomeReset(const Write& write, const std::string& member
   const LogReset& reset = *write.reset_to;
   tail_ = kPageBytes;
   synced_ = {segments_.back().number, tail_};
-  segment_prev_index_ = reset.index;
   index_ = EntryIndex(reset.index, reset.term);
   memberships_.Reset(reset.membership);
   damaged_.reset();
@@ -556,6 +553,7 @@ void SegmentedRaftLog::Cut(LogIndex from) {
   const Term term_before = index_.TermAt(from.Prev());
   AppendRecord(RecordType::kCut, from.value(), term_before.value());
   index_.Cut(from, term_before);
+  for (Segment& segment : segments_) segment.TakeCut(from);
   memberships_.Cut(from);
   if (!damaged_) return;
   if (damaged_->first >= from) {
@@ -624,16 +622,16 @@ Status SegmentedRaftLog::Flush() {
 }
 
 Status SegmentedRaftLog::WriteVoteFile() {
-  const Status written =
-      vote_file_->Write({.cluster = options_.cluster,
-                         .node = options_.node,
-                         .seq = 0,
-                         .vote = vote_,
-                         .segment = segments_.empty() ? 0 : segments_.back().number,
-                         .segment_prev_index = segment_prev_index_,
-                         .proved_index = std::max(commit_hint_, lost_up_to_),
-                         .mark = mark_,
-                         .lost_term = lost_up_to_ ? lost_term_ : Term()});
+  const Status written = vote_file_->Write(
+      {.cluster = options_.cluster,
+       .node = options_.node,
+       .seq = 0,
+       .vote = vote_,
+       .segment = segments_.empty() ? 0 : segments_.back().number,
+       .segment_prev_index = segments_.empty() ? LogIndex() : segments_.back().prev_index,
+       .proved_index = std::max(commit_hint_, lost_up_to_),
+       .mark = mark_,
+       .lost_term = lost_up_to_ ? lost_term_ : Term()});
   if (!written.ok()) return Poison(written);
   vote_file_stale_ = false;
   return Status::Ok();
@@ -687,8 +685,8 @@ Status SegmentedRaftLog::RollOver(std::uint64_t bytes) {
   // Once more under its name, which errors will tell.
   opened = files_.Open(PathOf(header.segment), FileSystem::OpenMode::kReadWrite);
   if (!opened.ok()) return Poison(opened.status());
-  segments_.push_back({header.segment, bytes, std::move(opened).value()});
-  segment_prev_index_ = header.prev_index;
+  segments_.push_back({{.number = header.segment, .bytes = bytes, .prev_index = header.prev_index},
+                       std::move(opened).value()});
   tail_ = kPageBytes;
   synced_ = {header.segment, tail_};
   needs_proof_ = false;  // the header proves all before it
@@ -792,7 +790,7 @@ Result<std::string> SegmentedRaftLog::ReadBytes(const Location& location, std::u
 }
 
 Result<File*> SegmentedRaftLog::FileOf(std::uint64_t number) {
-  Segment& segment = segments_[number - segments_.front().number];
+  OpenSegment& segment = segments_[number - segments_.front().number];
   if (segment.file == nullptr) {
     const bool written = number == segments_.back().number;
     ASSIGN_OR_RETURN(segment.file,
@@ -802,13 +800,23 @@ Result<File*> SegmentedRaftLog::FileOf(std::uint64_t number) {
   return segment.file.get();
 }
 
+/// The newest segment that may be the first where entries up to `index` aren't needed; none: it is
+/// the first already.
+const Segment* SegmentedRaftLog::NewFirst(LogIndex index) const {
+  const Segment* first = nullptr;
+  for (std::size_t i = 1; i < segments_.size(); ++i) {
+    if (!segments_[i].prev_stands) continue;
+    if (segments_[i].prev_index > index) break;
+    first = &segments_[i];
+  }
+  return first;
+}
+
 Status SegmentedRaftLog::Compact(LogIndex index) {
   RETURN_IF_ERROR(poison_);
   index = std::min(index, index_.last_index());
-  const auto droppable = [&](const Segment& segment) {
-    return segment.number != segments_.back().number && index_.LastIn(segment.number) <= index;
-  };
-  if (index <= index_.prev_index() || !droppable(segments_.front())) return Status::Ok();
+  const Segment* first = NewFirst(index);
+  if (first == nullptr) return Status::Ok();
   // A cut that was only submitted must not be lost together with what it cut.
   RETURN_IF_ERROR(Flush());
   const Status remembered = memberships_.Forget(index);
@@ -820,17 +828,24 @@ Status SegmentedRaftLog::Compact(LogIndex index) {
     mark_term_ = index_.TermAt(index);
   }
   RETURN_IF_ERROR(WriteVoteFile());
-  while (droppable(segments_.front())) {
-    const Segment& oldest = segments_.front();
-    index_.Drop(index_.LastIn(oldest.number));
-    spares_->Retire(PathOf(oldest.number), oldest.bytes);
-    segments_.pop_front();
-  }
+  index_.Drop(first->prev_index);
+  while (&segments_.front() != first) RetireFirst();
   if (damaged_ && damaged_->first <= index_.prev_index()) {
     damaged_->first = index_.prev_index().Next();
     if (damaged_->first > damaged_->last) damaged_.reset();
   }
   return Status::Ok();
+}
+
+/// The first segment goes, after those behind it that must not become the first: then a crash
+/// leaves a gap, which the mark explains.
+void SegmentedRaftLog::RetireFirst() {
+  std::size_t count = 1;
+  while (!segments_[count].prev_stands) ++count;
+  for (std::size_t i = count; i-- > 0;) {
+    spares_->Retire(PathOf(segments_[i].number), segments_[i].bytes);
+  }
+  segments_.erase(segments_.begin(), segments_.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
 Result<Scrubbed> SegmentedRaftLog::Scrub(std::size_t bytes_max) {

@@ -53,6 +53,7 @@ class Replay {
         std::max({out_.commit_hint, out_.mark, out_.index.prev_index()}), out_.index.last_index());
     suspect_first_ =
         open_ || out_.damaged ? std::min(suspect_first_, trusted.Next()) : trusted.Next();
+    TakeCut(suspect_first_);
     out_.damaged.reset();
     out_.any_damage = true;
     out_.damaged_segments.insert(at_.segment);
@@ -146,9 +147,17 @@ class Replay {
     }
   }
 
+  /// Tells the segments up to this one.
+  void TakeCut(LogIndex from) {
+    for (Segment& segment : out_.segments) {
+      if (segment.number <= at_.segment) segment.TakeCut(from);
+    }
+  }
+
   Status ApplyCut(LogIndex from, Term term_before) {
     EntryIndex& log = out_.index;
     if (!from) return Contradicts("a cut of everything");
+    TakeCut(from);
     if (open_) {
       RETURN_IF_ERROR(AlignTo(from.Prev(), term_before));
       Close(from);
@@ -254,7 +263,8 @@ class Recovery {
             "segment " + JoinPath(directory_, SegmentFileName(numbers[i], kSegmentSuffix)));
       }
       headers_.push_back(*header);
-      out_.segments.push_back({numbers[i], header->bytes});
+      out_.segments.push_back(
+          {.number = numbers[i], .bytes = header->bytes, .prev_index = header->prev_index});
       if (i == 0 || (!header->resets() && numbers[i - 1] + 1 == numbers[i])) continue;
       out_.obsolete.assign(numbers.begin(), numbers.begin() + static_cast<std::ptrdiff_t>(i));
       break;
@@ -276,7 +286,6 @@ class Recovery {
       RETURN_IF_ERROR(last ? ApplyLast(scan) : ApplyClosed(scan, headers_[i + 1]));
     }
     replay_.Finish();
-    out_.last_segment_prev_index = headers_.back().prev_index;
     return Status::Ok();
   }
 

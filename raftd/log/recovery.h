@@ -17,17 +17,25 @@
 
 namespace bedrock::raft {
 
+/// One segment of a log, as long as it is there. A value.
+struct Segment {
+  std::uint64_t number = 0;
+  std::uint64_t bytes = 0;  ///< The file's size.
+  LogIndex prev_index;      ///< As its header says.
+  /// Entry prev_index is the one that was there when the segment was begun: nothing has cut it
+  /// since, nor may have in bytes that can't be read. Only such a segment may become the first of a
+  /// log: what its header says of the entry before it would be wrong if the CUT could not be read.
+  bool prev_stands = true;
+
+  /// A CUT that came later took entries from `from` on, or may have.
+  void TakeCut(LogIndex from) { prev_stands = prev_stands && prev_index < from; }
+};
+
 /// What the segments of a log say, and what has to be done to the files before it may go on.
 struct RecoveredSegments {
-  struct Segment {
-    std::uint64_t number = 0;
-    std::uint64_t bytes = 0;
-  };
-
   std::vector<Segment> segments;  ///< Oldest first, without a gap; the last one is written on.
   /// In front of a gap that compaction explains, or of a reset.
   std::vector<std::uint64_t> obsolete;
-  LogIndex last_segment_prev_index;  ///< SegmentHeader::prev_index of the last one.
   EntryIndex index;
   /// The entries that hold a configuration, and its bytes; ascending.
   std::vector<std::pair<LogIndex, std::string>> memberships;

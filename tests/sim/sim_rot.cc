@@ -77,25 +77,15 @@ std::vector<raft::Batch> ProvedBatches(const std::string& content, std::uint64_t
   return batches;
 }
 
-/// From where on it takes back entries that stand before it; none: it holds no cut. Where one can't
-/// be read nobody knows that they are gone.
-std::optional<LogIndex> CutOf(const std::string& content, std::uint64_t number,
-                              const raft::Batch& batch) {
-  std::optional<LogIndex> from;
+/// Whether it takes back entries that stand before it. Where that can't be read nobody knows that
+/// they are gone.
+bool HoldsCut(const std::string& content, std::uint64_t number, const raft::Batch& batch) {
   record::RecordReader reader(std::string_view(content).substr(batch.start, batch.tail.bytes),
                               batch.start, number);
   while (reader.Next() == record::Finding::kRecord) {
-    if (reader.record().type != static_cast<std::uint8_t>(raft::RecordType::kCut)) continue;
-    from = std::min(from.value_or(LogIndex(UINT64_MAX)), LogIndex(reader.record().ordinal));
+    if (reader.record().type == static_cast<std::uint8_t>(raft::RecordType::kCut)) return true;
   }
-  return from;
-}
-
-/// Where the segment's entries begin; 0 where that can't be read.
-LogIndex BeginOf(MemoryFileSystem& files, const std::string& directory, std::uint64_t number) {
-  const std::string content = ReadWhole(files, PathOf(directory, number));
-  const auto header = raft::DecodeSegmentHeader(std::string_view(content).substr(0, kPageBytes));
-  return header.ok() ? header->prev_index : LogIndex();
+  return false;
 }
 
 /// Does one of the things that happen to pages. `batch` lies whole in the file.
@@ -149,7 +139,7 @@ std::optional<Rotted> RotBatch(MemoryFileSystem& files, const std::string& direc
   if (batches.empty()) return std::nullopt;
   LogIndex last;
   for (const raft::Batch& batch : batches) last = std::max(last, batch.last_index);
-  const auto keeps = [&](const auto& batch) { return !CutOf(content, number, batch); };
+  const auto keeps = [&](const auto& batch) { return !HoldsCut(content, number, batch); };
   const bool any = !std::all_of(batches.begin(), batches.end(), keeps);
   // Cuts are rare, and what hides one is the worst of all.
   if (any && random.Chance(1, 2)) std::erase_if(batches, keeps);
@@ -186,19 +176,12 @@ bool LoseTail(MemoryFileSystem& files, const std::string& directory, Random& ran
   if (!header.ok()) return false;
   const raft::SegmentScan scan =
       raft::ScanSegment(content, segments.back(), {header->prev_seq, header->chain});
-  // Where a cut goes back behind the log's first segment, the ones before have been dropped for it,
-  // and without it the log is one that lacks them, which does not start.
-  const LogIndex first = BeginOf(files, directory, segments.front());
-  std::uint64_t kept = kPageBytes;
   const raft::Batch* newest = nullptr;
   for (const raft::Batch& batch : scan.batches) {
-    const auto from = CutOf(content, segments.back(), batch);
-    if (!from) continue;
-    newest = *from > first ? &batch : nullptr;
-    if (newest == nullptr) kept = batch.end;
+    if (HoldsCut(content, segments.back(), batch)) newest = &batch;
   }
   // With the segment of a reset all would be gone, or what the reset has made an end of come back.
-  const bool may_go = segments.size() > 1 && !header->resets() && kept == kPageBytes;
+  const bool may_go = segments.size() > 1 && !header->resets();
   if (may_go && random.Chance(1, 2)) {
     Must(files.Remove(last));
     Must(files.SyncDirectory(LogFolder(directory)));
@@ -206,7 +189,7 @@ bool LoseTail(MemoryFileSystem& files, const std::string& directory, Random& ran
   }
   // Cuts are rare, and what they had taken back stands there again without them.
   const bool loses_cut = newest != nullptr && random.Chance(1, 2);
-  const std::uint64_t begin = loses_cut ? newest->start : kept;
+  const std::uint64_t begin = loses_cut ? newest->start : kPageBytes;
   const std::uint64_t end = loses_cut ? begin + newest->tail.bytes : scan.end;
   const auto file = Must(files.Open(last, OpenMode::kReadWrite));
   Must(file->Truncate(begin + random.Below(end - begin + 1)));

@@ -19,12 +19,12 @@ class RecoveryTest : public LogFixture {
     EXPECT_TRUE(header.ok());
     return ScanSegment(content, segment, {header->prev_seq, header->chain}).batches;
   }
-  /// Makes the `n`th batch of the first segment unreadable, padding aside.
-  void DamageBatch(std::size_t n) {
+  /// Makes the `n`th batch of a segment unreadable, padding aside.
+  void DamageBatch(std::size_t n, std::uint64_t segment = 1) {
     log_.reset();
-    const auto batches = Batches(1);
+    const auto batches = Batches(segment);
     ASSERT_LT(n, batches.size());
-    Damage(SegmentPath(1), batches[n].start, batches[n].start + batches[n].tail.bytes);
+    Damage(SegmentPath(segment), batches[n].start, batches[n].start + batches[n].tail.bytes);
   }
   void ExpectCorruption(std::string_view part) {
     const auto opened = TryOpen();
@@ -269,6 +269,110 @@ TEST_F(RecoveryTest, CompactionBehindTheDamageEndsIt) {
   Open();
   EXPECT_EQ(health(), Health());
   EXPECT_EQ(log_->recovered().last_index, LogIndex(15));
+}
+
+// ---- Where a log may begin
+
+/// A second segment whose header tells of an entry that was cut behind it, which nothing but that
+/// CUT says.
+class CutBelowASegmentTest : public RecoveryTest {
+ protected:
+  /// Segment 1 holds entries up to 4 of term 1, and so says the header of segment 2. There those
+  /// from `cut_from_` on became ones of term 2, and 5 follows in a batch of its own.
+  void CutBelowTheSecondSegment() {
+    SubmitAndSync(writes_.Vote(1, 2).Add(1, 3, 1, 3000));
+    SubmitAndSync(writes_.Add(4, 4, 1, 3000).Commit(cut_from_ - 1));
+    SubmitAndSync(writes_.Vote(2, 3).Cut(cut_from_).Add(cut_from_, 4, 2, 3000));
+    SubmitAndSync(writes_.Add(5, 5, 2).Commit(4));
+    ASSERT_EQ(Batches(2).front().last_index, LogIndex(4));
+  }
+  void CompactAllThatMayGo(LogIndex index) {
+    ASSERT_TRUE(log_->Compact(index).ok());
+    executor_.RunAll();
+  }
+
+  std::uint64_t cut_from_ = 4;
+};
+
+TEST_F(CutBelowASegmentTest, KeepsTheSegmentBeforeItSoThatRotOfTheCutIsDamageLikeAnyOther) {
+  Open();
+  CutBelowTheSecondSegment();
+  CompactAllThatMayGo(LogIndex(4));
+  DamageBatch(0, 2);
+  Open();
+  EXPECT_EQ(health().damaged, Range(4, 4));
+  EXPECT_EQ(log_->recovered().prev_index, LogIndex(0));
+  EXPECT_EQ(log_->recovered().last_index, LogIndex(5));
+  EXPECT_EQ(log_->recovered().terms.back().term, Term(2));
+}
+
+TEST_F(CutBelowASegmentTest, OfMoreThanOneEntryMayBeHiddenByMoreThanOneBatch) {
+  cut_from_ = 3;
+  Open();
+  CutBelowTheSecondSegment();
+  SubmitAndSync(writes_.Add(6, 6, 2));
+  CompactAllThatMayGo(LogIndex(4));
+  DamageBatch(1, 2);
+  DamageBatch(0, 2);
+  Open();
+  EXPECT_EQ(health().damaged, Range(3, 5));
+  EXPECT_EQ(log_->recovered().last_index, LogIndex(6));
+}
+
+TEST_F(CutBelowASegmentTest, BothGoOnceALaterSegmentBeginsBehindWhatIsNotNeeded) {
+  Open();
+  CutBelowTheSecondSegment();
+  for (std::uint64_t i = 6; i <= 12; ++i) SubmitAndSync(writes_.Add(i, i, 2, 3000));
+  CompactAllThatMayGo(LogIndex(12));
+  EXPECT_EQ(Names(kSegmentSuffix), std::vector<std::string>{SegmentPath(4).substr(9)});
+  Open();
+  EXPECT_EQ(log_->recovered().prev_term, Term(2));
+  EXPECT_EQ(health(), Health());
+}
+
+TEST_F(CutBelowASegmentTest, NeverIsInTheFirstSegmentWhereverACrashComesWhileTheyGo) {
+  Open();
+  CutBelowTheSecondSegment();
+  for (std::uint64_t i = 6; i <= 8; ++i) SubmitAndSync(writes_.Add(i, i, 2, 3000).Commit(i));
+  executor_.RunAll();
+  ASSERT_EQ(Names(kSegmentSuffix).size(), 3U);
+  ASSERT_TRUE(log_->Compact(LogIndex(8)).ok());
+  ASSERT_TRUE(executor_.RunOne());
+  ASSERT_EQ(Names(kSegmentSuffix).size(), 2U);
+  Open();
+  EXPECT_GE(log_->recovered().prev_index, LogIndex(5));
+  EXPECT_EQ(log_->recovered().prev_term, Term(2));
+  EXPECT_EQ(log_->recovered().last_index, LogIndex(8));
+  EXPECT_EQ(health(), Health());
+}
+
+TEST_F(CutBelowASegmentTest, IsRememberedOverAStart) {
+  Open();
+  CutBelowTheSecondSegment();
+  Open();
+  CompactAllThatMayGo(LogIndex(4));
+  EXPECT_EQ(Names(kSegmentSuffix).size(), 2U);
+}
+
+TEST_F(CutBelowASegmentTest, IsTakenForGrantedWhereDamageMayHideIt) {
+  Open();
+  CutBelowTheSecondSegment();
+  DamageBatch(0, 2);
+  Open();
+  CompactAllThatMayGo(LogIndex(4));
+  EXPECT_EQ(Names(kSegmentSuffix).size(), 2U);
+}
+
+TEST_F(CutBelowASegmentTest, ThatIsLostWithTheEndLeavesALogThatStarts) {
+  Open();
+  CutBelowTheSecondSegment();
+  CompactAllThatMayGo(LogIndex(4));
+  log_.reset();
+  auto file = files().Open(SegmentPath(2), FileSystem::OpenMode::kReadWrite);
+  ASSERT_TRUE((*file)->Truncate(kPageBytes).ok());
+  Open();
+  EXPECT_EQ(log_->recovered().last_index, LogIndex(4)) << "of term 1 again, as nothing tells";
+  EXPECT_GE(health().lost_up_to, LogIndex(5)) << "but the loss is known";
 }
 
 // ---- Verdict 4: the end is lost
