@@ -187,7 +187,7 @@ void SimRules::OnOutput(const raft::Raft& core, const View& view, const raft::Ou
   ++inputs_;
   if (before_.role == Role::kLeader && view.role != Role::kLeader) RestartTimer();
   if (const auto* tick = std::get_if<Tick>(&input_)) {
-    CheckTick(*tick, view);
+    CheckTick(*tick, view, output);
     CheckStandsBack(*tick, view, output);
   } else if (const auto* received = std::get_if<Received>(&input_)) {
     CheckReceived(*received, core, view, output);
@@ -196,6 +196,10 @@ void SimRules::OnOutput(const raft::Raft& core, const View& view, const raft::Ou
     if (before_.role == Role::kFollower && before_.leader) RestartTimer();
   } else if (std::holds_alternative<Stalled>(input_) && view.role != Role::kFollower) {
     Fail("a leader whose disk stalls steps down", "");
+  }
+  if (Stands(view, output)) {
+    CheckWhyItStands(view);
+    RestartTimer();
   }
   input_ = {};
   CheckRefill(view);
@@ -250,33 +254,55 @@ bool SimRules::HasRoomFor(const raft::Membership& members) const {
   return room_ == Room::kEnough || alone;
 }
 
-void SimRules::CheckTick(const Tick& tick, const View& view) {
-  if (before_.role == Role::kFollower) {
-    CheckFollowersTimer(tick, view);
-  } else if (before_.role == Role::kLeader) {
+void SimRules::CheckTick(const Tick& tick, const View& view, const raft::Output& output) {
+  if (before_.role == Role::kLeader) {
     CheckQuorum(tick, view);
   } else {
-    timer_.may_run_since = now_;  // it stands again and again; when, is not followed here
+    CheckTimer(tick, view, output);
   }
 }
 
-/// A follower stands an election timeout after it was last kept from it, no sooner and no later.
-void SimRules::CheckFollowersTimer(const Tick& tick, const View& view) {
+bool SimRules::Stands(const View& view, const raft::Output& output) const {
+  if (view.role == Role::kCandidate) {
+    return before_.role != Role::kCandidate || view.term != before_.term;
+  }
+  if (view.role != Role::kPreCandidate) return false;
+  if (before_.role != Role::kPreCandidate) return true;
+  return std::any_of(output.now.begin(), output.now.end(), [](const raft::Outgoing& outgoing) {
+    const auto* request = std::get_if<VoteRequest>(&outgoing.message);
+    return request != nullptr && request->pre_vote;
+  });
+}
+
+/// A node stands an election timeout after it was last kept from it, or stood, no sooner and no
+/// later.
+void SimRules::CheckTimer(const Tick& tick, const View& view, const raft::Output& output) {
   const raft::Limits& limits = options_.limits;
-  const bool stood = view.role != Role::kFollower;
-  if (stood && !tick.first && now_ < timer_.restarted + limits.election_ticks_min) {
+  const bool stands = Stands(view, output);
+  if (stands && !tick.first && now_ < timer_.restarted + limits.election_ticks_min) {
     Fail("a node stands only after the silence of an election timeout",
          std::to_string(now_ - timer_.restarted) + " ticks");
   }
   const bool fit = Fit(before_) && Fit(view);
-  if (!stood && fit && !tick.jumped && !tick.first &&
+  if (!stands && fit && !tick.jumped && !tick.first &&
       now_ >= timer_.may_run_since + limits.election_ticks_max) {
     Fail("a node stands after the silence of an election timeout",
          std::to_string(now_ - timer_.may_run_since) + " ticks");
   }
-  if (stood) RestartTimer();
   // Its timer may run out unnoticed then, and begin anew.
   if (tick.jumped || !fit) timer_.may_run_since = now_;
+}
+
+/// By its timer; or at a leader's wish, without asking first; or since a quorum, which SimCheckers
+/// count, would vote for it.
+void SimRules::CheckWhyItStands(const View& view) {
+  if (std::holds_alternative<Tick>(input_)) return;
+  const auto* received = std::get_if<Received>(&input_);
+  const bool wished = before_.role == Role::kFollower && received != nullptr &&
+                      std::holds_alternative<raft::TimeoutNow>(received->message);
+  if (view.role == Role::kCandidate && (wished || before_.role == Role::kPreCandidate)) return;
+  Fail("a node stands by its timer or at a leader's wish",
+       "role " + std::to_string(static_cast<int>(view.role)));
 }
 
 /// Whoever has little room leaves it to others to stand, for three elections since it heard a

@@ -67,7 +67,9 @@ class SimRules {
   struct Stalled {};
   using Input = std::variant<std::monostate, Tick, Received, Durable, Stalled>;
 
-  /// The election timer as it has to run: it was restarted at `since` or later.
+  /// The election timer as it has to run: restarted by all that keeps a follower from standing, and
+  /// by every candidacy that begins, whatever began it; never by one that ends. Where it may run
+  /// out unnoticed, between the two ticks.
   struct Timer {
     std::uint64_t restarted = 0;      ///< When it had to be restarted last.
     std::uint64_t may_run_since = 0;  ///< When it may have been restarted last.
@@ -79,8 +81,9 @@ class SimRules {
     std::set<LogIndex> probed;     ///< Places asked for since it last accepted anything.
   };
 
-  void CheckTick(const Tick& tick, const raft::View& view);
-  void CheckFollowersTimer(const Tick& tick, const raft::View& view);
+  void CheckTick(const Tick& tick, const raft::View& view, const raft::Output& output);
+  void CheckTimer(const Tick& tick, const raft::View& view, const raft::Output& output);
+  void CheckWhyItStands(const raft::View& view);
   void CheckStandsBack(const Tick& tick, const raft::View& view, const raft::Output& output);
   void CheckGivesAway(const raft::View& view, const raft::Membership& members);
   void CheckQuorum(const Tick& tick, const raft::View& view);
@@ -118,6 +121,8 @@ class SimRules {
   bool PromisedToOtherThan(NodeId candidate) const;
   /// At the wish of the leader of this node's term, or of the one before.
   bool SentByLeader(NodeId from, const raft::VoteRequest& request) const;
+  /// It asks whether it would be elected, or to be, and did not ask that before.
+  bool Stands(const raft::View& view, const raft::Output& output) const;
   bool Fit(const raft::View& view) const;
   bool FitButForRoom(const raft::View& view) const;
   bool HasRoomFor(const raft::Membership& members) const;

@@ -159,6 +159,24 @@ TEST(ElectionTest, ARefusedAppendOfTheLeaderRestartsTheTimer) {
   EXPECT_GE(node.TickUntilCampaign(), Limits().election_ticks_min);
 }
 
+// R5: an election that ends without a leader is no reason to wait longer.
+TEST(ElectionTest, StandingRestartsTheTimerAndHearingOfALaterTermDoesNot) {
+  Limits limits;
+  limits.election_ticks_max = limits.election_ticks_min;
+  LoneNode candidate = LoneNode::Fresh(3, limits);
+  ASSERT_EQ(candidate.TickUntilCampaign(), limits.election_ticks_min);
+  candidate.Tick(limits.election_ticks_min - 1);
+  const VoteReply waved_through{.pre_vote = PreVote::kYes, .term = Term(1), .granted = true};
+  candidate.Receive(2, waved_through);
+  ASSERT_EQ(candidate.view().role, Role::kCandidate);
+  candidate.Tick(limits.election_ticks_min - 1);
+  EXPECT_EQ(candidate.view().role, Role::kCandidate);
+  candidate.Receive(3, VoteReply{.pre_vote = PreVote::kNo, .term = Term(5), .granted = false});
+  ASSERT_EQ(candidate.view().role, Role::kFollower);
+  candidate.Tick();
+  EXPECT_EQ(candidate.view().role, Role::kPreCandidate);
+}
+
 // R6
 TEST(ElectionTest, APreVoteChangesNothingHere) {
   LoneNode node(LogOfTerms({1}, 2));

@@ -224,6 +224,15 @@ TEST(TransferTest, ATargetThatIsNotElectedAsksAsAnyoneDoesTheNextTime) {
   EXPECT_EQ(asked[0].message.hand_over, HandOver::kNo);
 }
 
+// R5: its candidacy has the time that any has, however long it had not heard the leader by then.
+TEST(TransferTest, StandingAtALeadersWishRestartsTheTimer) {
+  LoneNode node = MakeFollower();
+  node.Tick(kLimits.election_ticks_min - 1);
+  node.Receive(2, TimeoutNow{Term(1), LogIndex(1)});
+  node.Tick(kLimits.election_ticks_min - 1);
+  EXPECT_EQ(node.view().role, Role::kCandidate);
+}
+
 // R58: the last index is part of the wish.
 TEST(TransferTest, AWishForAnotherLogTermOrFromAnotherNodeIsVoid) {
   LoneNode node = MakeFollower();
