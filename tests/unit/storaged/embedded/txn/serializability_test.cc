@@ -138,7 +138,8 @@ class Interleaving {
     Recorded& one = running_[i];
     Transaction& transaction = *one.transaction;
     const std::string key = KeyOf(random_);
-    const std::string end = std::string(1, static_cast<char>(key[0] + 1 + random_.Below(3)));
+    const auto width = static_cast<int>(1 + random_.Below(3));
+    const std::string end = std::string(1, static_cast<char>(key[0] + width));
     Status status;
     switch (random_.Below(9)) {
       case 0:
