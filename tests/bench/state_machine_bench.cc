@@ -96,7 +96,7 @@ void Apply(benchmark::State& state, const std::vector<raft::Entry>& log) {
     replica.reset();
     state.ResumeTiming();
   }
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kEntries));
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kEntries));
 }
 
 const std::string kValue(100, 'v');
