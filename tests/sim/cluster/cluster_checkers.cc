@@ -1,23 +1,14 @@
 #include "tests/sim/cluster/cluster_checkers.h"
 
 #include <algorithm>
-#include <sstream>
 
 #include "bedrock/iterator.h"
 #include "tests/sim/cluster/cluster_trace.h"
+#include "tests/sim/sim_text.h"
 
 namespace bedrock::sim {
 
 namespace {
-
-template <typename... Parts>
-std::string Text(const Parts&... parts) {
-  std::ostringstream out;
-  (out << ... << parts);
-  return out.str();
-}
-
-std::string Name(NodeId node) { return FormatNodeId(node); }
 
 SimOptions RaftOptions(const ClusterOptions& options) {
   SimOptions raft;

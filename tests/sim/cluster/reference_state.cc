@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
-#include <sstream>
 
 #include "common/codec/coding.h"
 #include "storaged/engine/change_reader.h"
+#include "tests/sim/sim_text.h"
 
 namespace bedrock::sim {
 
@@ -33,13 +33,6 @@ constexpr std::size_t kDropsPerEntryMax = 4;
 std::string EngineKey(std::string_view key) { return kUser + std::string(key); }
 std::string EngineEnd(std::string_view end) {
   return end.empty() ? std::string(1, kUser + 1) : EngineKey(end);
-}
-
-template <typename... Parts>
-std::string Text(const Parts&... parts) {
-  std::ostringstream out;
-  (out << ... << parts);
-  return out.str();
 }
 
 std::vector<Change> Decode(std::string_view changes) {
