@@ -25,6 +25,7 @@ std::string_view WhatOf(const StateCheck& check) {
 
 void DivergenceDesk::OnProgress(const proto::ApplyProgress& progress) {
   if (progress.health == ErrorCode::kDiverged) wrong_.reset();
+  applied_ = progress.applied;
   if (!progress.state) return;
   const LogIndex before = state_.checks.empty() ? LogIndex() : state_.checks.back().index;
   state_ = *progress.state;
@@ -95,17 +96,28 @@ void DivergenceDesk::Follow(const View& view, const Situation& situation) {
   differing_since_ms_.reset();
   proposed_at_ms_ = situation.now_ms;
   proposed_ = settled_ = LogIndex();
+  begin_ = view.last_index;
   said_at_ms_.reset();
 }
 
 void DivergenceDesk::Compare(const View& view, std::uint64_t now_ms) {
   if (!std::exchange(compare_, false)) return;
   // One that is quarantined has been judged.
-  if (!state_.diverged_at) {
-    for (const StateCheck& check : state_.checks) ledger_.Add(view.id, check);
-  }
+  if (!state_.diverged_at) TellLedgerOfOwn(view);
   for (const CheckLedger::Finding& finding : ledger_.Judge(core_.membership())) {
     Judge(view, finding, now_ms);
+  }
+}
+
+void DivergenceDesk::TellLedgerOfOwn(const View& view) {
+  for (const StateCheck& check : state_.checks) ledger_.Add(view.id, check);
+  if (state_.checks.empty()) return;
+  const StateCheck& newest = state_.checks.back();
+  if (state_.next.empty()) {
+    ledger_.Cover(newest, LogIndex());
+  } else if (newest.index == proposed_) {
+    // Where a pass began that others led, only the log knows.
+    ledger_.Cover(newest, pass_since_);
   }
 }
 
@@ -132,33 +144,44 @@ void DivergenceDesk::Judge(const View& view, const CheckLedger::Finding& finding
 
 void DivergenceDesk::WatchDiffering(std::uint64_t now_ms) {
   if (!ledger_.differing()) {
+    if (differing_) {
+      log::Info("replicas agree again, or a majority does",
+                {{"differed", differing_}, {"agreed", ledger_.agreed()}});
+    }
     differing_ = LogIndex();
     differing_since_ms_.reset();
     return;
   }
   if (!differing_since_ms_) differing_since_ms_ = now_ms;
-  if (now_ms - *differing_since_ms_ < kDifferMs) return;
-  differing_ = ledger_.differing();
-  if (const auto repeats = differ_limit_.Admit(now_ms)) {
+  if (!differing_ && !ledger_.split() && now_ms - *differing_since_ms_ < kDifferMs) return;
+  if (!differing_) {
     log::Error("replicas differ, and no majority says which one is right",
-               {{"index", differing_}, {"repeats", *repeats}});
+               {{"index", ledger_.differing()}});
   }
+  differing_ = ledger_.differing();
 }
 
 void DivergenceDesk::Propose(const View& view, const Situation& situation) {
-  if (check_ms_ == 0 || !told_state_ || situation.storage_health != ErrorCode::kOk ||
-      view.handing_over_to || situation.now_ms - proposed_at_ms_ < check_ms_) {
+  if (pace_.check_ms == 0 || !told_state_ || situation.storage_health != ErrorCode::kOk ||
+      view.handing_over_to || situation.now_ms - proposed_at_ms_ < pace_.check_ms) {
     return;
   }
+  // A check of an earlier leader's that is not applied yet may end the pass, or begin one, and the
+  // slices would not follow on each other.
+  if (applied_ < begin_) return;
   const LogIndex checked = state_.checks.empty() ? LogIndex() : state_.checks.back().index;
   if (checked < proposed_) return;  // it is on its way
   const bool pass_goes_on = !state_.next.empty();
-  if (!pass_goes_on && view.last_index <= checked) return;
+  if (!pass_goes_on && view.last_index <= checked && !ledger_.differing()) return;
   const Bytes payload(
-      proto::EncodeCheckState({.from = state_.next.view(), .bytes_max = kSliceBytes}));
+      proto::EncodeCheckState({.from = state_.next.view(), .bytes_max = pace_.slice_bytes}));
   proposed_at_ms_ = situation.now_ms;
   const Proposed proposed = core_.Propose({&payload, 1}, situation.wall_ms);
-  if (!proposed.refused) proposed_ = proposed.first;
+  if (proposed.refused) return;
+  // What a pass begins with tells of the pass before, too, which is not in the hashes behind it.
+  if (!pass_goes_on) pass_since_ = proposed.first.Next();
+  if (pass_goes_on && !proposed_) pass_since_ = proposed.first;
+  proposed_ = proposed.first;
 }
 
 void DivergenceDesk::Tell(const View& view, std::uint64_t now_ms) {

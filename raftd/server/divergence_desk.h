@@ -19,7 +19,8 @@ namespace bedrock::raft {
 /// Has the replicas' states compared, and sees to it that one which differs is quarantined:
 ///
 ///   leader    proposes a check of the next slice of the state (proto::CheckState) each check_ms,
-///             while something was written since the last pass, or the pass goes on
+///             while something was written since the last pass, the pass goes on, or replicas
+///             differ: passes are what tells that they no longer do
 ///   each      storaged applies it and tells what it found (StateReport); a follower passes that on
 ///             to the leader (StateChecks), again and again until it has a verdict
 ///   leader    compares (check_ledger.h) and answers (StateVerdict), itself, too
@@ -29,17 +30,26 @@ namespace bedrock::raft {
 /// A verdict counts only from the leader of the term, and only where the own storaged still says
 /// that it found just this: one that came late must not hurt a node that was rebuilt meanwhile.
 ///
+/// Where replicas differ and no majority says who is right, that is logged once and told
+/// (differing()) until the ledger knows it to be over. A split is told at once, since nothing that
+/// is under way will decide it; any other difference after kDifferMs. What a leader knows of it
+/// ends with its term. The next one learns it from the newest checks that each remembers, or from
+/// the next pass.
+///
 /// Knows no socket or clock; one thread. Borrows core, peers and frames.
 class DivergenceDesk {
  public:
-  /// Of keys and values, what one check looks at: some milliseconds.
-  static constexpr std::uint32_t kSliceBytes = 512 * 1024;
+  struct Pace {
+    std::uint64_t check_ms = 0;  ///< 0: it proposes no checks, but compares those of others.
+    /// Of keys and values, what one check looks at: some milliseconds.
+    std::uint32_t slice_bytes = 512 * 1024;
+  };
   /// From one attempt to be heard to the next.
   static constexpr std::uint64_t kRepeatMs = 1000;
   /// How often it is looked at what the core has come to, where nothing else happens.
   static constexpr std::uint64_t kLookMs = 50;
-  /// Replicas that differ with no majority for either are spoken of after so long: until then the
-  /// others may not have said what they found.
+  /// Replicas that differ with no majority for either (yet) are spoken of after so long: until then
+  /// the others may not have said what they found.
   static constexpr std::uint64_t kDifferMs = 2000;
 
   struct Situation {
@@ -48,9 +58,8 @@ class DivergenceDesk {
     proto::ErrorCode storage_health = proto::ErrorCode::kOk;
   };
 
-  /// `check_ms` 0: it proposes no checks; those of others it compares all the same.
-  DivergenceDesk(std::uint64_t check_ms, Raft& core, Peers& peers, OutgoingFrames& frames)
-      : check_ms_(check_ms), core_(core), peers_(peers), frames_(frames) {}
+  DivergenceDesk(const Pace& pace, Raft& core, Peers& peers, OutgoingFrames& frames)
+      : pace_(pace), core_(core), peers_(peers), frames_(frames) {}
 
   /// The own storaged's, of whatever life.
   void OnProgress(const proto::ApplyProgress& progress);
@@ -64,20 +73,21 @@ class DivergenceDesk {
   const proto::StateReport& state() const { return state_; }
   /// While this node leads: see CheckLedger.
   LogIndex agreed() const { return ledger_.agreed(); }
-  /// The same, once it has been so for kDifferMs.
+  /// The same, from when it is spoken of until it is over.
   LogIndex differing() const { return differing_; }
 
  private:
   bool Gave(const StateCheck& check) const;
   void Follow(const View& view, const Situation& situation);
   void Compare(const View& view, std::uint64_t now_ms);
+  void TellLedgerOfOwn(const View& view);
   void Judge(const View& view, const CheckLedger::Finding& finding, std::uint64_t now_ms);
   void WatchDiffering(std::uint64_t now_ms);
   void Propose(const View& view, const Situation& situation);
   void Tell(const View& view, std::uint64_t now_ms);
   void Quarantine(std::uint64_t now_ms);
 
-  const std::uint64_t check_ms_;
+  const Pace pace_;
   Raft& core_;
   Peers& peers_;
   OutgoingFrames& frames_;
@@ -85,6 +95,7 @@ class DivergenceDesk {
   std::optional<std::uint64_t> look_at_ms_;  // none: at once
   proto::StateReport state_;
   bool told_state_ = false;  // storaged has said it in this life of raftd
+  LogIndex applied_;         // what state_ is as of
   Term term_;
   NodeId leader_;
 
@@ -94,7 +105,9 @@ class DivergenceDesk {
   LogIndex differing_;
   std::optional<std::uint64_t> differing_since_ms_;
   std::uint64_t proposed_at_ms_ = 0;
-  LogIndex proposed_;  // the last check that was proposed; 0: none
+  LogIndex proposed_;    // the last check that was proposed; 0: none
+  LogIndex pass_since_;  // from here on to it they are of one pass
+  LogIndex begin_;       // the end of this log when it began to lead
 
   // While it doesn't.
   LogIndex settled_;  // the newest own check with a verdict of this leader
@@ -104,7 +117,6 @@ class DivergenceDesk {
   std::optional<std::uint64_t> ordered_at_ms_;
   RequestId last_request_;
 
-  log::RateLimit differ_limit_{60'000};
   log::RateLimit wrong_limit_{5000};
 };
 

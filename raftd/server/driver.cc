@@ -104,7 +104,7 @@ Driver::Driver(const DriverOptions& options, const Recovered& recovered)
       transfers_(core_, frames_),
       members_(core_, frames_),
       snapshots_(core_, peers_, frames_),
-      divergence_(options.check_ms, core_, peers_, frames_),
+      divergence_(options.checks, core_, peers_, frames_),
       apply_(options.apply, options.clock->MonotonicMs()),
       disk_(options.election_ms_min) {
   log_.Start({.on_durable = [this](WriteSeq seq) { OnDurable(seq); },

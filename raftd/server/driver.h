@@ -40,9 +40,8 @@ struct DriverOptions {
   /// A log larger than this is not kept for members that are away, and one of twice this for
   /// nobody.
   std::uint64_t log_bytes_max = 1 * kGiB;
-  std::uint64_t scrub_ms = 0;  ///< From one scrub of the log to the next; 0: none.
-  /// From one check of a slice of the state to the next while this node leads; 0: none.
-  std::uint64_t check_ms = 0;
+  std::uint64_t scrub_ms = 0;   ///< From one scrub of the log to the next; 0: none.
+  DivergenceDesk::Pace checks;  ///< Of the replicas' states, while this node leads.
   BootId boot;
   std::uint64_t seed = 0;  ///< For the election timeouts.
   LogNumber log_number;    ///< TakeLogNumber's.

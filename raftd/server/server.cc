@@ -191,7 +191,7 @@ std::optional<int> Serve(FileSystem& file_system, const Options& options) {
                  .election_ms_min = options.election_ms_min,
                  .log_bytes_max = options.log_bytes_max,
                  .scrub_ms = options.scrub_interval_ms,
-                 .check_ms = options.check_interval_ms,
+                 .checks = {.check_ms = options.check_interval_ms},
                  .boot = boot,
                  .seed = SystemEntropy(),
                  .log_number = *number,

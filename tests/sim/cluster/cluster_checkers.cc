@@ -30,6 +30,10 @@ void ClusterCheckers::Fail(std::string_view invariant, const std::string& seen) 
   if (!failed()) failure_ = std::string(invariant) + ": " + seen;
 }
 
+void ClusterCheckers::FailIf(const std::string& wrong, std::string_view invariant, NodeId node) {
+  if (!wrong.empty()) Fail(invariant, Text(Name(node), " ", wrong));
+}
+
 std::uint64_t ClusterCheckers::ChainAt(LogIndex index) const {
   return index ? effects_.at(index.value() - 1).chain : 0;
 }
@@ -91,6 +95,7 @@ void ClusterCheckers::OnApply(NodeId node, const raft::Entry& entry, std::string
     effects_.push_back({entry_hash, changes_hash, chain});
     const std::string wrong = reference_.Execute(entry, changes);
     if (!wrong.empty()) Fail("storaged does what the log says", Text(Name(node), " ", wrong));
+    FailIf(checks_.OnEntry(entry), "the slices of a pass follow on each other", node);
   } else {
     const Effect& first = effects_.at(entry.index.value() - 1);
     if (first.entry != entry_hash) {
@@ -114,20 +119,34 @@ void ClusterCheckers::OnDurable(NodeId node, LogIndex durable) {
 
 void ClusterCheckers::OnCheck(NodeId node, const raft::StateCheck& check) {
   const Node& state = at(node);
+  checks_.OnFound(node, check);
   if (check.kind == raft::StateCheck::Kind::kDamaged && !state.rots) {
     Fail("a check reads all of the state", Text(Name(node), " index ", check.index.value()));
   }
   if (check.kind == raft::StateCheck::Kind::kDamaged || state.altered) return;
   if (check.kind == raft::StateCheck::Kind::kUnknown && state.rotted) return;
-  const auto [known, fresh] = checks_.emplace(check.index, check);
-  if (!fresh && known->second != check) {
-    Fail("a check gives the same on all replicas",
-         Text(Name(node), " index ", check.index.value()));
-  }
+  FailIf(checks_.OnRight(check), "a check gives the same on all replicas", node);
 }
 
-void ClusterCheckers::OnDiffering(NodeId node) {
-  if (!hurt_) Fail("replicas that are well agree", Name(node));
+void ClusterCheckers::OnNextSlice(NodeId node, LogIndex check, std::string_view next) {
+  if (at(node).altered || at(node).rotted) return;
+  FailIf(checks_.OnNext(check, next), "the slices of a pass follow on each other", node);
+}
+
+void ClusterCheckers::OnDiffering(NodeId node, LogIndex index) {
+  FailIf(checks_.OnDiffering(index), "replicas differ only where their checks did", node);
+}
+
+void ClusterCheckers::OnDifferenceOver(NodeId node, LogIndex differed, LogIndex agreed,
+                                       const raft::Membership& members) {
+  FailIf(checks_.OnOver(differed, agreed, members),
+         "that replicas differ is said until a quorum agrees on what differed", node);
+}
+
+void ClusterCheckers::OnDifferenceHeld(NodeId node, LogIndex differing, LogIndex agreed,
+                                       const raft::StateCheck& own) {
+  FailIf(checks_.OnHeld(differing, agreed, own),
+         "that replicas differ is said no longer than until a quorum agrees on all", node);
 }
 
 void ClusterCheckers::OnWiped(NodeId node) {

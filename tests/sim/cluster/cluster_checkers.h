@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +10,7 @@
 #include "proto/storage_messages.h"
 #include "storaged/core/state_machine.h"
 #include "storaged/engine/engine.h"
+#include "tests/sim/cluster/check_watch.h"
 #include "tests/sim/cluster/cluster_options.h"
 #include "tests/sim/cluster/reference_state.h"
 #include "tests/sim/sim_checkers.h"
@@ -56,7 +56,7 @@ class ClusterCheckers {
   void OnWiped(NodeId node);
   /// Something on its disk has rotted: that it can't be read is no surprise. Until it is wiped, or
   /// found to be whole.
-  void OnRot(NodeId node) { at(node).rots = at(node).rotted = hurt_ = true; }
+  void OnRot(NodeId node) { at(node).rots = at(node).rotted = true; }
   void OnFoundWhole(NodeId node) {
     at(node).rots = at(node).altered = at(node).may_have_lost = false;
   }
@@ -65,11 +65,18 @@ class ClusterCheckers {
   void OnPowerCut(NodeId node) { at(node).may_have_lost = at(node).rots; }
   /// A value is another one in its engine than what it was given: what it holds may differ from
   /// here on.
-  void OnAltered(NodeId node) { at(node).altered = hurt_ = true; }
-  /// It checked its state.
+  void OnAltered(NodeId node) { at(node).altered = true; }
+  /// It checked its state, or took in what was found about it.
   void OnCheck(NodeId node, const raft::StateCheck& check);
-  /// It says that replicas differ and no majority agrees.
-  void OnDiffering(NodeId node);
+  /// Where the slice after its newest check begins.
+  void OnNextSlice(NodeId node, LogIndex check, std::string_view next);
+  /// A leader says that replicas differ and no majority is right, or says so no more, while it
+  /// leads on: see CheckWatch.
+  void OnDiffering(NodeId node, LogIndex index);
+  void OnDifferenceOver(NodeId node, LogIndex differed, LogIndex agreed,
+                        const raft::Membership& members);
+  void OnDifferenceHeld(NodeId node, LogIndex differing, LogIndex agreed,
+                        const raft::StateCheck& own);
   /// Nothing, or what is wrong with an answer.
   std::string WrongIn(const proto::Get& get, const proto::GetReply& reply) const {
     return reference_.CheckGet(get, reply);
@@ -125,6 +132,7 @@ class ClusterCheckers {
   };
 
   Node& at(NodeId node) { return nodes_.at(node.value() - 1); }
+  void FailIf(const std::string& wrong, std::string_view invariant, NodeId node);
   std::uint64_t ChainAt(LogIndex index) const;
   void CompareContent(NodeId node, const engine::Engine& engine, std::string_view invariant);
   void CompareContent(NodeId node, const engine::Engine& engine, Version at,
@@ -136,8 +144,7 @@ class ClusterCheckers {
   ReferenceState reference_;
   std::vector<Effect> effects_;  ///< By index, from 1.
   Version settled_;
-  std::map<LogIndex, raft::StateCheck> checks_;  ///< What each check of the state gave.
-  bool hurt_ = false;                            ///< Some disk was, once.
+  CheckWatch checks_;
 };
 
 }  // namespace bedrock::sim

@@ -35,6 +35,7 @@ void ForEachField(Options& o, const Visit& visit) {
   visit("scrub_ms", o.scrub_ms);
   visit("log_bytes_max", o.log_bytes_max);
   visit("check_ms", o.check_ms);
+  visit("slice_bytes", o.slice_bytes);
   visit("probe_ms", o.probe_ms);
   visit("unresponsive_ms", o.unresponsive_ms);
   visit("memtable_bytes", o.memtable_bytes);
@@ -205,6 +206,8 @@ void DrawHabits(Random random, ClusterOptions& o) {
   o.odd_requests = random.Chance(1, 3) ? 1 : 0;
   o.gone_return = random.Chance(1, 2) ? 1 : 0;
   if (random.Chance(1, 8)) o.wall_rush = 500;
+  // So that a pass over so little takes several checks.
+  if (random.Chance(2, 3)) o.slice_bytes = OneOf<3>(random, {300, 1'500, 6'000});
 }
 
 }  // namespace

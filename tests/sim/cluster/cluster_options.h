@@ -47,6 +47,7 @@ struct ClusterOptions {
   std::uint64_t scrub_ms = 0;
   std::uint64_t log_bytes_max = std::uint64_t{1} << 30;  ///< Of what is kept for who is away.
   std::uint64_t check_ms = 0;  ///< Between checks of the replicas' states; 0: there are none.
+  std::uint64_t slice_bytes = 512 * 1024;  ///< Of the state, what one check looks at.
   std::uint64_t probe_ms = 100;
   std::uint64_t unresponsive_ms = 400;
 

@@ -307,6 +307,8 @@ bool ClusterSim::Converged() const {
   const raft::View goal = *leader->raftd().view();
   const raft::Membership& members = *leader->raftd().membership();
   if (goal.commit != goal.last_index || goal.handing_over_to) return false;
+  // It is rebuilt by now, or nobody ever was wrong.
+  if (leader->raftd().differing()) return false;
   if (!raft::IsSettled(members) || !members.promoting.empty()) return false;
   return std::all_of(machines_.begin(), machines_.end(), [&](const auto& machine) {
     if (machine->away()) return true;

@@ -44,6 +44,7 @@ void ForEachField(Stats& s, const Visit& visit) {
   visit("checks", s.checks);
   visit("altered", s.altered);
   visit("alterations_found", s.alterations_found);
+  visit("differences_told", s.differences_told);
   visit("differences_settled", s.differences_settled);
   visit("wrong_answers", s.wrong_answers);
   visit("flushes", s.flushes);

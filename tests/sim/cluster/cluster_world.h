@@ -48,7 +48,8 @@ struct ClusterStats {
   std::uint64_t checks = 0;          ///< Of the state, on each replica.
   std::uint64_t altered = 0;         ///< Values that became others in one replica's engine.
   std::uint64_t alterations_found = 0;
-  std::uint64_t differences_settled = 0;  ///< Of those, where no majority could tell.
+  std::uint64_t differences_told = 0;     ///< By a leader, since no majority could tell.
+  std::uint64_t differences_settled = 0;  ///< By the operator, likewise.
   std::uint64_t wrong_answers = 0;        ///< Of who was altered and not found: nobody sees them.
   std::uint64_t rot_found = 0;            ///< By whom it concerned, before the second phase.
   std::uint64_t flushes = 0;

@@ -219,7 +219,8 @@ void SimRaftd::Open() {
           .election_ms_min = options.election_ticks_min * options.tick_ms,
           .log_bytes_max = options.log_bytes_max,
           .scrub_ms = options.scrub_ms,
-          .check_ms = options.check_ms,
+          .checks = {.check_ms = options.check_ms,
+                     .slice_bytes = static_cast<std::uint32_t>(options.slice_bytes)},
           .boot = boot(),
           .seed = random_.Next(),
           .log_number = *number,
@@ -274,6 +275,7 @@ void SimRaftd::Close() {
   jobs_scheduled_ = stopping_ = told_to_stop_ = false;
   storage_life_ = 0;
   role_ = raft::Role::kFollower;
+  notice_ = {};
   term_ = {};
   commit_ = {};
   applied_ = {};
@@ -299,8 +301,27 @@ void SimRaftd::OnFrame(const Parcel& parcel) {
 
 void SimRaftd::EndTurn() {
   driver_->EndTurn();
-  if (driver_->divergence().differing()) world_.checkers.OnDiffering(address_.node);
+  WatchNotice();
   RunJobs();
+}
+
+void SimRaftd::WatchNotice() {
+  const raft::View view = driver_->GetView();
+  const raft::DivergenceDesk& desk = driver_->divergence();
+  const Notice before =
+      std::exchange(notice_, {.term = view.role == raft::Role::kLeader ? view.term : Term(),
+                              .differing = desk.differing()});
+  if (notice_.differing) {
+    if (!before.differing) ++world_.stats.differences_told;
+    world_.checkers.OnDiffering(address_.node, notice_.differing);
+    const std::vector<raft::StateCheck>& own = desk.state().checks;
+    if (desk.state().next.empty() && !own.empty()) {
+      world_.checkers.OnDifferenceHeld(address_.node, notice_.differing, desk.agreed(), own.back());
+    }
+  } else if (before.differing && notice_.term && before.term == notice_.term) {
+    world_.checkers.OnDifferenceOver(address_.node, before.differing, desk.agreed(),
+                                     driver_->membership());
+  }
 }
 
 /// As server.cc.

@@ -65,6 +65,8 @@ class SimRaftd final : public SimProcess, private raft::Transport {
   bool on_thread() const;
   Result<std::vector<raft::Entry>> ReadAll();
   void Tick();
+  /// Looks at what it says of replicas that differ.
+  void WatchNotice();
   /// The log's background jobs, one at a time, some time later.
   void RunJobs();
   void Observe(const raft::View& view, const raft::Membership& members, const raft::Output& output);
@@ -96,6 +98,12 @@ class SimRaftd final : public SimProcess, private raft::Transport {
   // What was seen of it.
   raft::Role role_ = raft::Role::kFollower;
   Term term_;
+  /// What it said last of replicas that differ, and as the leader of which term.
+  struct Notice {
+    Term term;
+    LogIndex differing;
+  };
+  Notice notice_;
   LogIndex commit_;
   LogIndex applied_;
   /// When `applied_` last went back, in this life: its log may begin behind what storaged lost.

@@ -145,7 +145,7 @@ void SimStoraged::Open() {
   node_ = std::move(node).value();
   if (machine_.disk(kStorageDisk).crashed()) return;  // in the middle of it: the machine is dead
   const engine::AppliedMark recovered = node_->engine().applied();
-  checked_ = node_->machine().chain().checked();
+  checked_ = LogIndex();
   world_.checkers.OnOpened(address_.node, node_->engine());
   if (world_.checkers.failed()) return;
   recovered_ = static_cast<bool>(recovered.index);
@@ -284,6 +284,7 @@ void SimStoraged::OnInstalled() {
   if (machine_.altered_at()) machine_.OnFoundWhole();  // gone with the data that it was in
   Trace(Kind::kSnapshot, applied().value());
   world_.checkers.OnSnapshot(address_.node, node_->engine());
+  checked_ = LogIndex();
   entries_.erase(entries_.begin(), entries_.upper_bound(applied()));
   durable_ = node_->engine().durable_applied().index;
 }
@@ -425,11 +426,16 @@ bool SimStoraged::MayLend(const proto::Message& message) {
 }
 
 void SimStoraged::CheckChain() {
-  for (const raft::StateCheck& check : node_->machine().chain().checks()) {
+  const storage::StateChain& chain = node_->machine().chain();
+  if (chain.checked() <= checked_) return;
+  for (const raft::StateCheck& check : chain.checks()) {
     if (check.index <= checked_) continue;
     checked_ = check.index;
     ++world_.stats.checks;
     world_.checkers.OnCheck(address_.node, check);
+  }
+  if (chain.checks().back().kind == raft::StateCheck::Kind::kHash) {
+    world_.checkers.OnNextSlice(address_.node, chain.checked(), chain.next());
   }
 }
 

@@ -51,6 +51,25 @@ class DivergenceTest : public DriverCluster {
   bool Quarantined(int node) { return storage(node).diverged_at != 0; }
   /// So that the node's storage gives other hashes from the next entry on.
   void Spoil(int node) { storage(node).wrong_from = storage(node).last() + 1; }
+  /// It holds and says what the others do.
+  void Rebuild(int node) {
+    storage(node).wrong_from = UINT64_MAX;
+    storage(node).boot += 100;
+  }
+  bool Differs() { return static_cast<bool>(driver(leader_).divergence().differing()); }
+  /// Gives the one that is wrong, which does not lead.
+  int RunUntilTwoDifferInTheLastSlice() {
+    Settings settings;
+    settings.nodes = 2;
+    RunUntilChecked(settings);
+    const int other = 3 - leader_;
+    storage(other).wrong_slice = 3;
+    Spoil(other);
+    Write();
+    Run(6 * kCheckMs);
+    EXPECT_TRUE(Differs());
+    return other;
+  }
   /// One whose next entry goes wrong, after the time to find that out.
   int QuarantineAFollower() {
     RunUntilChecked();
@@ -174,11 +193,86 @@ TEST_F(DivergenceTest, WithoutAMajorityNobodyIsQuarantinedAndTheLeaderSaysSo) {
     said = said || (status != nullptr && status->checks_differ);
   }
   EXPECT_TRUE(said);
-  // Once they agree again (one was rebuilt), it is over.
-  storage(other).wrong_from = UINT64_MAX;
-  Write();
-  Run(10 * kCheckMs);
+  // Once one was rebuilt, it is over.
+  Rebuild(other);
+  Run(1'000);
   EXPECT_FALSE(driver(leader_).divergence().differing());
+}
+
+TEST_F(DivergenceTest, ADifferenceInTheLastSliceOfAPassIsToldAtOnceAndLastsOverThePassesToCome) {
+  const int other = RunUntilTwoDifferInTheLastSlice();
+  ASSERT_LT(6 * kCheckMs, DivergenceDesk::kDifferMs);
+  bool agreed_meanwhile = false;
+  for (std::uint64_t i = 0; i < 3 * CheckLedger::kEntriesMax; ++i) {
+    ASSERT_TRUE(Differs()) << i;
+    const DivergenceDesk& desk = driver(leader_).divergence();
+    agreed_meanwhile = agreed_meanwhile || desk.agreed() > desk.differing();
+    Run(kCheckMs);
+  }
+  EXPECT_TRUE(agreed_meanwhile);
+  EXPECT_FALSE(Quarantined(leader_));
+  EXPECT_FALSE(Quarantined(other));
+}
+
+TEST_F(DivergenceTest, ADifferenceIsOverWithinAPassOfARebuildThoughNothingIsWritten) {
+  const int other = RunUntilTwoDifferInTheLastSlice();
+  Run(30 * kCheckMs);  // more than the other one will take back
+  ASSERT_TRUE(Differs());
+  Rebuild(other);
+  Run(1'000 + 4 * kCheckMs);
+  EXPECT_FALSE(Differs());
+  const std::size_t checks = Slices(leader_).size();
+  Run(20 * kCheckMs);
+  EXPECT_EQ(Slices(leader_).size(), checks);
+}
+
+TEST_F(DivergenceTest, ADifferenceThatIsRepairedOnlyInPartIsNotOver) {
+  const int other = RunUntilTwoDifferInTheLastSlice();
+  // It takes back what it said, but its last slice goes wrong anew.
+  Spoil(other);
+  Run(1'000);
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(Differs());
+    Run(kCheckMs);
+  }
+}
+
+TEST_F(DivergenceTest, PassesGoOnWhileReplicasDiffer) {
+  RunUntilTwoDifferInTheLastSlice();
+  const std::size_t before = Slices(leader_).size();
+  Run(30 * kCheckMs);
+  EXPECT_GE(Slices(leader_).size(), before + 20);
+}
+
+TEST_F(DivergenceTest, ANewLeaderFindsOutThatReplicasDiffer) {
+  RunUntilTwoDifferInTheLastSlice();
+  StopNode(leader_);
+  StartNode(leader_);
+  EXPECT_FALSE(driver(leader_).divergence().differing());
+  leader_ = RunUntilLeader();
+  Run(10 * kCheckMs);
+  EXPECT_TRUE(Differs());
+}
+
+TEST_F(DivergenceTest, ADifferenceOfTwoIsHeldWhileTheThirdIsAway) {
+  RunUntilChecked();
+  const int wrong = AFollower();
+  const int third = 6 - leader_ - wrong;
+  Isolate(third);
+  storage(wrong).wrong_slice = 3;
+  Spoil(wrong);
+  Write();
+  Run(6 * kCheckMs);
+  EXPECT_FALSE(Differs());  // the third may say at any time who is right
+  Run(DivergenceDesk::kDifferMs);
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(Differs());
+    Run(kCheckMs);
+  }
+  Heal();
+  Run(3'000);
+  EXPECT_TRUE(Quarantined(wrong));
+  EXPECT_FALSE(Differs());
 }
 
 TEST_F(DivergenceTest, ADifferenceThatIsNotJudgedYetIsNotSpokenOf) {

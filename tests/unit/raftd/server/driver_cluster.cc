@@ -99,7 +99,7 @@ class DriverCluster::NodeUnderTest final : public Transport {
             .election_ms_min = 500,
             .log_bytes_max = cluster_.settings_.log_bytes_max,
             .scrub_ms = cluster_.settings_.scrub_ms,
-            .check_ms = cluster_.settings_.check_ms,
+            .checks = {.check_ms = cluster_.settings_.check_ms},
             .boot = BootId(boot_),
             .seed = boot_,
             .log_number = *number,
@@ -376,12 +376,16 @@ proto::StateReport DriverCluster::StateOf(int node) const {
   const Storage& storage = storages_.at(node);
   proto::StateReport state;
   std::uint64_t slices = 0;
+  bool wrong = false;
   for (const proto::Apply::Item& item : storage.applied) {
     const auto check = proto::DecodeCheckState(item.entry.payload.view());
     if (!check.ok()) continue;
     slices = check->from.empty() ? 1 : slices + 1;
     const std::uint64_t index = item.entry.index.value();
-    const bool wrong = index >= storage.wrong_from;
+    // As the chain has it: from that slice on to the end of the pass, and what the next pass
+    // begins with speaks of the pass before, too.
+    wrong =
+        index >= storage.wrong_from && (slices >= storage.wrong_slice || (slices == 1 && wrong));
     const bool damaged = wrong && storage.damaged;
     state.checks.push_back({.index = item.entry.index,
                             .kind = damaged ? StateCheck::Kind::kDamaged : StateCheck::Kind::kHash,
