@@ -43,12 +43,12 @@ ClientFront::ClientFront(const ClientFrontOptions& options, Gateway& gateway, Cl
 
 void ClientFront::OnFrame(std::string_view from, const Bytes& frame) {
   const std::string client(from);
-  const auto refuse_all = [&](ErrorCode code, std::string detail) {
+  const auto refuse_all = [&](ErrorCode code, std::string_view detail) {
     Reply(client, RequestId(), proto::Refusal{MakeError(code, detail)});
   };
   const auto decoded = proto::DecodeFrame(frame);
   if (!decoded.ok()) {
-    return refuse_all(ErrorCode::kInvalidArgument, std::string(decoded.status().message()));
+    return refuse_all(ErrorCode::kInvalidArgument, decoded.status().message());
   }
   if (decoded->header.protocol != proto::kProtocolVersion) {
     return refuse_all(ErrorCode::kUnsupportedProtocol, "this node speaks protocol version " +

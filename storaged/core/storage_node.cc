@@ -265,7 +265,7 @@ void StorageNode::BeginInstall() {
                  manifest = fetch_.manifest(),
                  folder = folder_.SnapshotFolder(fetch_.manifest().id)]() mutable {
     auto opened = OpenData(environment, options, folder);
-    Status status = opened.ok() ? Status::Ok() : std::move(opened).status();
+    Status status = opened.status();
     if (status.ok()) {
       *trial = std::move(opened).value();
       const engine::AppliedMark mark{.index = manifest.index, .term = manifest.term};
@@ -291,7 +291,7 @@ void StorageNode::EndInstall(const Status& why) {
   }
 }
 
-void StorageNode::Tried(Status status) {
+void StorageNode::Tried(const Status& status) {
   if (!status.ok() || fetch_.manifest().index <= machine_->applied() || source_.uses_engine()) {
     // Begun meanwhile: a checkpoint. The files stay, and it is tried again.
     if (status.ok() && fetch_.manifest().index > machine_->applied()) {
@@ -310,7 +310,7 @@ void StorageNode::Tried(Status status) {
   });
 }
 
-void StorageNode::Pointed(DataFolder::Pointed pointed) {
+void StorageNode::Pointed(const DataFolder::Pointed& pointed) {
   switch (pointed.outcome) {
     case DataFolder::Outcome::kDone:
       install_ = Install::kPointed;

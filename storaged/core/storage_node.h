@@ -129,8 +129,8 @@ class StorageNode {
   void OnFetch(std::string_view from, const proto::Frame& frame, const proto::Packet& packet,
                const proto::FetchSnapshot& wanted);
   void BeginInstall();
-  void Tried(Status status);
-  void Pointed(DataFolder::Pointed pointed);
+  void Tried(const Status& status);
+  void Pointed(const DataFolder::Pointed& pointed);
   void Swap(std::uint64_t now_ms, Output& out);
   void EndInstall(const Status& why);
 

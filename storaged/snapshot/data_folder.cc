@@ -81,7 +81,9 @@ Result<DataFolder> DataFolder::Open(FileSystem& file_system, std::string base) {
     ASSIGN_OR_RETURN(const bool whole, has_database(path));
     ASSIGN_OR_RETURN(const bool fetching, file_system.Exists(JoinPath(path, kSnapshotFileName)));
     if (there && (fetching || !whole)) continue;
-    return Status::Corruption(current + " is missing, but " + path + " is there");
+    std::string why = current;
+    why.append(" is missing, but ").append(path).append(" is there");
+    return Status::Corruption(why);
   }
   return folder;
 }
