@@ -192,6 +192,9 @@ bool WritesAny(const std::vector<Operation>& operations) {
   });
 }
 
+/// More than a command takes that only moves the watermark.
+constexpr std::size_t kWatermarkBytesMax = 128;
+
 bool StoresNone(const std::vector<Operation>& operations) {
   return std::none_of(operations.begin(), operations.end(), [](const Operation& operation) {
     return operation.kind == Operation::Kind::kPut || operation.kind == Operation::Kind::kAdd;
@@ -257,6 +260,13 @@ bool Writes(const Command& command) {
 bool FreesRoom(const Command& command) {
   return Writes(command) && command.idempotency.key.empty() && StoresNone(command.operations) &&
          (!command.otherwise || StoresNone(*command.otherwise));
+}
+
+bool IsWatermark(std::string_view encoded) {
+  if (encoded.size() > kWatermarkBytesMax) return false;
+  const auto command = DecodeCommand(encoded);
+  return command.ok() && command->operations.size() == 1 && DropsHistory(command->operations) &&
+         !command->otherwise && command->idempotency.key.empty();
 }
 
 std::size_t EncodedCommandSize(const Command& command) {

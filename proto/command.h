@@ -252,6 +252,9 @@ bool Writes(const Command& command);
 /// that writes deletes or drops history, and no idempotency key is remembered. So it may be applied
 /// where there is no room for more.
 bool FreesRoom(const Command& command);
+/// Whether `encoded` is a command that moves the watermark of history and does nothing else.
+/// Decodes it only where it is small enough to be one, so it may be asked of any.
+bool IsWatermark(std::string_view encoded);
 
 std::size_t EncodedCommandSize(const Command& command);
 /// The format number comes from what the command uses.

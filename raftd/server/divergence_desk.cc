@@ -95,7 +95,7 @@ void DivergenceDesk::Follow(const View& view, const Situation& situation) {
   differing_ = LogIndex();
   differing_since_ms_.reset();
   proposed_at_ms_ = situation.now_ms;
-  proposed_ = settled_ = LogIndex();
+  proposed_ = pass_first_ = settled_ = LogIndex();
   begin_ = view.last_index;
   said_at_ms_.reset();
 }
@@ -172,15 +172,20 @@ void DivergenceDesk::Propose(const View& view, const Situation& situation) {
   const LogIndex checked = state_.checks.empty() ? LogIndex() : state_.checks.back().index;
   if (checked < proposed_) return;  // it is on its way
   const bool pass_goes_on = !state_.next.empty();
-  if (!pass_goes_on && view.last_index <= checked && !ledger_.differing()) return;
+  const bool all_was_seen = pass_first_ && situation.written <= pass_first_;
+  if (!pass_goes_on && all_was_seen && !ledger_.differing()) return;
   const Bytes payload(
       proto::EncodeCheckState({.from = state_.next.view(), .bytes_max = pace_.slice_bytes}));
   proposed_at_ms_ = situation.now_ms;
   const Proposed proposed = core_.Propose({&payload, 1}, situation.wall_ms);
   if (proposed.refused) return;
-  // What a pass begins with tells of the pass before, too, which is not in the hashes behind it.
-  if (!pass_goes_on) pass_since_ = proposed.first.Next();
-  if (pass_goes_on && !proposed_) pass_since_ = proposed.first;
+  if (!pass_goes_on) {
+    pass_first_ = proposed.first;
+    // What a pass begins with tells of the pass before, too, which is not in the hashes behind it.
+    pass_since_ = proposed.first.Next();
+  } else if (!proposed_) {
+    pass_since_ = proposed.first;
+  }
   proposed_ = proposed.first;
 }
 

@@ -19,8 +19,9 @@ namespace bedrock::raft {
 /// Has the replicas' states compared, and sees to it that one which differs is quarantined:
 ///
 ///   leader    proposes a check of the next slice of the state (proto::CheckState) each check_ms,
-///             while something was written since the last pass, the pass goes on, or replicas
-///             differ: passes are what tells that they no longer do
+///             while the pass goes on; and begins another pass where something was written since
+///             that one began, where it did not begin that one, or while replicas differ: passes
+///             are what tells that they no longer do
 ///   each      storaged applies it and tells what it found (StateReport); a follower passes that on
 ///             to the leader (StateChecks), again and again until it has a verdict
 ///   leader    compares (check_ledger.h) and answers (StateVerdict), itself, too
@@ -56,6 +57,7 @@ class DivergenceDesk {
     std::uint64_t now_ms = 0;  ///< Monotonic.
     std::uint64_t wall_ms = 0;
     proto::ErrorCode storage_health = proto::ErrorCode::kOk;
+    LogIndex written;  ///< The newest entry of this term that may change the state; 0: none.
   };
 
   DivergenceDesk(const Pace& pace, Raft& core, Peers& peers, OutgoingFrames& frames)
@@ -107,6 +109,7 @@ class DivergenceDesk {
   std::uint64_t proposed_at_ms_ = 0;
   LogIndex proposed_;    // the last check that was proposed; 0: none
   LogIndex pass_since_;  // from here on to it they are of one pass
+  LogIndex pass_first_;  // the first check of the newest pass; 0: others began it
   LogIndex begin_;       // the end of this log when it began to lead
 
   // While it doesn't.

@@ -350,7 +350,8 @@ void Driver::EndTurn() {
   desk_.HandOver(situation);
   divergence_.Step({.now_ms = situation.now_ms,
                     .wall_ms = situation.wall_ms,
-                    .storage_health = situation.storage_health});
+                    .storage_health = situation.storage_health,
+                    .written = desk_.written(core_.GetView().term)});
   // Reads that a lease may confirm wait for a time that was read after they came (R60).
   if (options_.core_limits.lease_reads) core_.Tick(clock_.MonotonicMs() / options_.tick_ms);
   for (int round = 0; round < kRoundsPerTurnMax && !halted_; ++round) {

@@ -97,9 +97,10 @@ void RouterDesk::ProposeAll(const Situation& situation) {
   FreesRoom frees_room = FreesRoom::kNo;
   while (first < commands.size()) {
     chunk = std::min(chunk, commands.size() - first);
-    const Proposed proposed =
-        core_.Propose(std::span(commands).subspan(first, chunk), situation.wall_ms, frees_room);
+    const auto next = std::span<const Bytes>(commands).subspan(first, chunk);
+    const Proposed proposed = core_.Propose(next, situation.wall_ms, frees_room);
     if (!proposed.refused) {
+      NoteWritten(proposed, next);
       for (std::size_t i = 0; i < chunk; ++i) {
         Waiting& from = proposals_[first + i].from;
         ledger_.Add(proposed.first + i, proposed.term,
@@ -122,6 +123,15 @@ void RouterDesk::ProposeAll(const Situation& situation) {
     }
   }
   proposals_.erase(proposals_.begin(), proposals_.begin() + static_cast<std::ptrdiff_t>(first));
+}
+
+void RouterDesk::NoteWritten(const Proposed& proposed, std::span<const Bytes> commands) {
+  for (std::size_t i = commands.size(); i-- > 0;) {
+    if (proto::IsWatermark(commands[i].view())) continue;
+    written_ = proposed.first + i;
+    written_term_ = proposed.term;
+    return;
+  }
 }
 
 bool RouterDesk::MayWait(Refused reason, std::uint64_t now_ms) {

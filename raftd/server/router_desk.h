@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -63,6 +64,9 @@ class RouterDesk {
   void OnApplied(LogIndex applied) { ledger_.Applied(applied); }
   /// No proposal waits, neither to be proposed nor to be applied.
   bool idle() const { return proposals_.empty() && ledger_.size() == 0; }
+  /// The newest proposal of `term` that may change what the replicas hold: a watermark takes from
+  /// their history alone. 0: none.
+  LogIndex written(Term term) const { return term == written_term_ ? written_ : LogIndex(); }
 
   proto::ReplyTo FindReplyTo(LogIndex index, Term term) const { return ledger_.Find(index, term); }
   /// Sends `status` to every router heard of late.
@@ -82,6 +86,8 @@ class RouterDesk {
 
   void DropExpired(std::uint64_t now_ms);
   void ProposeAll(const Situation& situation);
+  /// `commands` were proposed as `proposed` says.
+  void NoteWritten(const Proposed& proposed, std::span<const Bytes> commands);
   void Refuse(const Waiting& to, proto::ErrorCode code, const std::string& detail);
   void RefuseRest(std::size_t first, Refused reason, const Situation& situation);
   std::vector<Bytes> Commands() const;
@@ -97,6 +103,8 @@ class RouterDesk {
   ProposalLedger ledger_;
   std::vector<Proposal> proposals_;  // of this turn, and those that wait for a transfer to end
   std::optional<std::uint64_t> moving_since_ms_;
+  LogIndex written_;
+  Term written_term_;
   std::vector<Waiting> readers_;  // of this turn
   std::map<Ticket, std::vector<Waiting>> reads_;
   std::size_t reads_pending_ = 0;  // in reads_ and readers_

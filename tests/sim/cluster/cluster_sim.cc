@@ -301,26 +301,44 @@ bool ClusterSim::Answered() const {
 
 /// One leader, no change of members under way, and every member's log and storaged end where its
 /// do. Who was removed is of no interest, but its router serves on.
-bool ClusterSim::Converged() const {
+std::string ClusterSim::WhatIsOpen() const {
   const SimMachine* leader = FindLeader(machines_);
-  if (leader == nullptr || !operator_->idle()) return false;
+  if (leader == nullptr) return "nobody leads";
+  if (!operator_->idle()) return "the operator is at work";
   const raft::View goal = *leader->raftd().view();
   const raft::Membership& members = *leader->raftd().membership();
-  if (goal.commit != goal.last_index || goal.handing_over_to) return false;
+  if (goal.commit != goal.last_index) return "not all is committed";
+  if (goal.handing_over_to) return "leadership moves";
   // It is rebuilt by now, or nobody ever was wrong.
-  if (leader->raftd().differing()) return false;
-  if (!raft::IsSettled(members) || !members.promoting.empty()) return false;
-  return std::all_of(machines_.begin(), machines_.end(), [&](const auto& machine) {
-    if (machine->away()) return true;
-    if (!raft::IsMember(members, machine->id())) return machine->routerd().idle();
-    const auto view = machine->raftd().view();
-    return view && machine->raftd().life() == SimProcess::Life::kUp &&
-           machine->storaged().life() == SimProcess::Life::kUp &&
-           machine->routerd().life() == SimProcess::Life::kUp && machine->routerd().idle() &&
-           !machine->storage_rots() && view->term == goal.term &&
-           view->last_index == goal.last_index && view->commit == goal.last_index &&
-           machine->storaged().applied() == goal.last_index;
-  });
+  if (leader->raftd().differing()) return "the leader says that replicas differ";
+  if (!raft::IsSettled(members) || !members.promoting.empty()) return "members change";
+  for (const auto& machine : machines_) {
+    const std::string open = WhatIsOpen(*machine, goal, members);
+    if (!open.empty()) return FormatNodeId(machine->id()) + " " + open;
+  }
+  return {};
+}
+
+std::string ClusterSim::WhatIsOpen(const SimMachine& machine, const raft::View& goal,
+                                   const raft::Membership& members) {
+  if (machine.away()) return {};
+  if (!machine.routerd().idle()) return "has requests in its router";
+  if (!raft::IsMember(members, machine.id())) return {};
+  const auto view = machine.raftd().view();
+  const auto up = [](const auto& process) { return process.life() == SimProcess::Life::kUp; };
+  if (!view || !up(machine.raftd()) || !up(machine.storaged()) || !up(machine.routerd()))
+    return "is not up";
+  if (machine.storage_rots()) return "holds what nobody has found to be wrong";
+  const bool level = view->term == goal.term && view->last_index == goal.last_index &&
+                     view->commit == goal.last_index &&
+                     machine.storaged().applied() == goal.last_index;
+  return level ? std::string() : "is behind";
+}
+
+void ClusterSim::RunUntilConverged(std::string_view invariant) {
+  RunUntil(HealedBound(), [this] { return WhatIsOpen().empty(); });
+  if (failed()) return;
+  if (const std::string open = WhatIsOpen(); !open.empty()) checkers_.Fail(invariant, open);
 }
 
 void ClusterSim::RunHealed() {
@@ -329,16 +347,10 @@ void ClusterSim::RunHealed() {
   if (!failed() && !Answered()) {
     return checkers_.Fail("a healed majority answers every request", "it did not");
   }
-  RunUntil(HealedBound(), [this] { return Converged(); });
-  if (!failed() && !Converged()) {
-    return checkers_.Fail("a healed majority elects a leader and converges", "it did not");
-  }
+  RunUntilConverged("a healed majority elects a leader and converges");
   if (!failed()) ReadAll();
   // Reading may have moved on the log (what nobody waits for any more, a watermark).
-  RunUntil(HealedBound(), [this] { return Converged(); });
-  if (!failed() && !Converged()) {
-    return checkers_.Fail("a healed majority stays converged", "it did not");
-  }
+  RunUntilConverged("a healed majority stays converged");
   if (failed()) return;
   std::vector<ClusterCheckers::Replica> replicas;
   for (const auto& machine : machines_) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "proto/frame.h"
@@ -64,7 +65,11 @@ class ClusterSim {
   void RunHealed();
   TimeUs HealedBound() const;
   bool Answered() const;
-  bool Converged() const;
+  /// What keeps a healed cluster from having converged; empty: nothing.
+  std::string WhatIsOpen() const;
+  static std::string WhatIsOpen(const SimMachine& machine, const raft::View& goal,
+                                const raft::Membership& members);
+  void RunUntilConverged(std::string_view invariant);
   void ReadAll();
 
   SimMachine& Target(std::uint64_t node);

@@ -553,6 +553,28 @@ TEST(CommandTest, FreesRoomWhereWhateverItDoesOnlyDeletes) {
   EXPECT_FALSE(FreesRoom(remembered)) << "its reply is kept";
 }
 
+TEST(CommandTest, AWatermarkIsWhatDropsHistoryAndDoesNothingElse) {
+  Command command{
+      .session = SessionId(UINT64_MAX),
+      .sequence = UINT64_MAX,
+      .low_water = UINT64_MAX,
+      .operations = {{.kind = Operation::Kind::kDropHistory, .version = Version(UINT64_MAX)}}};
+  EXPECT_TRUE(IsWatermark(EncodeCommand(command))) << "the largest there is";
+  Command other = command;
+  other.operations.push_back({.kind = Operation::Kind::kDelete, .key = "k"});
+  EXPECT_FALSE(IsWatermark(EncodeCommand(other)));
+  other = command;
+  other.otherwise = {Operation{.kind = Operation::Kind::kPut, .key = "k"}};
+  EXPECT_FALSE(IsWatermark(EncodeCommand(other)));
+  other = command;
+  other.idempotency.key = "once";
+  EXPECT_FALSE(IsWatermark(EncodeCommand(other))) << "its reply is kept";
+  other.operations = {{.kind = Operation::Kind::kPut, .key = "k"}};
+  EXPECT_FALSE(IsWatermark(EncodeCommand(other)));
+  EXPECT_FALSE(IsWatermark("")) << "no command";
+  EXPECT_FALSE(IsWatermark(EncodeCheckState({.from = "k", .bytes_max = 1})));
+}
+
 TEST(CommandResultTest, ComesBackAsItWas) {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     Random random(seed);

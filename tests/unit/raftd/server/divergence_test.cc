@@ -111,6 +111,29 @@ TEST_F(DivergenceTest, AWriteBringsAnotherPassAtItsPace) {
   for (int node = 1; node <= 3; ++node) EXPECT_EQ(Slices(node).size(), before + 3) << node;
 }
 
+TEST_F(DivergenceTest, AWriteDuringAPassBringsAnotherSinceItMayBeBehindIt) {
+  RunUntilChecked();
+  const std::size_t before = Slices(leader_).size();
+  Write();
+  Run(kCheckMs / 2);
+  ASSERT_EQ(Slices(leader_).size(), before + 1);
+  Write();
+  Run(20 * kCheckMs);
+  EXPECT_EQ(Slices(leader_).size(), before + 6);
+}
+
+TEST_F(DivergenceTest, AWatermarkBringsNone) {
+  RunUntilChecked();
+  const std::size_t before = Slices(leader_).size();
+  const LogIndex applied = driver(leader_).divergence().state().checks.back().index;
+  proto::Command watermark{.session = SessionId(1), .sequence = 1};
+  watermark.operations.push_back(
+      {.kind = proto::Operation::Kind::kDropHistory, .version = Version(applied.value())});
+  Ask(Leader(), {Propose(++request_, proto::EncodeCommand(watermark))});
+  Run(20 * kCheckMs);
+  EXPECT_EQ(Slices(leader_).size(), before);
+}
+
 TEST_F(DivergenceTest, NothingIsCheckedWhereThatIsTurnedOff) {
   StartCluster({});
   leader_ = RunUntilLeader();
