@@ -256,10 +256,12 @@ Status SegmentedRaftLog::TakeBeginning(const RecoveredSegments& found) {
     }
     mark_ = index_.prev_index();
   }
-  // The vote file's mark is about the log that the newest segment belonged to. Where that is gone,
-  // it may have begun anew behind a snapshot: then what stands here is the log before, and need not
-  // have been committed.
-  if (NewestIsGone(found)) mark_ = mark_written_ = std::max(found.mark, index_.prev_index());
+  // The vote file's mark is about the log as it was. Where its end is gone, it may have begun anew
+  // behind a snapshot there, or a CUT may be gone with it: then what stands here is what was before
+  // that, and need not have been committed.
+  if (NewestIsGone(found) || found.truncated) {
+    mark_ = mark_written_ = std::max(found.mark, index_.prev_index());
+  }
   mark_term_ =
       mark_ >= index_.prev_index() && mark_ <= index_.last_index() ? index_.TermAt(mark_) : Term(0);
   return Status::Ok();
@@ -294,7 +296,7 @@ void SegmentedRaftLog::TakeLoss(const RecoveredSegments& found) {
   LogIndex proved = std::max({marks.proved_index, found.commit_hint, mark_});
   if (NewestIsGone(found))
     proved = std::max({proved, marks.segment_prev_index.Next(), last.Next()});
-  if (found.truncated) proved = std::max(proved, last.Next());
+  if (found.truncated) proved = std::max({proved, marks.mark, last.Next()});
   // Where nothing tells of more than was lost before, neither is it newer. No entry is newer than
   // the term of its node (R3).
   const bool known = marks.lost_term && marks.proved_index == proved &&

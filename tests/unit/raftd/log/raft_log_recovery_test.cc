@@ -455,6 +455,25 @@ TEST_F(RecoveryTest, AShortenedLastSegmentIsALoss) {
   EXPECT_EQ(health(), Health());
 }
 
+TEST_F(RecoveryTest, AMarkIsNoCommitWhereACutMayBeLostWithTheEnd) {
+  Open();
+  FillSegments(10);
+  SubmitAndSync(writes_.Vote(2, 3).Cut(10).Add(10, 11, 2).Commit(11));
+  ASSERT_TRUE(log_->Compact(LogIndex(11)).ok());
+  executor_.RunAll();
+  const std::uint64_t of_the_cut = Batches(3).at(2).start;
+  log_.reset();
+  auto file = files().Open(SegmentPath(3), FileSystem::OpenMode::kReadWrite);
+  ASSERT_TRUE((*file)->Truncate(of_the_cut).ok());
+  for (int start = 0; start < 3; ++start) {
+    Open();
+    EXPECT_EQ(log_->recovered().prev_index, LogIndex(8));
+    EXPECT_EQ(log_->recovered().last_index, LogIndex(10)) << "of term 1 again";
+    EXPECT_EQ(log_->recovered().commit_hint, LogIndex(9)) << "this entry 10 never was committed";
+    EXPECT_EQ(health().lost_up_to, LogIndex(11));
+  }
+}
+
 TEST_F(RecoveryTest, ACommitHintAboveTheLastEntryProvesALoss) {
   Open();
   SubmitAndSync(writes_.Vote(1, 2).Add(1, 3, 1));
