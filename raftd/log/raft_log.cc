@@ -317,8 +317,12 @@ Status SegmentedRaftLog::Repair(const RecoveredSegments& found) {
   RETURN_IF_ERROR(WriteVoteFile());
   RETURN_IF_ERROR(FileOf(segments_.back().number).status());
   File& file = *segments_.back().file;
-  if (found.truncated || found.torn)
-    RETURN_IF_ERROR(ZeroBytes(file, tail_, segments_.back().bytes));
+  if (found.truncated || found.torn) {
+    // Of a whole batch at the very end the padding may be gone: the file gets its size back, since
+    // it may be a spare one day.
+    ASSIGN_OR_RETURN(const std::uint64_t size, file.Size());
+    RETURN_IF_ERROR(ZeroBytes(file, std::min(tail_, size), segments_.back().bytes));
+  }
   RETURN_IF_ERROR(WriteAgain(file, found.proved, tail_));
   RETURN_IF_ERROR(file.Sync());
   RETURN_IF_ERROR(files_.SyncDirectory(log_directory_));

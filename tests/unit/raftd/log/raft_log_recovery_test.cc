@@ -455,6 +455,21 @@ TEST_F(RecoveryTest, AShortenedLastSegmentIsALoss) {
   EXPECT_EQ(health(), Health());
 }
 
+TEST_F(RecoveryTest, ASegmentThatLacksItsLastPaddingGetsItsSizeBack) {
+  Open();
+  FillSegments(4);
+  ASSERT_TRUE(log_->SyncIdle().ok());
+  ASSERT_EQ(Batches(1).back().end, kSmallSegment);
+  log_.reset();
+  auto file = files().Open(SegmentPath(1), FileSystem::OpenMode::kReadWrite);
+  ASSERT_TRUE((*file)->Truncate(kSmallSegment - 100).ok());
+  Open();
+  EXPECT_GE(health().lost_up_to, LogIndex(5)) << "what else was there can't be known";
+  EXPECT_EQ(log_->Read(LogIndex(1), LogIndex(4), 1 << 20)->size(), 4U);
+  log_.reset();
+  EXPECT_EQ(*files().FileSize(SegmentPath(1)), kSmallSegment) << "as a spare it would be too short";
+}
+
 TEST_F(RecoveryTest, AMarkIsNoCommitWhereACutMayBeLostWithTheEnd) {
   Open();
   FillSegments(10);
