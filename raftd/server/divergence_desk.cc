@@ -172,7 +172,10 @@ void DivergenceDesk::Propose(const View& view, const Situation& situation) {
   const LogIndex checked = state_.checks.empty() ? LogIndex() : state_.checks.back().index;
   if (checked < proposed_) return;  // it is on its way
   const bool pass_goes_on = !state_.next.empty();
-  const bool all_was_seen = pass_first_ && situation.written <= pass_first_;
+  // What was proposed in an earlier term stands before this leader's first pass, or nowhere.
+  const bool written_behind =
+      situation.written.term == view.term && situation.written.index > pass_first_;
+  const bool all_was_seen = pass_first_ && !written_behind;
   if (!pass_goes_on && all_was_seen && !ledger_.differing()) return;
   const Bytes payload(
       proto::EncodeCheckState({.from = state_.next.view(), .bytes_max = pace_.slice_bytes}));

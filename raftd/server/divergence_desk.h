@@ -9,6 +9,7 @@
 #include "proto/errors.h"
 #include "proto/raft_messages.h"
 #include "proto/storage_messages.h"
+#include "raftd/core/log_view.h"
 #include "raftd/core/raft.h"
 #include "raftd/server/check_ledger.h"
 #include "raftd/server/outgoing_frames.h"
@@ -57,7 +58,7 @@ class DivergenceDesk {
     std::uint64_t now_ms = 0;  ///< Monotonic.
     std::uint64_t wall_ms = 0;
     proto::ErrorCode storage_health = proto::ErrorCode::kOk;
-    LogIndex written;  ///< The newest entry of this term that may change the state; 0: none.
+    LogPosition written;  ///< The newest proposal that may change the state; index 0: none.
   };
 
   DivergenceDesk(const Pace& pace, Raft& core, Peers& peers, OutgoingFrames& frames)

@@ -351,7 +351,7 @@ void Driver::EndTurn() {
   divergence_.Step({.now_ms = situation.now_ms,
                     .wall_ms = situation.wall_ms,
                     .storage_health = situation.storage_health,
-                    .written = desk_.written(core_.GetView().term)});
+                    .written = desk_.written()});
   // Reads that a lease may confirm wait for a time that was read after they came (R60).
   if (options_.core_limits.lease_reads) core_.Tick(clock_.MonotonicMs() / options_.tick_ms);
   for (int round = 0; round < kRoundsPerTurnMax && !halted_; ++round) {

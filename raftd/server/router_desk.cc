@@ -128,8 +128,7 @@ void RouterDesk::ProposeAll(const Situation& situation) {
 void RouterDesk::NoteWritten(const Proposed& proposed, std::span<const Bytes> commands) {
   for (std::size_t i = commands.size(); i-- > 0;) {
     if (proto::IsWatermark(commands[i].view())) continue;
-    written_ = proposed.first + i;
-    written_term_ = proposed.term;
+    written_ = {proposed.term, proposed.first + i};
     return;
   }
 }

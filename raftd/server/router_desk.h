@@ -14,6 +14,7 @@
 #include "proto/client_messages.h"
 #include "proto/errors.h"
 #include "proto/storage_messages.h"
+#include "raftd/core/log_view.h"
 #include "raftd/core/raft.h"
 #include "raftd/server/outgoing_frames.h"
 #include "raftd/server/proposal_ledger.h"
@@ -64,9 +65,9 @@ class RouterDesk {
   void OnApplied(LogIndex applied) { ledger_.Applied(applied); }
   /// No proposal waits, neither to be proposed nor to be applied.
   bool idle() const { return proposals_.empty() && ledger_.size() == 0; }
-  /// The newest proposal of `term` that may change what the replicas hold: a watermark takes from
-  /// their history alone. 0: none.
-  LogIndex written(Term term) const { return term == written_term_ ? written_ : LogIndex(); }
+  /// The newest proposal that may change what the replicas hold: a watermark takes from their
+  /// history alone. Index 0: none.
+  LogPosition written() const { return written_; }
 
   proto::ReplyTo FindReplyTo(LogIndex index, Term term) const { return ledger_.Find(index, term); }
   /// Sends `status` to every router heard of late.
@@ -103,8 +104,7 @@ class RouterDesk {
   ProposalLedger ledger_;
   std::vector<Proposal> proposals_;  // of this turn, and those that wait for a transfer to end
   std::optional<std::uint64_t> moving_since_ms_;
-  LogIndex written_;
-  Term written_term_;
+  LogPosition written_;
   std::vector<Waiting> readers_;  // of this turn
   std::map<Ticket, std::vector<Waiting>> reads_;
   std::size_t reads_pending_ = 0;  // in reads_ and readers_
