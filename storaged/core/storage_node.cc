@@ -43,8 +43,9 @@ Result<std::unique_ptr<StorageNode>> StorageNode::Open(const Environment& enviro
   ASSIGN_OR_RETURN(const LogIndex quarantined_at, folder.quarantined_at());
   // Data that hold nothing can't be wrong: they are new, in a folder of the old one's name. What
   // was noted of the old ones must not come upon them at a later start.
-  const bool quarantined = quarantined_at && data.engine->applied().index;
-  if (quarantined_at && !quarantined) folder.ForgetQuarantine();
+  const bool empty = !data.engine->applied().index;
+  if (empty) RETURN_IF_ERROR(folder.ForgetQuarantine());
+  const bool quarantined = quarantined_at && !empty;
   std::unique_ptr<StorageNode> node(new StorageNode(
       environment, files, std::move(options), std::move(folder), std::move(data), std::move(wake)));
   if (quarantined) {
@@ -340,7 +341,7 @@ void StorageNode::Swap(std::uint64_t now_ms, Output& out) {
     // What stays is removed at the next start.
     (void)RemoveFolder(file_system, old);
     (void)file_system.Remove(JoinPath(folder, kSnapshotFileName));
-    data.ForgetQuarantine();
+    (void)data.ForgetQuarantine();
     return [] {};
   });
   folder_.Moved(fetch_.manifest().id);

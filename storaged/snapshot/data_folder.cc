@@ -128,9 +128,11 @@ Status DataFolder::Quarantine(LogIndex index) const {
   return file_system_->SyncDirectory(ParentPath(base_));
 }
 
-void DataFolder::ForgetQuarantine() const {
-  const auto noted = file_system_->Exists(quarantine());
-  if (noted.ok() && *noted) (void)file_system_->Remove(quarantine());
+Status DataFolder::ForgetQuarantine() const {
+  ASSIGN_OR_RETURN(const bool noted, file_system_->Exists(quarantine()));
+  if (noted) RETURN_IF_ERROR(file_system_->Remove(quarantine()));
+  // Also where it is gone: whoever removed it may have died before this.
+  return file_system_->SyncDirectory(ParentPath(base_));
 }
 
 Result<LogIndex> DataFolder::quarantined_at() const {

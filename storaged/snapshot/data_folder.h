@@ -69,8 +69,9 @@ class DataFolder {
   /// but not since when: kQuarantineUnclear.
   Result<LogIndex> quarantined_at() const;
   static constexpr LogIndex kQuarantineUnclear{1};  // a leader's first entry, never a check
-  /// The note is of a folder that doesn't count any more. Where it stays it does no harm.
-  void ForgetQuarantine() const;
+  /// Durably: no note is there, nor comes back with a crash. One that is of another folder than the
+  /// engine's does no harm where it stays.
+  Status ForgetQuarantine() const;
   /// Point is done: the engine's folder is that one.
   void Moved(SnapshotId id) { engine_ = SnapshotFolder(id); }
 

@@ -267,6 +267,18 @@ TEST_F(QuarantineTest, ANoteOnDataThatAreGoneMeansNothing) {
   EXPECT_EQ(Health(node_), ErrorCode::kOk);
 }
 
+TEST_F(QuarantineTest, ANoteOnDataThatAPowerCutTookDoesNotComeBackWithTheNext) {
+  Quarantine(node_, Last(node_));
+  for (int cut = 0; cut < 2; ++cut) {
+    node_.Crash(MemoryFileSystem::CrashMode::kLoseUnsynced);
+    ASSERT_TRUE(node_.Open().ok());
+    EXPECT_EQ(node_.applied() > 0, cut > 0);
+    EXPECT_EQ(Health(node_), ErrorCode::kOk);
+    node_.ApplyTo(kEntries);
+    node_.Flush();
+  }
+}
+
 TEST_F(QuarantineTest, ANoteThatCannotBeReadCounts) {
   node_.Flush();
   Quarantine(node_, Last(node_));

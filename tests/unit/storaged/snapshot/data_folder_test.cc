@@ -69,9 +69,9 @@ TEST_F(DataFolderTest, AQuarantineIsOfTheFolderThatItWasNotedFor) {
   EXPECT_EQ(folder.quarantined_at().value(), LogIndex());
   ASSERT_TRUE(folder.Quarantine(LogIndex(9)).ok());
   EXPECT_EQ(Open()->quarantined_at().value(), LogIndex(9));
-  folder.ForgetQuarantine();
+  ASSERT_TRUE(folder.ForgetQuarantine().ok());
   EXPECT_EQ(Open()->quarantined_at().value(), LogIndex());
-  folder.ForgetQuarantine();  // there is none
+  EXPECT_TRUE(folder.ForgetQuarantine().ok()) << "there is none";
 }
 
 TEST_F(DataFolderTest, ANoteOfAQuarantineThatWasDamagedCountsForAnyFolder) {
@@ -100,6 +100,23 @@ TEST_F(DataFolderTest, ACrashWhileAQuarantineIsNotedLeavesItOrNone) {
     files.Crash(random, MemoryFileSystem::CrashMode::kRandom);
     ASSERT_TRUE(noted);
     EXPECT_EQ(DataFolder::Open(files, "data/storage")->quarantined_at().value(), LogIndex(5));
+  }
+}
+
+TEST_F(DataFolderTest, AForgottenQuarantineDoesNotComeBackWithACrash) {
+  for (const bool half_done : {false, true}) {
+    MemoryFileSystem files;
+    Random random(7);
+    ASSERT_TRUE(files.CreateDirectories("data/storage").ok());
+    ASSERT_TRUE(files.SyncDirectory("data").ok());
+    const DataFolder folder = DataFolder::Open(files, "data/storage").value();
+    ASSERT_TRUE(folder.Quarantine(LogIndex(5)).ok());
+    if (half_done) {
+      ASSERT_TRUE(files.Remove("data/storage.quarantine").ok());
+    }
+    ASSERT_TRUE(folder.ForgetQuarantine().ok());
+    files.Crash(random, MemoryFileSystem::CrashMode::kLoseUnsynced);
+    EXPECT_EQ(DataFolder::Open(files, "data/storage")->quarantined_at().value(), LogIndex());
   }
 }
 
