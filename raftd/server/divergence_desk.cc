@@ -175,7 +175,10 @@ void DivergenceDesk::Propose(const View& view, const Situation& situation) {
   // What was proposed in an earlier term stands before this leader's first pass, or nowhere.
   const bool written_behind =
       situation.written.term == view.term && situation.written.index > pass_first_;
-  const bool all_was_seen = pass_first_ && !written_behind;
+  // The first pass of all, or one of which a slice could not be read, gives no hash.
+  const bool compared =
+      !state_.checks.empty() && state_.checks.back().kind != StateCheck::Kind::kUnknown;
+  const bool all_was_seen = pass_first_ && !written_behind && compared;
   if (!pass_goes_on && all_was_seen && !ledger_.differing()) return;
   const Bytes payload(
       proto::EncodeCheckState({.from = state_.next.view(), .bytes_max = pace_.slice_bytes}));

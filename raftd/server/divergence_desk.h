@@ -21,8 +21,8 @@ namespace bedrock::raft {
 ///
 ///   leader    proposes a check of the next slice of the state (proto::CheckState) each check_ms,
 ///             while the pass goes on; and begins another pass where something was written since
-///             that one began, where it did not begin that one, or while replicas differ: passes
-///             are what tells that they no longer do
+///             that one began, where it did not begin that one, where that one ended with nothing
+///             to compare, or while replicas differ: passes are what tells that they no longer do
 ///   each      storaged applies it and tells what it found (StateReport); a follower passes that on
 ///             to the leader (StateChecks), again and again until it has a verdict
 ///   leader    compares (check_ledger.h) and answers (StateVerdict), itself, too
@@ -72,6 +72,9 @@ class DivergenceDesk {
   /// Does what is due. Once a turn; costs next to nothing where nothing is.
   void Step(const Situation& situation);
 
+  /// The newest own check of which the leader of this term has said what it thinks; 0: of none, or
+  /// this node leads.
+  LogIndex settled() const { return settled_; }
   /// What the own storaged said last.
   const proto::StateReport& state() const { return state_; }
   /// While this node leads: see CheckLedger.

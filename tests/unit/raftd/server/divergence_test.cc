@@ -37,6 +37,7 @@ class DivergenceTest : public DriverCluster {
     StartCluster(settings);
     for (int node = 1; node <= settings.nodes; ++node) {
       storage(node).boot = 100 + static_cast<std::uint64_t>(node);
+      storage(node).passes_unknown = passes_unknown_;
     }
     leader_ = RunUntilLeader();
     Run(10 * kCheckMs);
@@ -82,6 +83,7 @@ class DivergenceTest : public DriverCluster {
 
   int leader_ = 0;
   std::uint64_t request_ = 0;
+  std::uint64_t passes_unknown_ = 0;
 };
 
 TEST_F(DivergenceTest, APassIsDoneOnceAndAnIdleClusterStaysIdle) {
@@ -96,6 +98,17 @@ TEST_F(DivergenceTest, APassIsDoneOnceAndAnIdleClusterStaysIdle) {
   EXPECT_EQ(Slices(leader_).size(), slices.size());
   EXPECT_EQ(driver(leader_).divergence().agreed(),
             driver(leader_).divergence().state().checks.back().index);
+}
+
+TEST_F(DivergenceTest, APassThatGaveNothingToCompareIsNotTheLast) {
+  passes_unknown_ = 2;
+  RunUntilChecked();
+  EXPECT_EQ(Slices(leader_).size(), 9u);
+  const StateCheck newest = driver(leader_).divergence().state().checks.back();
+  EXPECT_EQ(newest.kind, StateCheck::Kind::kHash);
+  Run(20 * kCheckMs);
+  EXPECT_EQ(Slices(leader_).size(), 9u);
+  EXPECT_EQ(driver(leader_).divergence().agreed(), newest.index);
 }
 
 TEST_F(DivergenceTest, AWriteBringsAnotherPassAtItsPace) {

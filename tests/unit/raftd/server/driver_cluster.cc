@@ -386,10 +386,15 @@ proto::StateReport DriverCluster::StateOf(int node) const {
     // begins with speaks of the pass before, too.
     wrong =
         index >= storage.wrong_from && (slices >= storage.wrong_slice || (slices == 1 && wrong));
-    const bool damaged = wrong && storage.damaged;
-    state.checks.push_back({.index = item.entry.index,
-                            .kind = damaged ? StateCheck::Kind::kDamaged : StateCheck::Kind::kHash,
-                            .hash = damaged ? 0 : 1'000 + index + (wrong ? storage.boot : 0)});
+    StateCheck found{.index = item.entry.index,
+                     .kind = StateCheck::Kind::kHash,
+                     .hash = 1'000 + index + (wrong ? storage.boot : 0)};
+    if (wrong && storage.damaged) {
+      found = {.index = found.index, .kind = StateCheck::Kind::kDamaged, .hash = 0};
+    } else if (state.passes < storage.passes_unknown) {
+      found = {.index = found.index, .kind = StateCheck::Kind::kUnknown, .hash = 0};
+    }
+    state.checks.push_back(found);
     state.next = slices < 3 ? Bytes("u" + std::to_string(slices)) : Bytes();
     if (slices == 3) ++state.passes;
   }

@@ -58,11 +58,12 @@ class DriverCluster : public testing::Test {
     // Checks of the state: a pass has three. What an entry at or above `wrong_from` gives is its
     // own.
     std::uint64_t wrong_from = UINT64_MAX;
-    std::uint64_t wrong_slice = 1;   // of three: those before it are right
-    bool damaged = false;            // from there on it can't be read
-    std::uint64_t diverged_at = 0;   // as it was told
-    std::uint64_t quarantines = 0;   // so many times
-    bool holds_quarantines = false;  // they get lost
+    std::uint64_t wrong_slice = 1;     // of three: those before it are right
+    bool damaged = false;              // from there on it can't be read
+    std::uint64_t passes_unknown = 0;  // so many passes at first give no hash
+    std::uint64_t diverged_at = 0;     // as it was told
+    std::uint64_t quarantines = 0;     // so many times
+    bool holds_quarantines = false;    // they get lost
 
     std::uint64_t last() const { return applied.size(); }
   };
