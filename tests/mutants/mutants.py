@@ -32,7 +32,8 @@ TREE = ("CMakeLists.txt", "CMakePresets.json", "common", "proto", "client", "sto
 # Simulators, tried in chunks of seeds.
 SIMULATORS = {"sim": "bedrock_sim", "cluster": "bedrock_cluster_sim"}
 CHUNK = 100
-# A chunk may take this many times what it takes without a mutant: then the mutant made it hang.
+# A chunk, or a unit test's program, may take this many times what it takes without a mutant, or a minute: then the
+# mutant made it hang.
 HANGS = 20
 
 
@@ -229,6 +230,7 @@ class Runner:
         self.seeds = seeds
         self.lock = threading.Lock()
         self.chunk_seconds = {}  # level -> {first seed: seconds without a mutant}
+        self.unit_seconds = {}  # level -> seconds without a mutant
 
     def execute(self, command, mutant, timeout):
         environment = dict(os.environ)
@@ -277,7 +279,11 @@ class Runner:
     def unit(self, level, mutant):
         path, _, tests = level.partition(":")
         command = [str(program(self.out, path)), f"--gtest_filter={tests or '*'}"]
-        code, text, seconds = self.execute(command, mutant, 1200)
+        timeout = 1200 if mutant is None else max(60, HANGS * self.unit_seconds.get(level, 60))
+        code, text, seconds = self.execute(command, mutant, timeout)
+        if mutant is None:
+            with self.lock:
+                self.unit_seconds[level] = seconds
         if code == 0:
             return Verdict(False, level, seconds=seconds)
         failed = re.findall(r"\[  FAILED  \] ([\w/]+\.[\w/]+)", text)

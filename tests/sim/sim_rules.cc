@@ -213,6 +213,7 @@ void SimRules::OnOutput(const raft::Raft& core, const View& view, const raft::Ou
     CheckFed(view, output);
     CheckWished(view, output);
     CheckGivesAway(view, members);
+    CheckGivesUp(view, members);
   }
   CheckHeld(view, output);
   before_ = view;
@@ -349,6 +350,22 @@ void SimRules::CheckGivesAway(const View& view, const raft::Membership& members)
   for (const auto& [member, heard] : heard_from_) {
     if (!votes(member) || now_ >= heard + options_.limits.election_ticks_min) continue;
     Fail("a leader with little room gives leadership away", FormatNodeId(member) + " answers");
+  }
+}
+
+/// A transfer is over after an election timeout, whatever became of it (R59). Whoever has a reason
+/// of its own to lead no more asks again at once: it is no voter, has little room, or its state
+/// machine lacks what its log has dropped.
+void SimRules::CheckGivesUp(const View& view, const raft::Membership& members) {
+  const bool goes_on = before_.role == Role::kLeader && before_.term == view.term &&
+                       before_.handing_over_to == view.handing_over_to;
+  const bool asks_again = !IsVoterOf(members, self_) || room_ != Room::kEnough ||
+                          view.applied < view.first_index.Prev();
+  if (!view.handing_over_to || !goes_on || asks_again) handing_over_since_ = now_;
+  if (now_ > handing_over_since_ + options_.limits.election_ticks_min) {
+    Fail("a transfer that nobody answers is given up",
+         "to " + FormatNodeId(view.handing_over_to) + " for " +
+             std::to_string(now_ - handing_over_since_) + " ticks");
   }
 }
 

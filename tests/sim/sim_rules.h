@@ -86,6 +86,7 @@ class SimRules {
   void CheckWhyItStands(const raft::View& view);
   void CheckStandsBack(const Tick& tick, const raft::View& view, const raft::Output& output);
   void CheckGivesAway(const raft::View& view, const raft::Membership& members);
+  void CheckGivesUp(const raft::View& view, const raft::Membership& members);
   void CheckQuorum(const Tick& tick, const raft::View& view);
   void CheckReceived(const Received& received, const raft::Raft& core, const raft::View& view,
                      const raft::Output& output);
@@ -162,6 +163,7 @@ class SimRules {
   std::map<NodeId, std::uint64_t> answered_at_;  ///< A new voter counts as if it had answered.
   std::map<NodeId, std::uint64_t> heard_from_;   ///< Answered in truth.
   bool gave_away_ = false;                       ///< Or tried to, since there is little room.
+  std::uint64_t handing_over_since_ = 0;         ///< To whom it hands over now, if to anybody.
   std::map<NodeId, Fed> fed_;
   std::uint64_t inputs_ = 0;                         ///< All so far: the order of events here.
   std::uint64_t ticked_at_ = 0;                      ///< After which of them time was told last.

@@ -16,11 +16,25 @@ std::string At(LogIndex index, std::string_view what) {
   return "index " + std::to_string(index.value()) + ": " + std::string(what);
 }
 
+/// History says nothing of what is held now.
+bool OnlyDropsHistory(const raft::Entry& entry) {
+  const auto command = proto::DecodeCommand(entry.payload.view());
+  return command.ok() &&
+         std::all_of(command->operations.begin(), command->operations.end(),
+                     [](const proto::Operation& operation) {
+                       return operation.kind == proto::Operation::Kind::kDropHistory;
+                     });
+}
+
 }  // namespace
 
 std::string CheckWatch::OnEntry(const raft::Entry& entry) {
+  if (entry.kind != raft::EntryKind::kCommand) return {};
   const auto check = proto::DecodeCheckState(entry.payload.view());
-  if (entry.kind != raft::EntryKind::kCommand || !check.ok()) return {};
+  if (!check.ok()) {
+    if (!OnlyDropsHistory(entry)) written_ = entry.index;
+    return {};
+  }
   if (check->from.empty()) ++pass_;
   Check& known = checks_[entry.index];
   known.pass = pass_;
@@ -37,16 +51,37 @@ std::string CheckWatch::FollowsOn(std::map<LogIndex, Check>::const_iterator chec
   return At(check->first, "leaves out a slice, or looks at one again");
 }
 
-void CheckWatch::OnFound(NodeId node, const raft::StateCheck& check) {
-  std::vector<raft::StateCheck>& found = checks_[check.index].found[node];
-  if (check.kind == Kind::kUnknown) return;
+std::string CheckWatch::OnFound(NodeId node, const raft::StateCheck& check) {
+  Check& known = checks_[check.index];
+  const auto otherwise = did_otherwise_.find(node);
+  if (otherwise != did_otherwise_.end() && otherwise->second < check.index) {
+    did_otherwise_.erase(otherwise);
+    if (check.kind == Kind::kHash) known.wrong.push_back(check);
+  }
+  std::vector<raft::StateCheck>& found = known.found[node];
+  if (check.kind == Kind::kUnknown) return {};
   if (std::find(found.begin(), found.end(), check) == found.end()) found.push_back(check);
+  return Overlooked(known);
+}
+
+/// Who is right may be known before or after.
+std::string CheckWatch::Overlooked(const Check& check) {
+  const auto& wrong = check.wrong;
+  const bool seen =
+      !check.right || std::find(wrong.begin(), wrong.end(), *check.right) == wrong.end();
+  return seen ? std::string() : At(check.right->index, "the same after something else was done");
+}
+
+void CheckWatch::OnRecovered(NodeId node, LogIndex index) {
+  const auto otherwise = did_otherwise_.find(node);
+  if (otherwise != did_otherwise_.end() && index < otherwise->second)
+    did_otherwise_.erase(otherwise);
 }
 
 std::string CheckWatch::OnRight(const raft::StateCheck& check) {
-  std::optional<raft::StateCheck>& right = checks_[check.index].right;
-  if (!right) right = check;
-  return *right == check ? std::string() : At(check.index, "not what another one gave");
+  Check& known = checks_[check.index];
+  if (!known.right) known.right = check;
+  return *known.right == check ? Overlooked(known) : At(check.index, "not what another one gave");
 }
 
 std::string CheckWatch::OnNext(LogIndex index, std::string_view next) {
@@ -106,6 +141,16 @@ std::string CheckWatch::OnHeld(LogIndex differing, LogIndex agreed,
   const bool agrees = check != checks_.end() && own.kind == Kind::kHash && own.index == agreed &&
                       check->second.right == own;
   return agrees && differing < agreed ? At(differing, "though all of the state agrees") : "";
+}
+
+bool CheckWatch::LookedAtAll() const {
+  std::uint64_t since = pass_ + 1;  // the first pass that began after the last write
+  for (auto check = checks_.upper_bound(written_); check != checks_.end(); ++check) {
+    if (check->second.from.empty()) since = std::min(since, check->second.pass);
+    const auto& next = check->second.next;
+    if (check->second.pass >= since && next && next->empty()) return true;
+  }
+  return false;
 }
 
 }  // namespace bedrock::sim

@@ -53,6 +53,7 @@ void ClusterCheckers::OnOpened(NodeId node, const engine::Engine& engine) {
     return;
   }
   state.applied = state.durable = recovered;
+  checks_.OnRecovered(node, recovered);
   CompareContent(node, engine, "what storaged recovers is what the log says");
   const Version watermark = reference_.WatermarkAt(Version(recovered.value()));
   if (failed() || !watermark) return;
@@ -107,6 +108,17 @@ void ClusterCheckers::OnApply(NodeId node, const raft::Entry& entry, std::string
   if (!failed()) raft_.OnApplied(node, entry, ChainAt(entry.index));
 }
 
+bool ClusterCheckers::IsOtherThan(LogIndex index, std::string_view changes) const {
+  return effects_.at(index.value() - 1).changes != HashFrame(changes);
+}
+
+void ClusterCheckers::OnOtherApply(NodeId node, const raft::Entry& entry) {
+  Node& state = at(node);
+  state.applied = entry.index;
+  checks_.OnOtherEffect(node, entry.index);
+  raft_.OnApplied(node, entry, ChainAt(entry.index));
+}
+
 void ClusterCheckers::OnDurable(NodeId node, LogIndex durable) {
   Node& state = at(node);
   if (durable < state.durable || durable > state.applied) {
@@ -119,7 +131,7 @@ void ClusterCheckers::OnDurable(NodeId node, LogIndex durable) {
 
 void ClusterCheckers::OnCheck(NodeId node, const raft::StateCheck& check) {
   const Node& state = at(node);
-  checks_.OnFound(node, check);
+  FailIf(checks_.OnFound(node, check), "a check tells of whatever was done otherwise", node);
   if (check.kind == raft::StateCheck::Kind::kDamaged && !state.rots) {
     Fail("a check reads all of the state", Text(Name(node), " index ", check.index.value()));
   }
@@ -154,6 +166,7 @@ void ClusterCheckers::OnWiped(NodeId node) {
   const LogIndex lost = std::max(state.lost, state.durable);
   state = {};
   state.lost = lost;
+  checks_.OnRightAgain(node);
 }
 
 void ClusterCheckers::OnSnapshot(NodeId node, const engine::Engine& engine) {

@@ -40,6 +40,10 @@ class ClusterCheckers {
   void OnOpened(NodeId node, const engine::Engine& engine);
   /// It applies an entry, and these are the changes of the keyspace.
   void OnApply(NodeId node, const raft::Entry& entry, std::string_view changes);
+  /// It does something else with it, since its command was altered on its way.
+  void OnOtherApply(NodeId node, const raft::Entry& entry);
+  /// Not what another node did with it. REQUIRES: one has applied it.
+  bool IsOtherThan(LogIndex index, std::string_view changes) const;
   /// So much is in its files.
   void OnDurable(NodeId node, LogIndex durable);
   void OnGet(NodeId node, const proto::Get& get, const proto::GetReply& reply);
@@ -59,6 +63,7 @@ class ClusterCheckers {
   void OnRot(NodeId node) { at(node).rots = at(node).rotted = true; }
   void OnFoundWhole(NodeId node) {
     at(node).rots = at(node).altered = at(node).may_have_lost = false;
+    checks_.OnRightAgain(node);
   }
   /// Its power was cut. What rotted at the end of a file, where the cut took what proved that it
   /// had been whole, looks like something that was never written to its end.
@@ -113,6 +118,7 @@ class ClusterCheckers {
   void OnConverged(const std::vector<Replica>& replicas);
 
   std::uint64_t applied_entries() const { return effects_.size(); }
+  const CheckWatch& checks() const { return checks_; }
   const ReferenceState& reference() const { return reference_; }
 
  private:

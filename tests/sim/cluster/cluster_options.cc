@@ -84,6 +84,8 @@ void ForEachField(Options& o, const Visit& visit) {
   visit("duration_us", o.duration_us);
   visit("majority_only", o.majority_only);
   visit("gone_return", o.gone_return);
+  visit("alters", o.alters);
+  visit("rests", o.rests);
   visit("sabotage", o.sabotage);
 }
 
@@ -208,6 +210,12 @@ void DrawHabits(Random random, ClusterOptions& o) {
   if (random.Chance(1, 8)) o.wall_rush = 500;
   // So that a pass over so little takes several checks.
   if (random.Chance(2, 3)) o.slice_bytes = OneOf<3>(random, {300, 1'500, 6'000});
+  if (random.Chance(1, 4)) {
+    o.alters = 1;
+    o.archive_clients = random.Between(1, 2);
+    o.check_ms = OneOf<2>(random, {40, 200});
+  }
+  o.rests = random.Chance(1, 4) ? 1 : 0;
 }
 
 }  // namespace

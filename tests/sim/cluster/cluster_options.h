@@ -113,6 +113,10 @@ struct ClusterOptions {
   std::uint64_t majority_only = 0;
   /// Nodes that are gone come back under their old id with empty disks, and must stay out.
   std::uint64_t gone_return = 0;
+  /// Values are altered on one replica after the other, and whoever is quarantined stays so longer.
+  std::uint64_t alters = 0;
+  /// In the end the cluster is left alone, and has to come to rest.
+  std::uint64_t rests = 0;
   /// What is broken on purpose, for tests of this simulator alone (Sabotage); never drawn.
   std::uint64_t sabotage = 0;
 

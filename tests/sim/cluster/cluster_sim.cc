@@ -19,6 +19,10 @@ using Kind = NemesisAction::Kind;
 namespace {
 
 constexpr std::uint64_t kLastReaderNumber = 1'000;
+/// An entry is committed and applied in a healed cluster, whatever its disks and delays.
+constexpr TimeUs kCheckedUs = 5'000'000;
+/// Several times what a router leaves between two watermarks.
+constexpr TimeUs kRestUs = 8'000'000;
 
 CrashMode ModeOf(std::uint64_t number) {
   const bool known = number <= static_cast<std::uint64_t>(CrashMode::kRandom) &&
@@ -219,7 +223,7 @@ void ClusterSim::CarryOut(const NemesisAction& action, SimMachine& target) {
     case Kind::kRot:
       return operator_->LetRot(target, action.b, action.c);
     case Kind::kAlter:
-      return operator_->Alter(target);
+      return operator_->Alter(target, static_cast<Alteration>(action.b));
     case Kind::kReset:
       return network_.Reset(target.id(), Target(action.b).id());
     default:
@@ -351,6 +355,10 @@ void ClusterSim::RunHealed() {
   if (!failed()) ReadAll();
   // Reading may have moved on the log (what nobody waits for any more, a watermark).
   RunUntilConverged("a healed majority stays converged");
+  if (!failed() && options_.rests != 0 && options_.check_ms != 0) {
+    RunUntilAtRest();
+    RunUntilConverged("a healed majority stays converged");
+  }
   if (failed()) return;
   std::vector<ClusterCheckers::Replica> replicas;
   for (const auto& machine : machines_) {
@@ -359,6 +367,29 @@ void ClusterSim::RunHealed() {
     if (counts) replicas.push_back(*machine->storaged().replica());
   }
   checkers_.OnConverged(replicas);
+}
+
+/// All that was written is looked at by the replicas' checks, and then nothing brings on anything
+/// any more: a leader begins a pass where it has begun none, and another one where its replica had
+/// nothing to compare in that. Routers propose a watermark once a second at most.
+void ClusterSim::RunUntilAtRest() {
+  const CheckWatch& checks = checkers_.checks();
+  while (!failed() && !checks.LookedAtAll()) {
+    const std::uint64_t entries = checkers_.applied_entries();
+    RunUntil(scheduler_.now() + 4 * options_.check_ms * 1'000 + kCheckedUs,
+             [&] { return checkers_.applied_entries() > entries || checks.LookedAtAll(); });
+    if (checkers_.applied_entries() == entries && !checks.LookedAtAll()) {
+      checkers_.Fail("whatever was written is looked at by a check", "no check comes");
+    }
+  }
+  const std::uint64_t passes = checks.passes();
+  const std::uint64_t leaders = checkers_.raft().leaders();
+  RunUntil(scheduler_.now() + kRestUs, [] { return false; });
+  const std::uint64_t due = 2 * (1 + checkers_.raft().leaders() - leaders);
+  if (!failed() && checks.passes() > passes + due) {
+    checkers_.Fail("an idle cluster comes to rest",
+                   std::to_string(checks.passes() - passes) + " passes");
+  }
 }
 
 void ClusterSim::ReadAll() {

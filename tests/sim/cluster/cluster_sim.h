@@ -70,6 +70,7 @@ class ClusterSim {
   static std::string WhatIsOpen(const SimMachine& machine, const raft::View& goal,
                                 const raft::Membership& members);
   void RunUntilConverged(std::string_view invariant);
+  void RunUntilAtRest();
   void ReadAll();
 
   SimMachine& Target(std::uint64_t node);

@@ -94,7 +94,8 @@ TEST(ClusterSimTest, EveryKindOfFaultHappensAndWorkGetsDone) {
   EXPECT_GT(sum.rotten_bits, 0u);
   EXPECT_GT(sum.rot_found, 0u);
   EXPECT_GT(sum.checks, 500u);
-  EXPECT_GT(sum.altered, 1u);
+  EXPECT_GT(sum.altered, 10u);
+  EXPECT_GT(sum.altered_commands, 2u);
   EXPECT_GT(sum.alterations_found, 0u);
   EXPECT_GT(sum.fetches, 10u);
   EXPECT_GT(sum.fetches_broken, 0u);

@@ -43,6 +43,7 @@ void ForEachField(Stats& s, const Visit& visit) {
   visit("rot_found", s.rot_found);
   visit("checks", s.checks);
   visit("altered", s.altered);
+  visit("altered_commands", s.altered_commands);
   visit("alterations_found", s.alterations_found);
   visit("differences_told", s.differences_told);
   visit("differences_settled", s.differences_settled);

@@ -53,9 +53,9 @@ class Minimiser {
 
   /// Faults that are probabilities, and clocks.
   void LeaveOutOptions() {
-    for (const char* name :
-         {"loss", "duplication", "late", "clock_skew_per_mille", "wall_skew_ms", "drop_history",
-          "majority_only", "history_ms", "wall_rush", "odd_requests", "gone_return"}) {
+    for (const char* name : {"loss", "duplication", "late", "clock_skew_per_mille", "wall_skew_ms",
+                             "drop_history", "majority_only", "history_ms", "wall_rush",
+                             "odd_requests", "gone_return", "alters", "rests"}) {
       ClusterScript smaller = best_.script;
       if (smaller.options.Set(name, 0).ok()) Try(smaller);
     }

@@ -57,11 +57,14 @@ constexpr std::array<ActionText, NemesisAction::kKinds> kActionTexts = {{
     {"restart", {"node", "program"}},
     {"rebuild", {"node", "down_us"}},
     {"rot", {"node", "disk", "draw"}},
-    {"alter", {"node"}},
+    {"alter", {"node", "where"}},
 }};
 
 /// How often each kind is drawn in this run; in half of the runs a kind does not come at all.
 using Weights = std::array<std::uint64_t, NemesisAction::kKinds>;
+
+/// Of a total of some 60.
+constexpr std::uint64_t kAltersOften = 40;
 
 Weights DrawWeights(Random& random, const ClusterOptions& options) {
   constexpr Weights kMost = {10, 4, 8, 10, 6, 2, 8, 6, 3, 2, 3, 6, 2, 4, 6, 8, 6, 6, 6, 12, 12, 12};
@@ -80,6 +83,10 @@ Weights DrawWeights(Random& random, const ClusterOptions& options) {
     at(Kind::kMembers) = 0;
   } else {
     at(Kind::kReplace) = at(Kind::kRebuild) = at(Kind::kRot) = at(Kind::kAlter) = 0;
+  }
+  if (options.alters != 0) {
+    at(Kind::kMembers) = 0;
+    at(Kind::kAlter) = kAltersOften;
   }
   // Whatever is cut is healed now and then.
   at(Kind::kHealAll) = random.Between(1, 12);
@@ -189,7 +196,10 @@ NemesisAction DrawAction(Random& random, const ClusterOptions& options, Kind kin
       action.a = 0;
       break;
     case Kind::kReplace:
+      break;
     case Kind::kAlter:
+      action.b = static_cast<std::uint64_t>(random.Chance(1, 2) ? Alteration::kInEngine
+                                                                : Alteration::kInCommand);
       break;
     case Kind::kRestart:
       action.b = random.Chance(2, 3) ? kAllPrograms : random.Below(kAllPrograms);

@@ -39,7 +39,7 @@ struct NemesisAction {
     kRestart,  ///< One process, or all of a node, end in order and start again.
     kRebuild,  ///< A node's storaged loses its data and starts again.
     kRot,      ///< A bit of a file of a node's disk turns over.
-    kAlter,    ///< A value becomes another one in a node's engine.
+    kAlter,    ///< A value becomes another one on a node, somewhere (Alteration).
   };
   static constexpr std::size_t kKinds = 22;
 
@@ -60,6 +60,11 @@ using NemesisPlan = std::vector<NemesisAction>;
 /// Which disk of a node.
 inline constexpr std::uint64_t kRaftDisk = 0;
 inline constexpr std::uint64_t kStorageDisk = 1;
+/// Where a value becomes another one.
+enum class Alteration : std::uint64_t {
+  kInEngine = 0,   ///< What is applied is what the entry says, and not what is kept.
+  kInCommand = 1,  ///< On its way from raftd: what is executed is not what the entry says.
+};
 /// Instead of a process's number: all of a node.
 inline constexpr std::uint64_t kAllPrograms = 3;
 

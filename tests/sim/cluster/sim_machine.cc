@@ -17,6 +17,7 @@ constexpr std::uint64_t kWallMsAtStart = 1'700'000'000'000;
 constexpr TimeUs kDownUsMean = 50'000;
 /// Between the first read of storaged that meets damage and somebody who does something about it.
 constexpr TimeUs kRebuildUsMean = 200'000;
+constexpr TimeUs kRebuildUsMeanAltered = 500'000;
 constexpr std::array<Program, kProgramsOfNode> kPrograms = {Program::kRaftd, Program::kStoraged,
                                                             Program::kRouterd};
 
@@ -272,7 +273,7 @@ void SimMachine::Calm() {
   }
   storaged_.DisarmFetchCrash();
   // It is looked for when it starts.
-  to_be_altered_ = false;
+  to_be_altered_.reset();
   if (storage_rots() && !altered_at_) {
     EndProcess(Program::kStoraged, CrashMode::kProcessOnly, End::kKilled, Manner::kTold);
   }
@@ -294,6 +295,7 @@ void SimMachine::ReturnEmpty() {
   }
   for (Disk& disk : disks_) disk = Disk();
   altered_at_ = LogIndex();
+  OnDataReplaced();
   may_be_removed_ = away_ = true;
   raftd_.OnForgotten();
   world_.checkers.OnWiped(id_);
@@ -310,6 +312,7 @@ void SimMachine::RebuildStorage(TimeUs down_us) {
   disk.files = std::make_unique<MemoryFileSystem>();
   disk.rots = disk.rot_found = false;
   altered_at_ = LogIndex();
+  OnDataReplaced();
   world_.checkers.OnWiped(id_);
   StartLater(Program::kStoraged, down_us);
 }
@@ -338,7 +341,8 @@ void SimMachine::OnRotFound() {
   } else if (!calm_) {
     ++world_.stats.rot_found;
   }
-  world_.scheduler.After(calm_ ? 0 : DrawExponential(random_, kRebuildUsMean), [this] {
+  const TimeUs mean = world_.options.alters != 0 ? kRebuildUsMeanAltered : kRebuildUsMean;
+  world_.scheduler.After(calm_ ? 0 : DrawExponential(random_, mean), [this] {
     if (storage_rots() && present()) RebuildStorage(DrawDown());
   });
 }
@@ -351,7 +355,7 @@ void SimMachine::OnFoundWhole() {
 
 void SimMachine::OnAltered(LogIndex index) {
   ++world_.stats.altered;
-  to_be_altered_ = false;
+  to_be_altered_.reset();
   altered_at_ = index;
   disks_[kStorageDisk].rots = true;
   world_.checkers.OnAltered(id_);

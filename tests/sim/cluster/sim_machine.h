@@ -46,8 +46,8 @@ class SimMachine {
   void RebuildStorage(TimeUs down_us);
   /// A bit of a file of its storaged turns over, `draw` says which. False: there is none.
   bool LetRot(std::uint64_t draw);
-  /// The next value that its storaged archives becomes another one in its engine.
-  void AlterNext() { to_be_altered_ = true; }
+  /// The next value that its storaged archives becomes another one.
+  void AlterNext(Alteration where) { to_be_altered_ = where; }
   void JumpWallClock(std::uint64_t ms) { wall_offset_ms_ += ms; }
   /// Ends all faults of its own and starts what is down; nothing of that kind comes again.
   void Calm();
@@ -59,9 +59,12 @@ class SimMachine {
 
   bool plugged() const { return plugged_; }
   bool away() const { return away_; }
-  bool is_to_be_altered() const { return to_be_altered_; }
-  /// The entry whose value is another one in its engine, until that is gone; none: 0.
+  /// None: nothing is to be altered.
+  std::optional<Alteration> to_be_altered() const { return to_be_altered_; }
+  /// The entry whose value is another one here, until that is gone; none: 0.
   LogIndex altered_at() const { return altered_at_; }
+  /// Its storaged has said that it is quarantined for good, by these data.
+  bool quarantined() const { return quarantined_; }
   /// Something on its storaged's disk has rotted, and nobody has looked whether that matters; or is
   /// altered.
   bool storage_rots() const { return disks_[kStorageDisk].rots; }
@@ -84,6 +87,9 @@ class SimMachine {
   /// All of its storaged's files were read, and are as they were written.
   void OnFoundWhole();
   void OnAltered(LogIndex index);
+  void OnQuarantined() { quarantined_ = true; }
+  /// Its storaged's data are others, a snapshot or none.
+  void OnDataReplaced() { quarantined_ = false; }
   /// How long a sync takes from now on, with what is left of a stall.
   TimeUs DrawSync(std::uint64_t disk);
   TimeUs StalledFor(std::uint64_t disk) const;
@@ -129,8 +135,9 @@ class SimMachine {
   bool plugged_ = true;
   bool away_ = false;
   bool may_be_removed_ = false;
-  bool to_be_altered_ = false;
+  std::optional<Alteration> to_be_altered_;
   LogIndex altered_at_;
+  bool quarantined_ = false;
   std::vector<Program> restarting_;  ///< In order; these end, and then all of them start.
   std::size_t stopping_ = 0;         ///< Which of them is at it.
   SimRaftd raftd_;

@@ -238,7 +238,7 @@ bool SimOperator::MayImpair(const SimMachine& target) {
 bool SimOperator::AllIsWell() {
   if (impaired_ == nullptr) return true;
   const SimMachine& machine = *impaired_;
-  const bool storage = !machine.storage_rots() && !machine.is_to_be_altered() &&
+  const bool storage = !machine.storage_rots() && !machine.to_be_altered() &&
                        machine.storaged().up() && world_.checkers.HasWhatItLost(machine.id());
   if (storage) impaired_ = nullptr;
   return storage;
@@ -267,12 +267,14 @@ bool SimOperator::LetRotNow(SimMachine& target, std::uint64_t disk, std::uint64_
   return true;
 }
 
-void SimOperator::Alter(SimMachine& target) {
+void SimOperator::Alter(SimMachine& target, Alteration where) {
   if (world_.options.check_ms == 0) return;  // nobody would notice
-  Try(world_.scheduler.now() + kPatienceUs, [this, &target] {
+  Try(world_.scheduler.now() + kPatienceUs, [this, &target, where] {
     if (!target.storaged().comparable() || !MayImpair(target)) return false;
     impaired_ = &target;
-    target.AlterNext();
+    // A leader is mostly the first to apply: nobody could say what else it should have done.
+    const bool leads = FindLeader(machines_) == &target;
+    target.AlterNext(leads ? Alteration::kInEngine : where);
     return true;
   });
 }

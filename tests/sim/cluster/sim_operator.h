@@ -57,8 +57,8 @@ class SimOperator final : public FrameReceiver {
   /// One bit of a disk turns over; `draw` says which.
   void LetRot(SimMachine& target, std::uint64_t disk, std::uint64_t draw);
 
-  /// A value becomes another one in one replica's engine, where replicas compare what they hold.
-  void Alter(SimMachine& target);
+  /// A value becomes another one on one replica, where replicas compare what they hold.
+  void Alter(SimMachine& target, Alteration where);
 
   /// What was begun is done.
   bool idle() const { return steps_.empty(); }

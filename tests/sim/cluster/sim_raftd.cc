@@ -4,6 +4,7 @@
 #include <type_traits>
 #include <variant>
 
+#include "common/base/check.h"
 #include "proto/codec.h"
 #include "raftd/log/log_number.h"
 #include "tests/sim/cluster/sim_machine.h"
@@ -288,14 +289,40 @@ void SimRaftd::Close() {
 }
 
 void SimRaftd::OnFrame(const Parcel& parcel) {
-  if (parcel.door == Door::kListener) {
+  if (parcel.from.program == Program::kRaftd) {
+    OnPeerFrame(parcel);
+  } else if (parcel.door == Door::kListener) {
     if (parcel.from.program == Program::kRouterd) NoteProposals(parcel.sender, parcel.frame);
     driver_->OnFrame(parcel.sender, parcel.frame);
-  } else if (parcel.from.program == Program::kStoraged) {
+  } else {
     NoteProgress(parcel.frame);
     driver_->OnStorageFrame(parcel.frame);
+  }
+}
+
+/// Terms only rise, and whoever leads one is the only one who ever does.
+void SimRaftd::OnPeerFrame(const Parcel& parcel) {
+  const Term term = driver_->GetView().term;
+  const LogIndex settled = driver_->divergence().settled();
+  if (parcel.door == Door::kListener) {
+    driver_->OnFrame(parcel.sender, parcel.frame);
   } else {
     driver_->OnPeerFrame(parcel.from.node, parcel.frame);
+  }
+  if (driver_->divergence().settled() <= settled) return;
+  const auto frame = proto::DecodeFrame(parcel.frame);
+  CHECK(frame.ok());
+  const bool leads = driver_->GetView().leader == parcel.from.node;
+  const bool may =
+      std::any_of(frame->packets.begin(), frame->packets.end(), [&](const proto::Packet& packet) {
+        const auto* verdict = std::get_if<raft::StateVerdict>(&packet.message);
+        return verdict != nullptr && verdict->term >= term && leads;
+      });
+  if (!may) {
+    world_.checkers.Fail("a verdict counts only from the leader of the term",
+                         FormatAddress(address_) + " settled " +
+                             std::to_string(driver_->divergence().settled().value()) + " by " +
+                             FormatNodeId(parcel.from.node));
   }
 }
 

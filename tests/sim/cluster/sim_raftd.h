@@ -67,6 +67,8 @@ class SimRaftd final : public SimProcess, private raft::Transport {
   void Tick();
   /// Looks at what it says of replicas that differ.
   void WatchNotice();
+  /// Takes in what a raftd has sent, and looks at what its verdicts did.
+  void OnPeerFrame(const Parcel& parcel);
   /// The log's background jobs, one at a time, some time later.
   void RunJobs();
   void Observe(const raft::View& view, const raft::Membership& members, const raft::Output& output);

@@ -5,6 +5,7 @@
 
 #include "common/base/check.h"
 #include "proto/codec.h"
+#include "proto/command.h"
 #include "storaged/core/keyspace.h"
 #include "storaged/engine/change_reader.h"
 #include "tests/sim/cluster/histories.h"
@@ -21,6 +22,28 @@ constexpr TimeUs kStopUsMax = 10'000'000;
 /// Questions that were never answered (their sender's fault): older ones are forgotten.
 constexpr std::size_t kQuestionsMax = 10'000;
 
+/// The command, archiving another value; empty: it archives none.
+std::string WithOtherValue(const raft::Entry& entry) {
+  auto command = proto::DecodeCommand(entry.payload.view());
+  if (entry.kind != raft::EntryKind::kCommand || !command.ok()) return "";
+  for (proto::Operation& operation : command->operations) {
+    const bool archives = operation.kind == proto::Operation::Kind::kPut &&
+                          operation.key.starts_with(Histories::kArchive);
+    if (!archives || operation.value.empty()) continue;
+    std::string other(operation.value);
+    other.front() ^= 1;
+    operation.value = other;
+    return proto::EncodeCommand(*command);
+  }
+  return "";
+}
+
+const proto::Error& ErrorOf(const proto::Message& answer) {
+  if (const auto* got = std::get_if<proto::GetReply>(&answer)) return got->error;
+  if (const auto* evaluated = std::get_if<proto::QueryReply>(&answer)) return evaluated->error;
+  return std::get<proto::LockReply>(answer).error;
+}
+
 }  // namespace
 
 /// The engine, with somebody who looks at what is applied and flushed.
@@ -35,7 +58,9 @@ class SimStoraged::WatchedEngine final : public engine::Engine {
     const bool broken = storaged_.recovered_ && sabotage != Sabotage::kNone;
     CHECK_MSG(!broken || sabotage != Sabotage::kChecks, "sabotage");
     std::string altered;
-    if (storaged_.machine_.is_to_be_altered()) altered = storaged_.Altered(changes);
+    if (storaged_.machine_.to_be_altered() == Alteration::kInEngine) {
+      altered = storaged_.Altered(changes);
+    }
     const std::string_view done = altered.empty() ? changes : std::string_view(altered);
     Status applied = real_->ApplyAdmitted(broken ? std::string_view() : done, mark);
     if (!applied.ok()) return applied;
@@ -146,6 +171,11 @@ void SimStoraged::Open() {
   if (machine_.disk(kStorageDisk).crashed()) return;  // in the middle of it: the machine is dead
   const engine::AppliedMark recovered = node_->engine().applied();
   checked_ = LogIndex();
+  quarantined_before_ = static_cast<bool>(node_->core().diverged_at());
+  if (!recovered.index) machine_.OnDataReplaced();  // it never was on the disk
+  if (machine_.quarantined() && !quarantined_before_) {
+    world_.checkers.Fail("a quarantine that was noted outlasts a restart", FormatAddress(address_));
+  }
   world_.checkers.OnOpened(address_.node, node_->engine());
   if (world_.checkers.failed()) return;
   recovered_ = static_cast<bool>(recovered.index);
@@ -192,6 +222,7 @@ void SimStoraged::Close() {
   out_.to_source.clear();
   entries_.clear();
   questions_.clear();
+  altered_command_ = LogIndex();
   locks_term_ = Term();
   locks_asked_for_ = 0;
   woken_ = stopping_ = false;
@@ -215,6 +246,8 @@ void SimStoraged::OnFrame(const Parcel& parcel) {
     return;
   }
   for (const proto::Packet& packet : frame->packets) Note(parcel.sender, packet);
+  const bool may_alter = altered_command_ <= applied();
+  if (may_alter && machine_.to_be_altered() == Alteration::kInCommand) AlterCommand(*frame);
   node_->Receive(parcel.sender, std::move(frame).value(), now_ms());
 }
 
@@ -245,7 +278,15 @@ void SimStoraged::OnApply(std::string_view changes, const engine::AppliedMark& m
   }
   Trace(Kind::kApply, mark.index.value(), changes.size());
   if (mark.index.value() <= world_.checkers.applied_entries()) ++world_.stats.replayed;
-  world_.checkers.OnApply(address_.node, entry->second, changes);
+  const bool altered =
+      mark.index == altered_command_ && world_.checkers.IsOtherThan(entry->second.index, changes);
+  if (altered) {
+    ++world_.stats.altered_commands;
+    machine_.OnAltered(mark.index);
+    world_.checkers.OnOtherApply(address_.node, entry->second);
+  } else {
+    world_.checkers.OnApply(address_.node, entry->second, changes);
+  }
   entries_.erase(entries_.begin(), std::next(entry));
   OnTerm(mark.term);
 }
@@ -264,6 +305,7 @@ void SimStoraged::EndTurn() {
   CheckChain();
   CheckLocks();
   applied_before_ = applied();
+  quarantined_before_ = static_cast<bool>(node_->core().diverged_at());
   WatchFetch();
   if (!Well()) return;
   if (stopping_ && node_->stopped()) return Stopped();
@@ -281,6 +323,7 @@ void SimStoraged::OnStop() {
 void SimStoraged::OnInstalled() {
   installed_ = node_->installed();
   ++world_.stats.snapshots;
+  machine_.OnDataReplaced();
   if (machine_.altered_at()) machine_.OnFoundWhole();  // gone with the data that it was in
   Trace(Kind::kSnapshot, applied().value());
   world_.checkers.OnSnapshot(address_.node, node_->engine());
@@ -309,6 +352,7 @@ void SimStoraged::WatchFetch() {
 
 bool SimStoraged::Well() {
   const storage::StorageCore& core = node_->core();
+  if (core.health() == proto::ErrorCode::kDiverged) machine_.OnQuarantined();
   if (node_->failed() || core.engine_state() == EngineState::kReadOnly) {
     Doom("the engine: " + core.health_detail());
     return false;
@@ -369,6 +413,10 @@ bool SimStoraged::CheckAnswer(const storage::Outgoing& answer) {
                        std::holds_alternative<proto::LockReply>(answer.message);
   if (!answers) return true;
   questions_.erase(question);
+  if (quarantined_before_ && ErrorOf(answer.message).ok()) {
+    world_.checkers.Fail("who is quarantined serves no reads", FormatAddress(address_));
+    return false;
+  }
   if (machine_.altered_at() && !node_->core().diverged_at() && !IsRight(asked, answer.message)) {
     ++world_.stats.wrong_answers;
     return false;
@@ -426,9 +474,17 @@ bool SimStoraged::MayLend(const proto::Message& message) {
 }
 
 void SimStoraged::CheckChain() {
+  using Found = raft::StateCheck::Kind;
   const storage::StateChain& chain = node_->machine().chain();
-  if (chain.checked() <= checked_) return;
+  if (chain.checked() <= checked_ || machine_.disk(kStorageDisk).crashed()) return;
+  Found before = Found::kUnknown;
   for (const raft::StateCheck& check : chain.checks()) {
+    if (before == Found::kHash && check.kind == Found::kUnknown) {
+      world_.checkers.Fail(
+          "nothing but damage ends what a replica knows of its state",
+          FormatAddress(address_) + " index " + std::to_string(check.index.value()));
+    }
+    before = check.kind;
     if (check.index <= checked_) continue;
     checked_ = check.index;
     ++world_.stats.checks;
@@ -453,6 +509,24 @@ void SimStoraged::CheckLocks() {
                        FormatAddress(address_) + " has " + std::to_string(locks) +
                            ", was asked for " + std::to_string(locks_asked_for_) + " in term " +
                            std::to_string(locks_term_.value()));
+}
+
+/// A value that another replica has archived already becomes another one before it is executed.
+void SimStoraged::AlterCommand(proto::Frame& frame) {
+  for (proto::Packet& packet : frame.packets) {
+    auto* apply = std::get_if<proto::Apply>(&packet.message);
+    if (apply == nullptr) continue;
+    for (proto::Apply::Item& item : apply->items) {
+      const LogIndex index = item.entry.index;
+      const bool others_did = index.value() <= world_.checkers.applied_entries();
+      if (index <= applied() || !others_did) continue;
+      std::string other = WithOtherValue(item.entry);
+      if (other.empty()) continue;
+      item.entry.payload = Bytes(std::move(other));
+      altered_command_ = index;
+      return;
+    }
+  }
 }
 
 /// Only what is never written again, so that the wrong value stays, and follows from no other.

@@ -80,6 +80,7 @@ class SimStoraged final : public SimProcess {
   void OnTerm(Term term);
   /// The changes with another value in them, where that is what was asked for.
   std::string Altered(std::string_view changes) const;
+  void AlterCommand(proto::Frame& frame);
   void OnInstalled();
   void CheckDurable();
   void LookForRot();
@@ -110,8 +111,10 @@ class SimStoraged final : public SimProcess {
 
   std::map<LogIndex, raft::Entry> entries_;  ///< Came, and are not applied yet.
   std::map<std::pair<std::string, RequestId>, Question> questions_;
+  LogIndex altered_command_;  ///< The last entry that came with another command; 0: none did.
   LogIndex durable_;
   LogIndex applied_before_;            ///< When this turn began.
+  bool quarantined_before_ = false;    ///< Likewise.
   Term locks_term_;                    ///< The newest that it has heard of.
   std::uint64_t locks_asked_for_ = 0;  ///< In that term.
 };
