@@ -116,6 +116,10 @@ class SimCheckers {
   /// How many terms its log has entries of.
   std::size_t TermsOf(NodeId node) const;
   std::uint64_t leaders() const { return leaders_.size(); }
+  bool IsLeaderOf(Term term, NodeId node) const {
+    const auto leader = leaders_.find(term);
+    return leader != leaders_.end() && leader->second == node;
+  }
   /// Leaders who stood at the wish of the one before.
   std::uint64_t hand_overs() const { return hand_overs_; }
   /// Leaders elected while another one's lease lasted, where clocks ran too far apart.

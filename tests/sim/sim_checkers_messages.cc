@@ -165,8 +165,7 @@ void SimCheckers::CheckAccepted(NodeId node, NodeId leader, const AppendReply& r
                                 WriteSeq durable) {
   const NodeState& state = at(node);
   const EntryMark* mark = state.memory.At(reply.index);
-  const auto leads = leaders_.find(reply.term);
-  if (leads == leaders_.end() || leads->second != leader) {
+  if (!IsLeaderOf(reply.term, leader)) {
     Fail("only the leader of the term is answered", Text(Name(node), " to ", Name(leader)));
     return;
   }

@@ -121,6 +121,7 @@ raft::LogOptions SimNode::MakeLogOptions() const {
 void SimNode::TakeUp(std::unique_ptr<raft::RaftLog> log) {
   log_ = std::move(log);
   const raft::Recovered& recovered = log_->recovered();
+  CheckCommitted(recovered);
   auto entries = ReadBack(recovered);
   if (!Survives(entries.status(), "read the log back")) return;
   world_.checkers.OnOpened(id_, recovered, *entries);
@@ -144,6 +145,16 @@ void SimNode::TakeUp(std::unique_ptr<raft::RaftLog> log) {
   RunJobs();
   if (world_.options.scrub_us > 0) Later(world_.options.scrub_us, [this] { Scrub(); });
   Tick();
+}
+
+/// The vote file may be newer than the end that was lost, and of what stood there in the place of
+/// what stands there now.
+void SimNode::CheckCommitted(const raft::Recovered& recovered) {
+  const auto told = std::exchange(committed_by_rest_, std::nullopt);
+  if (!told || recovered.commit_hint <= *told) return;
+  world_.checkers.Fail("a log that lost its end takes for committed only what the rest tells",
+                       FormatNodeId(id_) + " " + std::to_string(recovered.commit_hint.value()) +
+                           " instead of " + std::to_string(told->value()));
 }
 
 /// All that may be read; what is in doubt must not be.

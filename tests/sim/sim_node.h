@@ -181,6 +181,7 @@ class SimNode {
   bool IsSoleVoter() const;
   raft::LogOptions MakeLogOptions() const;
   void TakeUp(std::unique_ptr<raft::RaftLog> log);
+  void CheckCommitted(const raft::Recovered& recovered);
   void RefuseToStart(const Status& status);
   Result<std::vector<raft::Entry>> ReadBack(const raft::Recovered& recovered);
   Result<std::vector<raft::Entry>> ReadAll(LogIndex first, LogIndex last);
@@ -255,6 +256,8 @@ class SimNode {
   bool vote_slot_lost_ = false;  ///< When the log was opened last.
   bool hurt_before_ = false;     ///< Its log rotted, or lost its end, once.
   ScrubOwes scrub_owes_;
+  /// What is left of a log that lost its end tells of so many committed entries, when it starts.
+  std::optional<LogIndex> committed_by_rest_;
 };
 
 }  // namespace bedrock::sim

@@ -272,6 +272,7 @@ bool SimNode::LoseLogTail(TimeUs down_us) {
         LoseStateMachine(!keeps), down_us);
   if (!LoseTail(disk_.files(), kDirectory, disk_.random())) return false;
   hurt_before_ = true;
+  committed_by_rest_ = CommittedByRecords(disk_.files(), kDirectory);
   ++world_.stats.lost_tails;
   Trace(Kind::kLost);
   world_.checkers.OnDiskHurt(id_);

@@ -197,6 +197,31 @@ bool LoseTail(MemoryFileSystem& files, const std::string& directory, Random& ran
   return true;
 }
 
+LogIndex CommittedByRecords(MemoryFileSystem& files, const std::string& directory) {
+  LogIndex committed;
+  bool first = true;
+  for (const std::uint64_t number : Segments(files, directory)) {
+    const std::string content = ReadWhole(files, PathOf(directory, number));
+    const auto header = raft::DecodeSegmentHeader(std::string_view(content).substr(0, kPageBytes));
+    if (!header.ok()) continue;
+    committed = std::max({committed, header->mark, header->commit_hint});
+    if (std::exchange(first, false) || header->resets()) {
+      committed = std::max(committed, header->prev_index);
+    }
+    for (const raft::Batch& batch :
+         raft::ScanSegment(content, number, {header->prev_seq, header->chain}).batches) {
+      record::RecordReader reader(std::string_view(content).substr(batch.start, batch.tail.bytes),
+                                  batch.start, number);
+      while (reader.Next() == record::Finding::kRecord) {
+        const auto type = static_cast<raft::RecordType>(reader.record().type);
+        if (type != raft::RecordType::kMark && type != raft::RecordType::kHint) continue;
+        committed = std::max(committed, LogIndex(reader.record().ordinal));
+      }
+    }
+  }
+  return committed;
+}
+
 std::string RuinLog(MemoryFileSystem& files, const std::string& directory, Random& random) {
   const std::vector<std::uint64_t> segments = Segments(files, directory);
   if (segments.empty()) return {};

@@ -49,6 +49,10 @@ bool IsVoteSlotLost(MemoryFileSystem& files, const std::string& directory);
 /// nobody has the log open.
 bool LoseTail(MemoryFileSystem& files, const std::string& directory, Random& random);
 
+/// The last entry of which the log's own records tell that it was committed, or dropped as applied;
+/// whatever its vote file says. REQUIRES: none of them has rotted.
+LogIndex CommittedByRecords(MemoryFileSystem& files, const std::string& directory);
+
 /// Takes away what a log can't do without: the vote, who takes part, a header, all segments. Gives
 /// what; empty: no log was ever begun. REQUIRES: nobody has the log open.
 std::string RuinLog(MemoryFileSystem& files, const std::string& directory, Random& random);

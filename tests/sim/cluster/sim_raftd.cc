@@ -312,11 +312,11 @@ void SimRaftd::OnPeerFrame(const Parcel& parcel) {
   if (driver_->divergence().settled() <= settled) return;
   const auto frame = proto::DecodeFrame(parcel.frame);
   CHECK(frame.ok());
-  const bool leads = driver_->GetView().leader == parcel.from.node;
   const bool may =
       std::any_of(frame->packets.begin(), frame->packets.end(), [&](const proto::Packet& packet) {
         const auto* verdict = std::get_if<raft::StateVerdict>(&packet.message);
-        return verdict != nullptr && verdict->term >= term && leads;
+        return verdict != nullptr && verdict->term >= term &&
+               world_.checkers.raft().IsLeaderOf(verdict->term, parcel.from.node);
       });
   if (!may) {
     world_.checkers.Fail("a verdict counts only from the leader of the term",
