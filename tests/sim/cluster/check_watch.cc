@@ -32,7 +32,10 @@ std::string CheckWatch::OnEntry(const raft::Entry& entry) {
   if (entry.kind != raft::EntryKind::kCommand) return {};
   const auto check = proto::DecodeCheckState(entry.payload.view());
   if (!check.ok()) {
-    if (!OnlyDropsHistory(entry)) written_ = entry.index;
+    if (!OnlyDropsHistory(entry)) {
+      written_ = entry.index;
+      ++writes_;
+    }
     return {};
   }
   if (check->from.empty()) ++pass_;

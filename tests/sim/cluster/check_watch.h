@@ -46,6 +46,8 @@ class CheckWatch {
   bool LookedAtAll() const;
   /// Passes that were begun so far.
   std::uint64_t passes() const { return pass_; }
+  /// Entries that may have changed the state.
+  std::uint64_t writes() const { return writes_; }
 
  private:
   struct Check {
@@ -65,6 +67,7 @@ class CheckWatch {
   std::map<NodeId, LogIndex> did_otherwise_;  ///< And where, until the next check.
   std::uint64_t pass_ = 0;
   LogIndex written_;  ///< The last entry that may have changed the state.
+  std::uint64_t writes_ = 0;
 };
 
 }  // namespace bedrock::sim
