@@ -17,6 +17,7 @@
 #include "raftd/log/segment_format.h"
 #include "raftd/log/segment_repair.h"
 #include "raftd/log/spare_pool.h"
+#include "raftd/log/standing.h"
 #include "raftd/log/vote_file.h"
 
 namespace bedrock::raft {
@@ -95,17 +96,13 @@ class SegmentedRaftLog final : public RaftLog {
   Status StartNew();
   Status StartFrom(const std::vector<std::uint64_t>& numbers);
   Status CheckVoteFile() const;
-  Status TakeVote(const RecoveredSegments& found);
-  Status TakeBeginning(const RecoveredSegments& found);
-  /// The vote file knows of a segment behind those that are there.
-  bool NewestIsGone(const RecoveredSegments& found) const;
-  void Lose(LogIndex up_to, Term term);
-  void TakeLoss(const RecoveredSegments& found);
+  Status GoOnFrom(const RecoveredSegments& found);
   Status Repair(const RecoveredSegments& found);
   Status FillRecovered(bool torn);
 
   void CheckOrder(const Write& write) const;
   void FinishSubmit(const Write& write);
+  void Lose(LogIndex up_to, Term term);
   Status RememberFloor(LogIndex cut_from);
   Status Reset(const Write& write);
   Status RememberLoss(const LogReset& reset);
@@ -209,9 +206,7 @@ Status SegmentedRaftLog::Start(const Membership& membership) {
     ASSIGN_OR_RETURN(
         found, RecoverSegments(files_, log_directory_, numbers, options_.cluster, options_.node));
     torn = found.torn;
-    RETURN_IF_ERROR(TakeBeginning(found));
-    RETURN_IF_ERROR(TakeVote(found));
-    TakeLoss(found);
+    RETURN_IF_ERROR(GoOnFrom(found));
     RETURN_IF_ERROR(Repair(found));
   }
   RETURN_IF_ERROR(memberships_.Recover(membership, found));
@@ -242,70 +237,23 @@ Status SegmentedRaftLog::StartNew() {
   return RollOver(options_.segment_bytes);
 }
 
-Status SegmentedRaftLog::TakeBeginning(const RecoveredSegments& found) {
+Status SegmentedRaftLog::GoOnFrom(const RecoveredSegments& found) {
+  const auto standing = StandingOf(found, vote_file_->content(), SlotLost(vote_file_->slot_lost()));
+  if (!standing.ok()) {
+    return Status::Corruption(std::string(standing.status().message()) + ", by " + vote_path_ +
+                              " and " + log_directory_ +
+                              ": wipe this node's data and add it again under a new id");
+  }
   index_ = found.index;
-  mark_ = mark_written_ = std::max(found.mark, vote_file_->content().mark);
-  if (index_.prev_index() > mark_) {
-    // The mark may have been in what can't be read. A gap in the numbers is too much, though.
-    const bool excused = found.any_damage || found.torn || vote_file_->slot_lost();
-    if (!excused || !found.obsolete.empty()) {
-      return Status::Corruption(
-          "in " + log_directory_ + " segments before " +
-          SegmentFileName(found.segments.front().number, kSegmentSuffix) +
-          " are missing: wipe this node's data and add it again under a new id");
-    }
-    mark_ = index_.prev_index();
-  }
-  // The vote file's mark is about the log as it was. Where its end is gone, it may have begun anew
-  // behind a snapshot there, or a CUT may be gone with it: then what stands here is what was before
-  // that, and need not have been committed.
-  if (NewestIsGone(found) || found.truncated) {
-    mark_ = mark_written_ = std::max(found.mark, index_.prev_index());
-  }
-  mark_term_ =
-      mark_ >= index_.prev_index() && mark_ <= index_.last_index() ? index_.TermAt(mark_) : Term(0);
-  return Status::Ok();
-}
-
-bool SegmentedRaftLog::NewestIsGone(const RecoveredSegments& found) const {
-  return vote_file_->content().segment > found.segments.back().number;
-}
-
-Status SegmentedRaftLog::TakeVote(const RecoveredSegments& found) {
-  const auto vote = NewerVote(found.vote, vote_file_->content().vote);
-  // A slot can be torn by a crash; then the log, which is synced first, has the newer vote. Only
-  // where the log is damaged as well may a newer vote be gone.
-  const bool gone = vote_file_->slot_lost() && !found.vote_proved;
-  if (!vote || gone || vote->term < index_.last_term()) {
-    return Status::Corruption("the newest vote of this node can't be told from " + vote_path_ +
-                              " and the log: wipe its data and add it again under a new id");
-  }
-  vote_ = *vote;
-  return Status::Ok();
-}
-
-/// Entries up to `up_to`, of terms up to `term`, are gone.
-void SegmentedRaftLog::Lose(LogIndex up_to, Term term) {
-  lost_term_ = lost_up_to_ ? std::max(lost_term_, term) : term;
-  lost_up_to_ = std::max(lost_up_to_, up_to);
-}
-
-void SegmentedRaftLog::TakeLoss(const RecoveredSegments& found) {
-  const VoteSlot& marks = vote_file_->content();
-  const LogIndex last = index_.last_index();
-  LogIndex proved = std::max({marks.proved_index, found.commit_hint, mark_});
-  if (NewestIsGone(found))
-    proved = std::max({proved, marks.segment_prev_index.Next(), last.Next()});
-  if (found.truncated) proved = std::max({proved, marks.mark, last.Next()});
-  // Where nothing tells of more than was lost before, neither is it newer. No entry is newer than
-  // the term of its node (R3).
-  const bool known = marks.lost_term && marks.proved_index == proved &&
-                     std::max(found.commit_hint, mark_) <= last && !found.truncated &&
-                     !NewestIsGone(found);
-  const Term newest = known ? marks.lost_term : vote_.term;
-  if (proved > last) Lose(std::min(proved, kIndexMax), newest);
   damaged_ = found.damaged;
-  commit_hint_ = hint_written_ = found.commit_hint;
+  vote_ = standing->vote;
+  commit_hint_ = hint_written_ = standing->commit_hint;
+  mark_ = standing->mark;
+  mark_term_ = standing->mark_term;
+  mark_written_ = standing->mark_recorded;
+  lost_up_to_ = standing->lost_up_to;
+  lost_term_ = standing->lost_term;
+  return Status::Ok();
 }
 
 Status SegmentedRaftLog::Repair(const RecoveredSegments& found) {
@@ -411,6 +359,12 @@ Status SegmentedRaftLog::Submit(const Write& write) {
   for (const Entry& entry : write.entries) Append(entry);
   FinishSubmit(write);
   return Status::Ok();
+}
+
+/// Entries up to `up_to`, of terms up to `term`, are gone.
+void SegmentedRaftLog::Lose(LogIndex up_to, Term term) {
+  lost_term_ = lost_up_to_ ? std::max(lost_term_, term) : term;
+  lost_up_to_ = std::max(lost_up_to_, up_to);
 }
 
 void SegmentedRaftLog::FinishSubmit(const Write& write) {

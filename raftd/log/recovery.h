@@ -62,8 +62,8 @@ struct RecoveredSegments {
 };
 
 /// Reads all segments in `directory` in order and applies the verdicts of raftd/log/README.md,
-/// except those that need the vote file. Changes nothing. `numbers`: of the segments in the folder,
-/// ascending, at least one.
+/// except those that need the vote file (standing.h). Changes nothing. `numbers`: of the segments
+/// in the folder, ascending, at least one.
 ///
 /// corruption: another cluster's or node's segment, a damaged header, a gap, a log that contradicts
 /// itself. io_error is passed on.

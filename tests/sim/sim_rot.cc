@@ -77,15 +77,24 @@ std::vector<raft::Batch> ProvedBatches(const std::string& content, std::uint64_t
   return batches;
 }
 
-/// Whether it takes back entries that stand before it. Where that can't be read nobody knows that
-/// they are gone.
-bool HoldsCut(const std::string& content, std::uint64_t number, const raft::Batch& batch) {
+template <typename Visit>
+void ForEachRecord(const std::string& content, std::uint64_t number, const raft::Batch& batch,
+                   const Visit& visit) {
   record::RecordReader reader(std::string_view(content).substr(batch.start, batch.tail.bytes),
                               batch.start, number);
   while (reader.Next() == record::Finding::kRecord) {
-    if (reader.record().type == static_cast<std::uint8_t>(raft::RecordType::kCut)) return true;
+    visit(static_cast<raft::RecordType>(reader.record().type), reader.record());
   }
-  return false;
+}
+
+/// Whether it takes back entries that stand before it. Where that can't be read nobody knows that
+/// they are gone.
+bool HoldsCut(const std::string& content, std::uint64_t number, const raft::Batch& batch) {
+  bool holds = false;
+  ForEachRecord(content, number, batch, [&](raft::RecordType type, const record::Record&) {
+    holds = holds || type == raft::RecordType::kCut;
+  });
+  return holds;
 }
 
 /// Does one of the things that happen to pages. `batch` lies whole in the file.
@@ -210,13 +219,11 @@ LogIndex CommittedByRecords(MemoryFileSystem& files, const std::string& director
     }
     for (const raft::Batch& batch :
          raft::ScanSegment(content, number, {header->prev_seq, header->chain}).batches) {
-      record::RecordReader reader(std::string_view(content).substr(batch.start, batch.tail.bytes),
-                                  batch.start, number);
-      while (reader.Next() == record::Finding::kRecord) {
-        const auto type = static_cast<raft::RecordType>(reader.record().type);
-        if (type != raft::RecordType::kMark && type != raft::RecordType::kHint) continue;
-        committed = std::max(committed, LogIndex(reader.record().ordinal));
-      }
+      ForEachRecord(
+          content, number, batch, [&](raft::RecordType type, const record::Record& record) {
+            const bool tells = type == raft::RecordType::kMark || type == raft::RecordType::kHint;
+            if (tells) committed = std::max(committed, LogIndex(record.ordinal));
+          });
     }
   }
   return committed;
