@@ -2,7 +2,7 @@
 # Installs what is missing, builds and runs every test: unit, script, simulation and process tests (Release, g++), then
 # short runs of every fuzz target (clang, with AddressSanitizer and UndefinedBehaviorSanitizer).
 #   scripts/test.sh [CTEST_ARGUMENT…]     for example: scripts/test.sh -R raftd
-# Longer runs: scripts/check (sanitizers, clang, tidy), tests/sim/README.md, tests/bench/README.md.
+# Longer runs: scripts/README.md, tests/bench/README.md.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
