@@ -14,6 +14,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <random>
+#include <set>
 #include <sstream>
 
 #include "common/base/check.h"
@@ -24,24 +26,35 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Ports that nobody listens on. They stay reserved while all of them are being picked, so that all
-/// differ.
+/// Below the ports that systems give to connections and to listeners that want just any
+/// (ip_local_port_range), and above those of a cluster that scripts/cluster.sh has started.
+constexpr int kFirstPort = 12'000;
+constexpr int kLastPort = 32'000;
+
+/// Whether nobody listens there.
+bool IsFree(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  CHECK(fd >= 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  const bool bound = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+  close(fd);
+  return bound;
+}
+
+/// Ports that nobody listens on, and that nobody but this cluster's processes will: all that this
+/// process ever picks differ, and other tests' processes draw theirs from many, too.
 std::vector<int> FreePorts(int count) {
-  std::vector<int> sockets;
+  static std::set<int> picked;
+  static std::mt19937 random{std::random_device{}()};
+  std::uniform_int_distribution<int> draw(kFirstPort, kLastPort);
   std::vector<int> ports;
-  for (int i = 0; i < count; ++i) {
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CHECK(fd >= 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof(address);
-    CHECK(bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0);
-    CHECK(getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
-    sockets.push_back(fd);
-    ports.push_back(ntohs(address.sin_port));
+  while (ports.size() < static_cast<std::size_t>(count)) {
+    const int port = draw(random);
+    if (IsFree(port) && picked.insert(port).second) ports.push_back(port);
   }
-  for (const int fd : sockets) close(fd);
   return ports;
 }
 
