@@ -44,7 +44,7 @@ Lane::Next Caretaker::Step() {
   if (const auto mended = CheckOneQuarantined(now)) edit.released.push_back(*mended);
   if (!edit.quarantined.empty() || !edit.released.empty()) return CommitQuarantine(std::move(edit));
   if (!to_check_.empty()) return Lane::Again();
-  context_.errors.Well(ErrorState::Job::kManifest);
+  context_.Well(ErrorState::Job::kManifest);
   return KeepReserve();
 }
 

@@ -70,8 +70,7 @@ Lane::Next Compactor::TakeWork(LaneWork& work) {
     nothing_left = running_.empty();
   }
   if (work.job == nullptr) {
-    // Whatever failed is not wanted any more.
-    if (nothing_left) context_.errors.Well(ErrorState::Job::kCompaction);
+    if (nothing_left) context_.Well(ErrorState::Job::kCompaction);
     return Lane::Idle();
   }
   return BeginJob(work);

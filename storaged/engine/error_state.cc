@@ -74,16 +74,17 @@ void ErrorState::Trouble(Job job, const Status& why) {
   Tell(line);
 }
 
-void ErrorState::Well(Job job) {
+bool ErrorState::Well(Job job) {
   std::string line;
   {
     const MutexLock lock(mutex_);
     Status& trouble = troubles_[static_cast<std::size_t>(job)];
-    if (trouble.ok()) return;
+    if (trouble.ok()) return false;
     trouble = {};
     line = Settle(false);
   }
   Tell(line);
+  return true;
 }
 
 void ErrorState::Quarantined(std::size_t files, std::string_view detail) {

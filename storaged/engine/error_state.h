@@ -39,7 +39,8 @@ class ErrorState {
   void EndWrites(const Status& why);
   /// `job` could not go on; it will try again.
   void Trouble(Job job, const Status& why);
-  void Well(Job job);
+  /// True where it was in trouble.
+  bool Well(Job job);
   void Quarantined(std::size_t files, std::string_view detail);
   /// Says something that changes no state.
   void Tell(std::string_view line);

@@ -15,7 +15,7 @@ Lane::Next Flusher::Step() {
   switch (stage_) {
     case Stage::kIdle:
       if (!frozen_) frozen_ = context_.live.TakeFrozen();
-      if (!frozen_) return Lane::Idle();
+      if (!frozen_) return Rest();
       Begin();
       return Lane::Again();
     case Stage::kWriting:
@@ -107,6 +107,13 @@ Lane::Next Flusher::Finish() {
   job_.reset();
   frozen_.reset();
   return Done();
+}
+
+/// Another lane may have begun the MANIFEST that this one had no space for.
+Lane::Next Flusher::Rest() {
+  pause_.Reset();
+  context_.Well(job_name_);
+  return Lane::Idle();
 }
 
 Lane::Next Flusher::Done() {

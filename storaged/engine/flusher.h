@@ -34,6 +34,7 @@ class Flusher {
   /// The memtable is in a live table.
   Lane::Next Finish();
   Lane::Next BeginManifest();
+  Lane::Next Rest();
   Lane::Next Done();
   /// Begins anew, after a pause.
   Lane::Next StartOver(const Status& why);

@@ -64,6 +64,10 @@ struct JobContext {
     wake_all();
     return committed;
   }
+  /// Nothing is left of what `job` failed at: it was done, by whomever, or is not wanted any more.
+  void Well(ErrorState::Job job) const {
+    if (errors.Well(job)) notify();
+  }
   /// Nothing can be made durable any more.
   Lane::Next Fail(const Status& why) const {
     errors.Fail(why);

@@ -243,6 +243,38 @@ TEST_F(EngineFaultTest, AManifestThatFindsTheDiskFullIsBegunAnew) {
   ExpectEqualAt(*engine_, model_, kNewest, Version(0));
 }
 
+/// Whichever lane comes first, once there is room again.
+TEST(EngineFaultOrderTest, AManifestThatOneJobHadNoSpaceForMayBeBegunByAnother) {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    ManualWorld world(seed);
+    const std::unique_ptr<Engine> engine = world.Open(SmallOptions());
+    Model model;
+    for (const std::string value : {"1", "2"}) {
+      model.Append({{"key", value}});
+      ASSERT_TRUE(ApplyCommit(*engine, model.commit(model.last()), MarkAt(model.last())).ok());
+      engine->StartFlush(ClientStateAt(model.last()));
+      world.executor.RunAll();
+    }
+    EngineState told = EngineState::kHealthy;
+    engine->OnProgress([&] { told = engine->Stats().state; });
+    world.disk.Inject({.operations = {Operation::kWrite},
+                       .path_suffix = "MANIFEST-000001",
+                       .error = StatusCode::kNoSpace});
+    engine->CompactRange({}, [](const Status&) {});
+    while (engine->Stats().state == EngineState::kHealthy) ASSERT_TRUE(world.executor.RunOne());
+    world.disk.SetCapacity(1);
+    world.executor.RunAll();
+    world.disk.SetCapacity(MemoryFileSystem::kUnlimited);
+    for (int i = 0; i < 3; ++i) {
+      world.clock.AdvanceMs(20'000);
+      engine->Tick();
+      world.executor.RunAll();
+    }
+    EXPECT_EQ(engine->Stats().state, EngineState::kHealthy) << "seed " << seed;
+    EXPECT_EQ(told, EngineState::kHealthy) << "seed " << seed;
+  }
+}
+
 TEST_F(EngineFaultTest, AFullDiskIsOpenedForReadingAndHealsByItself) {
   ASSERT_TRUE(Put("a", "1").ok());
   Flush();

@@ -26,9 +26,9 @@ TEST_F(ErrorStateTest, TroubleLastsUntilItsJobIsWell) {
   errors_.Trouble(Job::kFlush, Status::IoError("disk hiccup"));
   EXPECT_EQ(errors_.state(), EngineState::kDegraded);
   EXPECT_NE(errors_.health().detail.find("disk hiccup"), std::string::npos);
-  errors_.Well(Job::kCompaction);
+  EXPECT_FALSE(errors_.Well(Job::kCompaction));
   EXPECT_EQ(errors_.state(), EngineState::kDegraded);
-  errors_.Well(Job::kFlush);
+  EXPECT_TRUE(errors_.Well(Job::kFlush));
   EXPECT_EQ(errors_.state(), EngineState::kHealthy);
   EXPECT_EQ(errors_.health().detail, "");
 }
