@@ -14,8 +14,8 @@ namespace bedrock::router {
 
 /// What an interactive transaction has read and at which versions, for its commit to be certified
 /// against: keys, and ranges as disjoint parts, each at the version at which it was read first.
-/// What was read again later is not kept twice: had it changed in between, the commit would have to
-/// fail anyway. Pure; one thread.
+/// What was read again is not kept twice: had it changed in between, the commit would have to fail
+/// anyway. So no read may be of an older version than one before it. Pure; one thread.
 class ReadSet {
  public:
   void AddKey(std::string_view key, Version at);

@@ -356,7 +356,10 @@ void TransactionTable::AskUnderLocks(Transaction* transaction, std::uint64_t now
     done.kind = LockTaker::Progress::Kind::kDone;
     return OnLocks(transaction, std::move(done), now_ms, effects);
   }
-  transaction->locks.Begin(std::move(wishes), std::move(encoded), transaction->read_version,
+  // A storaged that was restarted may be behind what it has answered before, and what is read twice
+  // is certified as of the first time.
+  const Version least = std::max(transaction->read_version, transaction->reads.newest());
+  transaction->locks.Begin(std::move(wishes), std::move(encoded), least,
                            transaction->running->deadline_ms);
   DriveLocks(transaction, now_ms, effects);
 }

@@ -729,6 +729,25 @@ TEST_F(TransactionTableTest, AStoragedBehindTheBeginningIsNotReadFrom) {
   EXPECT_EQ(ValueOf(ServeOne()), "1");
 }
 
+/// Its storaged was restarted, and is still on its way back to where it had been.
+TEST_F(TransactionTableTest, AStoragedBehindWhatWasReadIsNotReadFrom) {
+  const std::string id = BeginPessimistic();
+  const Version begun = store_.newest();
+  store_.Put("a", "1");
+  EXPECT_EQ(ValueOf(Do(id, {GetOf("a")})), "1");
+  Execute(5, id, {GetOf("a")});
+  const Send lock = Poll().sends.at(0);
+  proto::LockReply behind;
+  behind.read_version = begun;
+  behind.result.results.emplace_back();  // there was no such key
+  Hear(lock.node, Daemon::kStoraged, lock.request, behind);
+  EXPECT_TRUE(Poll().completions.empty());
+  const Effects again = Pass(100);
+  ASSERT_GE(again.sends.size(), 1U);
+  Answer(again.sends.back());
+  EXPECT_EQ(ValueOf(ServeOne()), "1");
+}
+
 TEST_F(TransactionTableTest, LocksOfAQuietTransactionAreKeptAlive) {
   const std::string id = BeginPessimistic();
   Do(id, {PutOf("a", "1")});
