@@ -333,6 +333,7 @@ std::string ClusterSim::WhatIsOpen(const SimMachine& machine, const raft::View& 
   if (!view || !up(machine.raftd()) || !up(machine.storaged()) || !up(machine.routerd()))
     return "is not up";
   if (machine.storage_rots()) return "holds what nobody has found to be wrong";
+  if (machine.storaged().full()) return "says that its disk is full, and it is not";
   const bool level = view->term == goal.term && view->last_index == goal.last_index &&
                      view->commit == goal.last_index &&
                      machine.storaged().applied() == goal.last_index;

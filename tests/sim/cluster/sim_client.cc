@@ -243,7 +243,10 @@ void SimClient::Begin(proto::TransactionMode mode, std::function<void(bool)> on_
   Ask(begin, Door::kListener, [this, on_begun = std::move(on_begun)](const Heard& heard) {
     const auto* reply = heard.As<proto::ClientTransactionReply>();
     const bool begun = reply != nullptr && reply->error.ok();
-    if (begun) transaction_ = reply->id;
+    if (begun) {
+      transaction_ = reply->id;
+      transaction_read_ = reply->read_version;
+    }
     on_begun(begun);
   });
 }
@@ -260,7 +263,14 @@ void SimClient::Execute(const proto::Command& step, bool for_update,
     if (reply != nullptr && reply->error.code == ErrorCode::kTransactionConflict) {
       ++world_.stats.conflicts;
     }
-    on_done(reply != nullptr && reply->error.ok() ? reply : nullptr);
+    const bool done = reply != nullptr && reply->error.ok();
+    if (done && reply->read_version < transaction_read_) {
+      Fail("a transaction reads nothing older than it has read before",
+           reply->id + " at " + std::to_string(reply->read_version.value()) + " after " +
+               std::to_string(transaction_read_.value()));
+    }
+    if (done) transaction_read_ = reply->read_version;
+    on_done(done ? reply : nullptr);
   });
 }
 

@@ -141,6 +141,7 @@ class SimClient : public FrameReceiver {
   WriteState write_;
   std::string key_;  ///< The Idempotency-Key of the write that runs.
   std::string transaction_;
+  Version transaction_read_;  ///< The newest that it has read.
 };
 
 /// Single keys: reads, stale and linearizable, writes, deletes, compare-and-set, queries.

@@ -143,6 +143,10 @@ std::optional<ClusterCheckers::Replica> SimStoraged::replica() const {
   return ClusterCheckers::Replica{address_.node, &node_->engine(), &node_->machine()};
 }
 
+bool SimStoraged::full() const {
+  return node_ != nullptr && node_->core().health() == proto::ErrorCode::kStorageFull;
+}
+
 bool SimStoraged::comparable() const {
   if (node_ == nullptr) return false;
   const std::vector<raft::StateCheck>& checks = node_->machine().chain().checks();

@@ -30,6 +30,8 @@ class SimStoraged final : public SimProcess {
   LogIndex applied() const;
   /// None while it is down.
   std::optional<ClusterCheckers::Replica> replica() const;
+  /// It takes no puts, as its disk is full.
+  bool full() const;
   /// What it holds can be compared: it has given a check's hash. The first pass has none to give.
   bool comparable() const;
   /// The next time that a fetch reaches this stage (SnapshotFetch::State): the machine dies in the
