@@ -163,7 +163,7 @@ class SimRules {
   std::map<NodeId, std::uint64_t> answered_at_;  ///< A new voter counts as if it had answered.
   std::map<NodeId, std::uint64_t> heard_from_;   ///< Answered in truth.
   bool gave_away_ = false;                       ///< Or tried to, since there is little room.
-  std::uint64_t handing_over_since_ = 0;         ///< To whom it hands over now, if to anybody.
+  std::uint64_t handing_over_since_ = 0;         ///< When it began to, to whom it does now.
   std::map<NodeId, Fed> fed_;
   std::uint64_t inputs_ = 0;                         ///< All so far: the order of events here.
   std::uint64_t ticked_at_ = 0;                      ///< After which of them time was told last.

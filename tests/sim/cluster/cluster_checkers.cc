@@ -81,14 +81,19 @@ void ClusterCheckers::CompareContent(NodeId node, const engine::Engine& engine, 
   }
 }
 
-void ClusterCheckers::OnApply(NodeId node, const raft::Entry& entry, std::string_view changes) {
-  Node& state = at(node);
-  if (entry.index != state.applied.Next()) {
+bool ClusterCheckers::TakeNext(NodeId node, LogIndex index) {
+  LogIndex& applied = at(node).applied;
+  if (index != applied.Next()) {
     Fail("entries are applied in order, once",
-         Text(Name(node), " applies ", entry.index.value(), " after ", state.applied.value()));
-    return;
+         Text(Name(node), " applies ", index.value(), " after ", applied.value()));
+    return false;
   }
-  state.applied = entry.index;
+  applied = index;
+  return true;
+}
+
+void ClusterCheckers::OnApply(NodeId node, const raft::Entry& entry, std::string_view changes) {
+  if (!TakeNext(node, entry.index)) return;
   const std::uint64_t entry_hash = HashMix(entry.term.value(), HashEntry(entry));
   const std::uint64_t changes_hash = HashFrame(changes);
   if (entry.index.value() > effects_.size()) {
@@ -113,8 +118,7 @@ bool ClusterCheckers::IsOtherThan(LogIndex index, std::string_view changes) cons
 }
 
 void ClusterCheckers::OnOtherApply(NodeId node, const raft::Entry& entry) {
-  Node& state = at(node);
-  state.applied = entry.index;
+  if (!TakeNext(node, entry.index)) return;
   checks_.OnOtherEffect(node, entry.index);
   raft_.OnApplied(node, entry, ChainAt(entry.index));
 }

@@ -139,6 +139,8 @@ class ClusterCheckers {
 
   Node& at(NodeId node) { return nodes_.at(node.value() - 1); }
   void FailIf(const std::string& wrong, std::string_view invariant, NodeId node);
+  /// False: it is not the entry that this node has to apply next.
+  bool TakeNext(NodeId node, LogIndex index);
   std::uint64_t ChainAt(LogIndex index) const;
   void CompareContent(NodeId node, const engine::Engine& engine, std::string_view invariant);
   void CompareContent(NodeId node, const engine::Engine& engine, Version at,

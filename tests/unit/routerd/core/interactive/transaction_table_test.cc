@@ -713,39 +713,37 @@ TEST_F(TransactionTableTest, AStoragedThatDoesNotLeadIsAskedAgainUntilTheDeadlin
   EXPECT_LT(asked, 20U) << "with pauses that grow";
 }
 
-TEST_F(TransactionTableTest, AStoragedBehindTheBeginningIsNotReadFrom) {
+/// A get of "a" is answered as of `behind`, where there was no such key: it is asked for again.
+class StoragedBehindTest : public TransactionTableTest {
+ protected:
+  void ExpectReadAgain(const std::string& id, Version behind) {
+    Execute(5, id, {GetOf("a")});
+    const Send lock = Poll().sends.at(0);
+    proto::LockReply reply;
+    reply.read_version = behind;
+    reply.result.results.emplace_back();
+    Hear(lock.node, Daemon::kStoraged, lock.request, reply);
+    EXPECT_TRUE(Poll().completions.empty());
+    const Effects again = Pass(100);
+    ASSERT_GE(again.sends.size(), 1U);
+    Answer(again.sends.back());
+    EXPECT_EQ(ValueOf(ServeOne()), "1");
+  }
+};
+
+TEST_F(StoragedBehindTest, AStoragedBehindTheBeginningIsNotReadFrom) {
   store_.Put("a", "1");
   const std::string id = BeginPessimistic();
-  Execute(5, id, {GetOf("a")});
-  const Send lock = Poll().sends.at(0);
-  proto::LockReply behind;
-  behind.read_version = Version(store_.newest().value() - 1);
-  behind.result.results.emplace_back();
-  Hear(lock.node, Daemon::kStoraged, lock.request, behind);
-  EXPECT_TRUE(Poll().completions.empty());
-  const Effects again = Pass(100);
-  ASSERT_GE(again.sends.size(), 1U);
-  Answer(again.sends.back());
-  EXPECT_EQ(ValueOf(ServeOne()), "1");
+  ExpectReadAgain(id, Version(store_.newest().value() - 1));
 }
 
 /// Its storaged was restarted, and is still on its way back to where it had been.
-TEST_F(TransactionTableTest, AStoragedBehindWhatWasReadIsNotReadFrom) {
+TEST_F(StoragedBehindTest, AStoragedBehindWhatWasReadIsNotReadFrom) {
   const std::string id = BeginPessimistic();
   const Version begun = store_.newest();
   store_.Put("a", "1");
   EXPECT_EQ(ValueOf(Do(id, {GetOf("a")})), "1");
-  Execute(5, id, {GetOf("a")});
-  const Send lock = Poll().sends.at(0);
-  proto::LockReply behind;
-  behind.read_version = begun;
-  behind.result.results.emplace_back();  // there was no such key
-  Hear(lock.node, Daemon::kStoraged, lock.request, behind);
-  EXPECT_TRUE(Poll().completions.empty());
-  const Effects again = Pass(100);
-  ASSERT_GE(again.sends.size(), 1U);
-  Answer(again.sends.back());
-  EXPECT_EQ(ValueOf(ServeOne()), "1");
+  ExpectReadAgain(id, begun);
 }
 
 TEST_F(TransactionTableTest, LocksOfAQuietTransactionAreKeptAlive) {
